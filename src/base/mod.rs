@@ -1,0 +1,5 @@
+//! What every layer stands on: errors, digests, progress, interrupts.
+
+pub mod error;
+pub mod digest;
+pub mod monitor;

@@ -1,0 +1,5 @@
+//! `snap`: saves and restores an appliance.
+
+pub mod base;
+pub mod repository;
+pub mod source;

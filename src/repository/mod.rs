@@ -1,0 +1,3 @@
+//! A repository: an OCI image layout that holds snapshots.
+
+pub mod catalog;

@@ -1,0 +1,26 @@
+//! What can be saved: a database, a file tree. A source yields chunks and takes chunks back.
+//!
+//! A source knows nothing of repositories: what it reads goes into a bounded channel of
+//! [`RawChunk`], and what it restores comes out of a bounded channel of raw bytes that somebody
+//! else has already verified.
+
+use serde_json::Value;
+
+pub mod files;
+pub mod mariadb;
+
+/// A contiguous part of an item, uncompressed: rows of one table, or a piece of a file tree.
+#[derive(Debug)]
+pub struct RawChunk {
+    /// The item's position in the source's list of items; 0 for a file tree.
+    pub item: usize,
+    /// The order of this chunk among the chunks of its item; gaps are allowed.
+    pub order: u64,
+    /// Where the chunk begins (a primary key), in the source's own words; `Null` for the first
+    /// chunk of an item and where chunks have no boundary.
+    pub from: Value,
+    /// The number of rows; of entries in a piece of a file tree.
+    pub rows: u64,
+    /// The raw bytes, the canonical form that is hashed, compressed and stored.
+    pub bytes: Vec<u8>,
+}
