@@ -3,3 +3,4 @@
 pub mod base;
 pub mod repository;
 pub mod source;
+pub mod snapshot;

@@ -100,7 +100,7 @@ pub struct Item {
 }
 
 /// A stored blob, and the raw bytes that it decompresses to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlobRef {
     /// The digest of the stored bytes, which is the blob's name.
     pub digest: String,

@@ -1,0 +1,118 @@
+//! Small snapshots for tests: a database of two tables and a file tree.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::base::digest;
+use crate::repository::Repository;
+use crate::repository::catalog::Catalog;
+use crate::repository::catalog::Chunk;
+use crate::repository::catalog::FORMAT;
+use crate::repository::catalog::Index;
+use crate::repository::catalog::Item;
+use crate::repository::catalog::ItemIndex;
+use crate::repository::catalog::SourceRecord;
+use crate::repository::catalog::SourceState;
+use crate::repository::lock::Holder;
+use crate::repository::summary::Summary;
+use crate::repository::writer::Writer;
+
+/// Returns who works on a sample.
+pub(crate) fn holder(verb: &str) -> Holder {
+    Holder { verb: verb.into(), process: 42, host: "web1".into(), since: created() }
+}
+
+/// Returns when every sample was created.
+pub(crate) fn created() -> Timestamp {
+    "2026-01-02T03:04:05Z".parse().unwrap()
+}
+
+/// Returns a new repository in a folder.
+pub(crate) async fn repository(folder: &Path) -> Repository {
+    Repository::open_or_create(folder.to_str().unwrap(), holder("create")).await.unwrap()
+}
+
+/// Commits a snapshot: table `element` in two chunks, the second of which is `salt`'s own; table
+/// `image` and the tree `/etc/ssl`, which all samples share.
+pub(crate) async fn commit(repository: &Repository, id: &str, salt: &str) -> Summary {
+    let writer = repository.writer([]).await.unwrap();
+    let catalog = write(&writer, id, salt).await;
+    writer.commit(catalog).await.unwrap()
+}
+
+/// Writes the blobs of a sample; returns its catalog.
+pub(crate) async fn write(writer: &Writer, id: &str, salt: &str) -> Catalog {
+    let own = format!("3\t{salt}\n");
+    let element: &[&[u8]] = &[b"1\ta\n2\tb\n", own.as_bytes()];
+    let image: &[&[u8]] = &[b"1\t\\0\\0\n"];
+    let tables = [("element", element), ("image", image)];
+    let mut database = source(writer, "database", "mariadb", &tables).await;
+    database.schema = Some(writer.write(b"CREATE TABLE element".to_vec()).await.unwrap());
+    let tree: &[&[u8]] = &[b"a tar of one entry"];
+    let files = source(writer, "certificates", "files", &[("/etc/ssl", tree)]).await;
+    let mut users = files.clone();
+    users.name = "users".into();
+    (users.state, users.items, users.index) = (SourceState::Absent, Vec::new(), None);
+    catalog(id, vec![database, files, users])
+}
+
+/// Returns a catalog of these sources.
+pub(crate) fn catalog(id: &str, sources: Vec<SourceRecord>) -> Catalog {
+    Catalog {
+        format: FORMAT,
+        tool: "snap 0.1.0".into(),
+        id: id.into(),
+        created: created(),
+        host: "web1".into(),
+        profile: "studio".into(),
+        product_version: Some("5.0".into()),
+        tags: vec!["nightly".into()],
+        note: Some("before the upgrade".into()),
+        sources,
+        notes: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+async fn source(
+    writer: &Writer,
+    name: &str,
+    kind: &str,
+    items: &[(&str, &[&[u8]])],
+) -> SourceRecord {
+    let mut index = Index::default();
+    let mut records = Vec::new();
+    for (item, chunks) in items {
+        let chunks = write_chunks(writer, chunks).await;
+        records.push(Item {
+            name: (*item).into(),
+            rows: chunks.iter().map(|chunk| chunk.rows).sum(),
+            raw_bytes: chunks.iter().map(|chunk| chunk.blob.raw_bytes).sum(),
+            digest: digest::sha256(item.as_bytes()),
+            generated_digest: None,
+        });
+        index.items.push(ItemIndex { name: (*item).into(), chunks });
+    }
+    SourceRecord {
+        name: name.into(),
+        kind: kind.into(),
+        origin: "somewhere".into(),
+        state: SourceState::Saved,
+        detail: Value::Null,
+        items: records,
+        schema: None,
+        index: Some(writer.write_index(&index).await.unwrap()),
+    }
+}
+
+async fn write_chunks(writer: &Writer, raw: &[&[u8]]) -> Vec<Chunk> {
+    let mut chunks = Vec::new();
+    for bytes in raw {
+        let rows = (memchr::memchr_iter(b'\n', bytes).count() as u64).max(1);
+        let blob = writer.write(bytes.to_vec()).await.unwrap();
+        chunks.push(Chunk { blob, rows, from: Value::Null });
+    }
+    chunks
+}

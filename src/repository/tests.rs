@@ -1,0 +1,122 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::repository::samples;
+use crate::repository::samples::holder;
+
+async fn open(folder: &Path) -> Result<Repository> {
+    Repository::open(folder.to_str().unwrap(), holder("list")).await
+}
+
+async fn open_or_create(folder: &Path) -> Result<Repository> {
+    Repository::open_or_create(folder.to_str().unwrap(), holder("create")).await
+}
+
+fn kind<T>(result: Result<T>) -> Kind {
+    result.map(drop).unwrap_err().kind()
+}
+
+/// Returns every file and folder below a folder, with its mode.
+fn modes(folder: &Path) -> Vec<(PathBuf, bool, u32)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
+        found.push((path.clone(), path.is_dir(), mode));
+        if path.is_dir() {
+            found.extend(modes(&path));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_repository_is_made_in_an_absent_an_empty_and_a_half_made_folder() {
+    let temp = tempfile::tempdir().unwrap();
+    let absent = temp.path().join("a/b");
+    assert_eq!(kind(open(&absent).await), Kind::Absent);
+    open_or_create(&absent).await.unwrap();
+    open(&absent).await.unwrap();
+
+    let empty = temp.path().join("empty");
+    fs::create_dir_all(empty.join("lost+found")).unwrap();
+    assert_eq!(kind(open(&empty).await), Kind::Absent);
+    open_or_create(&empty).await.unwrap();
+
+    let half = temp.path().join("half");
+    fs::create_dir_all(half.join("snapshots")).unwrap();
+    fs::copy(empty.join("index.json"), half.join("oci-layout#1")).unwrap();
+    assert_eq!(kind(open(&half).await), Kind::Absent);
+    open_or_create(&half).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_repository_is_left_as_it_is() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(&temp.path().join("repository")).await;
+    let other = temp.path().join("images");
+    fs::create_dir(&other).unwrap();
+    for file in ["oci-layout", "index.json"] {
+        fs::copy(repository.folder().join(file), other.join(file)).unwrap();
+    }
+    let file = repository.folder().join("index.json");
+    for place in [&other, &file] {
+        assert_eq!(kind(open(place).await), Kind::Absent, "{}", place.display());
+        assert_eq!(kind(open_or_create(place).await), Kind::Absent, "{}", place.display());
+    }
+    assert_eq!(modes(&other).len(), 2, "an image layout of somebody else");
+}
+
+#[tokio::test]
+async fn a_bucket_is_not_supported_yet() {
+    let opened = Repository::open_or_create("s3://bucket/path", holder("create")).await;
+    let error = opened.map(drop).unwrap_err();
+    assert_eq!(error.kind(), Kind::Usage);
+    assert!(error.to_string().contains("s3:// is not supported yet"), "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_layout_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let newer = Bytes::from_static(br#"{"imageLayoutVersion":"2.0.0"}"#);
+    repository.store.replace("oci-layout", newer).await.unwrap();
+    assert_eq!(kind(open(temp.path()).await), Kind::Refused);
+    assert_eq!(kind(open_or_create(temp.path()).await), Kind::Refused);
+}
+
+#[tokio::test]
+async fn files_are_private_whatever_the_umask() {
+    for umask in [0o022, 0o077] {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+        let temp = tempfile::tempdir().unwrap();
+        let folder = temp.path().join("repository");
+        samples::commit(&samples::repository(&folder).await, "one", "x").await;
+        let found = modes(temp.path());
+        assert!(found.len() > 15, "{found:?}");
+        for (path, is_folder, mode) in found {
+            let private = if is_folder { 0o700 } else { 0o600 };
+            assert_eq!(mode, private, "{} under {umask:o}", path.display());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_new_object_never_replaces_an_old_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let store = Store::open(temp.path()).unwrap();
+    assert!(store.put_new("folder/name", Bytes::from_static(b"old")).await.unwrap());
+    assert!(!store.put_new("folder/name", Bytes::from_static(b"new")).await.unwrap());
+    assert_eq!(store.get("folder/name", 3).await.unwrap().unwrap(), "old");
+    assert_eq!(store.size("folder/name").await.unwrap(), Some(3));
+    assert_eq!(store.list("folder").await.unwrap().len(), 1);
+    assert_eq!(kind(store.get("folder/name", 2).await), Kind::Damaged);
+    store.replace("folder/name", Bytes::from_static(b"newer")).await.unwrap();
+    assert_eq!(store.get("folder/name", 9).await.unwrap().unwrap(), "newer");
+    store.delete("folder/name").await.unwrap();
+    store.delete("folder/name").await.unwrap();
+    assert_eq!(store.get("folder/name", 9).await.unwrap(), None);
+    assert_eq!(store.size("folder/name").await.unwrap(), None);
+    assert_eq!(store.list("folder").await.unwrap(), []);
+}

@@ -1,0 +1,124 @@
+//! `prune`: reclaims blobs that no snapshot names, and what killed processes left unfinished.
+//!
+//! Nothing younger than a grace period goes: the lock keeps running verbs apart, and the grace
+//! keeps what a copy made by other tools has brought but not listed yet. A snapshot that cannot be
+//! read may name any blob, so nothing goes while there is one. It may be interrupted anywhere.
+
+use std::collections::HashSet;
+
+use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+use jiff::SignedDuration;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::repository::Repository;
+use crate::repository::id::SnapshotId;
+use crate::repository::listing::Listed;
+use crate::repository::lock::Access;
+use crate::repository::sweep::Stored;
+
+const DELETERS: usize = 8;
+
+/// How to prune.
+#[derive(Debug, Clone, Copy)]
+pub struct PruneOptions {
+    /// Only say what would go.
+    pub dry_run: bool,
+    /// The age from which an unnamed blob goes.
+    pub grace: SignedDuration,
+}
+
+/// What went, or would go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// The blobs that nobody names.
+    pub blobs: u64,
+    /// The bytes of those blobs and of the staged files.
+    pub bytes: u64,
+    /// The blobs and staged files that are too young to go.
+    pub kept_young: u64,
+    /// The files that killed processes left unfinished.
+    pub staging_files: u64,
+    /// Whether they are gone; false for a dry run.
+    pub done: bool,
+}
+
+/// Deletes what no snapshot names.
+pub async fn prune(
+    repository: &Repository,
+    now: Timestamp,
+    options: &PruneOptions,
+) -> Result<Pruned> {
+    let access = if options.dry_run { Access::Shared } else { Access::Exclusive };
+    let _lock = repository.lock(access).await?;
+    let named = named_digests(repository).await?;
+    let mut stored = repository.stored_blobs().await?;
+    stored.extend(repository.staged_files().await?);
+    let plan = decide(stored, &named, now - options.grace);
+    if options.dry_run {
+        return Ok(plan.pruned);
+    }
+    let remove = |stored| async move { repository.remove(&stored).await };
+    let removals = stream::iter(plan.removed).map(remove).buffer_unordered(DELETERS);
+    removals.try_collect::<()>().await?;
+    Ok(Pruned { done: true, ..plan.pruned })
+}
+
+struct Plan {
+    removed: Vec<Stored>,
+    pruned: Pruned,
+}
+
+/// Returns what goes: of blobs and staged files, those that nobody names and that were written
+/// before `youngest`. A file that is neither is not ours.
+fn decide(stored: Vec<Stored>, named: &HashSet<String>, youngest: Timestamp) -> Plan {
+    let mut plan = Plan { removed: Vec::new(), pruned: Pruned::default() };
+    for stored in stored {
+        let digest = stored.digest();
+        if digest.as_ref().is_some_and(|digest| named.contains(digest)) {
+            continue;
+        }
+        let is_staged = stored.is_staged();
+        if digest.is_none() && !is_staged {
+            continue;
+        }
+        let pruned = &mut plan.pruned;
+        if stored.modified > youngest {
+            pruned.kept_young += 1;
+            continue;
+        }
+        *(if is_staged { &mut pruned.staging_files } else { &mut pruned.blobs }) += 1;
+        pruned.bytes += stored.size;
+        plan.removed.push(stored);
+    }
+    plan
+}
+
+async fn named_digests(repository: &Repository) -> Result<HashSet<String>> {
+    let mut named = HashSet::new();
+    for (id, listed) in repository.list().await? {
+        let digests = digests_of(repository, listed).await;
+        named.extend(digests.map_err(|error| unknown_blobs(&id, error))?);
+    }
+    Ok(named)
+}
+
+async fn digests_of(repository: &Repository, listed: Result<Listed>) -> Result<Vec<String>> {
+    let listed = listed?;
+    let manifest = repository.manifest(&listed).await?;
+    let blobs = manifest.layers().iter().chain([manifest.catalog()]);
+    let mut digests: Vec<String> = blobs.map(|blob| blob.digest().to_string()).collect();
+    digests.push(listed.digest);
+    Ok(digests)
+}
+
+fn unknown_blobs(id: &SnapshotId, error: Error) -> Error {
+    let doing = format!("cannot prune: it is not known what snapshot {id} needs");
+    error
+        .while_doing(&doing)
+        .hint(format!("`snap verify {id}` shows the damage; `snap delete {id}` gives it up"))
+}
