@@ -176,7 +176,7 @@ fn rich_tree() -> (TempDir, bool) {
     let has_xattrs = xattr::set(top.join("cert.pem"), "user.note", b"\x00\xff=\n").is_ok();
     if has_xattrs {
         xattr::set(top.join("hollow"), "user.a=b%c", b"odd key").unwrap();
-        run(Command::new("setfacl").args(["-m", "u:12345:r,g:23456:rw"]).arg(top.join("key.pem")));
+        run(Command::new("setfacl").args(["-m", "u:12345:r,g:23456:rw"]).arg(top.join("empty")));
         run(Command::new("setfacl").args(["-d", "-m", "u:12345:rx"]).arg(top.join("hollow")));
     }
     if is_root() && has_xattrs {

@@ -79,14 +79,14 @@ async fn a_staged_tree_that_is_not_the_saved_one_is_named_and_removed() {
     let staged = stage(&target, saved.list.clone(), &saved.tar(), &Silent).await.unwrap();
     let staging = leftovers(&target).unwrap().remove(0).path;
     fs::set_permissions(staging.join("tool"), fs::Permissions::from_mode(0o700)).unwrap();
-    write(&staging.join("key.pem"), b"SECRET", 0o400);
+    write(&staging.join("straße"), b"utf-8", 0o644);
     fs::remove_file(staging.join("dangling")).unwrap();
     write(&staging.join("new"), b"", 0o600);
 
     let error = staged.prove().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Mismatch);
     let message = error.to_string();
-    for named in ["`dangling`: it is missing", "`key.pem`: its content differs", "and 2 more"] {
+    for named in ["`dangling`: it is missing", "`straße`: its content differs", "and 2 more"] {
         assert!(message.contains(named), "{message}");
     }
     assert_eq!(leftovers(&target).unwrap(), []);
