@@ -2,7 +2,7 @@
 //!
 //! All SQL of the program is in this folder, each statement in a function named for its purpose.
 
-pub mod defaults;
+mod defaults;
 pub mod login;
 pub mod quote;
 pub mod connection;
