@@ -111,7 +111,7 @@ impl Place {
         command
     }
 
-    /// Makes the certificates of a manager, with an alias, a hard link and an access list as people leave them.
+    /// Makes the certificates of a manager, with what people add: links, an attribute, an access list.
     pub(crate) fn make_certificates(&self) {
         let folder = self.root().join(CERTIFICATES);
         let output =
@@ -120,6 +120,9 @@ impl Place {
         symlink("cloudify_external_cert.pem", folder.join("current.pem")).expect("create a link");
         let key = folder.join("cloudify_internal_key.pem");
         fs::hard_link(&key, folder.join("broker_key.pem")).expect("create a hard link");
+        let access = ["-m", "u:12345:r", "cloudify_external_cert.pem"];
+        let output = Command::new("setfacl").args(access).current_dir(&folder).output();
+        assert_succeeds(&output.expect("start setfacl"), "set an access list");
         xattr::set(&key, "user.issued-by", b"fixture\0\xff").expect("set an extended attribute");
     }
 

@@ -4,10 +4,38 @@
 //! another way; a quoted string would depend on `NO_BACKSLASH_ESCAPES` and on `ANSI_QUOTES`.
 
 use crate::base::digest::hex;
+use crate::base::error::Error;
+use crate::base::error::Result;
 
 /// Returns a name as an identifier, in backticks.
 pub fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
+}
+
+/// Returns the name of a table or program in its database.
+pub(super) fn qualified(database: &str, name: &str) -> String {
+    format!("{}.{}", identifier(database), identifier(name))
+}
+
+/// Returns a name of MariaDB's own, such as a character set or a collation, which no quotes may
+/// stand around; fails on anything else.
+pub(super) fn word(name: &str) -> Result<&str> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !name.is_empty() && name.bytes().all(is_word) {
+        return Ok(name);
+    }
+    Err(Error::damaged(format!("{name:?} is no name of a character set or collation")))
+}
+
+/// Returns bytes as a literal of a character set under a collation.
+pub(super) fn text_in(charset: &str, collation: &str, value: &[u8]) -> Result<String> {
+    Ok(format!("_{} {} COLLATE {}", word(charset)?, bytes(value), word(collation)?))
+}
+
+/// Returns a text literal that people can read, for a session whose `sql_mode` leaves backslash
+/// and quotes their usual meaning.
+pub(super) fn string(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// Returns an account, such as `snap@localhost` of `CURRENT_USER()`, as a statement names it.

@@ -82,6 +82,13 @@ impl Connection {
         self.execute("cannot prepare a session", TALKING).await
     }
 
+    /// Takes back the settings of a program that was created in this session.
+    pub(super) async fn speak_plainly(&mut self) -> Result<()> {
+        let statement = "SET character_set_client = utf8mb4, \
+            collation_connection = utf8mb4_general_ci, sql_mode = '', time_zone = '+00:00'";
+        self.execute("cannot take back the settings of a program", statement).await
+    }
+
     async fn set_where_known(&mut self, setting: &str) -> Result<()> {
         match self.raw().query_drop(format!("SET SESSION {setting}")).await {
             Err(ClientError::Server(answer)) if NO_SUCH_SETTING.contains(&answer.code) => Ok(()),

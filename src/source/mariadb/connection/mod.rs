@@ -95,6 +95,21 @@ impl Connection {
         typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
     }
 
+    /// Returns the first row of a small result; `doing` says `cannot {do} {thing}`.
+    pub(super) async fn first<T: FromRow>(
+        &mut self,
+        doing: &str,
+        statement: &str,
+    ) -> Result<Option<T>> {
+        Ok(self.rows(doing, statement).await?.into_iter().next())
+    }
+
+    /// Runs a statement in the character set of its own session; `doing` as everywhere.
+    pub(super) async fn execute_bytes(&mut self, doing: &str, statement: Vec<u8>) -> Result<()> {
+        let outcome = self.raw.query_drop(statement).await;
+        outcome.map_err(|cause| self.peer.error(doing, cause))
+    }
+
     async fn read_account(&mut self) -> Result<String> {
         let rows = self.rows("cannot read the account's name", "SELECT CURRENT_USER()").await?;
         let (account,): (String,) = rows.into_iter().next().expect("this SELECT has one row");

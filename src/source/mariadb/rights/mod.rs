@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::grants;
@@ -113,6 +115,20 @@ impl Rights {
             missing.push(self.missing_everywhere("SUPER", why));
         }
         missing
+    }
+
+    /// Fails with [`Kind::Denied`] and the statements that help, where a right is missing that
+    /// `doing` something with the database cannot do without.
+    pub fn demand(&self, missing: &[Missing], doing: &str, database: &str) -> Result<()> {
+        let needed: Vec<_> = missing.iter().filter(|missing| !missing.optional).collect();
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let why: Vec<_> = needed.iter().map(|missing| missing.why.as_str()).collect();
+        let grants: Vec<_> = needed.iter().map(|missing| missing.grant.as_str()).collect();
+        let (account, why) = (&self.account, why.join(", "));
+        let text = format!("cannot {doing} database {database:?} as {account}: it lacks {why}");
+        Err(Error::new(Kind::Denied, text).hint(grants.join(" ")))
     }
 
     /// Returns the statement for the needs that are not met on one database.
