@@ -87,6 +87,7 @@ impl Peer {
 /// Returns the error of a login that failed.
 pub(super) fn login_error(login: &Login, cause: ClientError) -> Error {
     let kind = match kind(&cause) {
+        Kind::Failed if proposes_another_way(&cause) => Kind::Denied,
         // The server has not even answered as a server of this kind does.
         Kind::Failed if !matches!(cause, ClientError::Server(_)) => Kind::Unreachable,
         kind => kind,
@@ -124,8 +125,18 @@ fn login_advice(login: &Login, cause: &ClientError) -> Option<String> {
             | DriverError::CleartextPluginDisabled
             | DriverError::MysqlOldPasswordDisabled,
         ) => "use an account of unix_socket, mysql_native_password, ed25519 or parsec".to_owned(),
+        _ if proposes_another_way(cause) => {
+            format!("the password is wrong for the first way to log in: {LOGIN_HINT}")
+        }
         _ => "is it a MariaDB server that listens there?".to_owned(),
     })
+}
+
+/// Returns whether the server proposes a second plugin: an account such as `VIA ed25519 … OR
+/// mysql_native_password …` does when the first one refuses, and the client tries one only.
+fn proposes_another_way(cause: &ClientError) -> bool {
+    matches!(cause, ClientError::Driver(DriverError::UnexpectedPacket { payload })
+        if payload.first() == Some(&0xfe))
 }
 
 fn refusal_advice(login: &Login, answer: &ServerError) -> Option<String> {

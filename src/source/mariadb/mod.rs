@@ -10,7 +10,7 @@
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
 //! ```
 
-pub mod defaults;
+mod defaults;
 pub mod login;
 pub mod quote;
 pub mod connection;

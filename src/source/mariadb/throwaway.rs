@@ -19,8 +19,8 @@ use crate::source::mariadb::login::Secret;
 /// Makes a server below the folder `$1`, and ends it when nobody holds the standard input any more.
 const SCRIPT: &str = r#"
 cd "$1" || exit 1
-mariadb-install-db --no-defaults --datadir="$1/data" --auth-root-authentication-method=normal \
-    --skip-test-db --innodb-log-file-size=8M --user="$(id -un)" >install.log 2>&1 || { cat install.log; exit 1; }
+mariadb-install-db --no-defaults --datadir="$1/data" --auth-root-authentication-method=socket \
+    --auth-root-socket-user="$(id -un)" --skip-test-db --innodb-log-file-size=8M --user="$(id -un)" >install.log 2>&1 || { cat install.log; exit 1; }
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=throwaway \
     -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
 mariadbd --no-defaults --user="$(id -un)" --datadir="$1/data" --socket="$1/s" --skip-networking \
@@ -30,12 +30,12 @@ mariadbd --no-defaults --user="$(id -un)" --datadir="$1/data" --socket="$1/s" --
     --sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES --transaction-isolation=READ-COMMITTED \
     </dev/null >/dev/null 2>&1 &
 server=$!
-until mariadb --no-defaults --user=root --socket="$1/s" \
+until mariadb --no-defaults --socket="$1/s" \
     --execute='SET GLOBAL sql_select_limit = 1' >/dev/null 2>&1; do
     kill -0 $server || { cat error.log; exit 1; }
     sleep 0.1
 done
-echo ready
+echo "$(id -un) is ready"
 cat >/dev/null
 kill $server
 wait $server
@@ -43,8 +43,11 @@ rm -rf "$1"
 "#;
 
 /// A running server. Its settings are odd on purpose: none of them may change what we do.
+///
+/// Its superuser logs in as distributions have it: a password that nobody can give, or the socket.
 pub(super) struct Server {
     folder: PathBuf,
+    superuser: String,
 }
 
 /// Returns the server that all tests of this process share.
@@ -65,13 +68,17 @@ impl Server {
             .unwrap();
         let mut said = String::new();
         let mut lines = BufReader::new(script.stdout.take().unwrap());
-        while !said.ends_with("ready\n") {
+        let superuser = loop {
+            let start = said.len();
             let length = lines.read_line(&mut said).unwrap();
             assert!(length > 0, "no MariaDB server starts here (mariadb-server, openssl): {said}");
-        }
+            if let Some(name) = said[start..].strip_suffix(" is ready\n") {
+                break name.to_owned();
+            }
+        };
         // Its standard input stays open until the process ends: what the script waits for.
         std::mem::forget(script);
-        Self { folder }
+        Self { folder, superuser }
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -93,19 +100,25 @@ impl Server {
         }
     }
 
-    pub(super) async fn root(&self) -> Connection {
-        connect(&self.login("root", None)).await.unwrap()
+    pub(super) fn superuser(&self) -> &str {
+        &self.superuser
     }
 
-    /// Runs statements as root, with the server's own client.
+    /// Returns a connection that may do everything.
+    pub(super) async fn connection(&self) -> Connection {
+        connect(&self.login(&self.superuser, None)).await.unwrap()
+    }
+
+    /// Runs statements that may do everything, with the server's own client.
     pub(super) fn run(&self, statements: &str) {
-        let output = self.client("root", statements);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.run_as(&self.superuser, statements).unwrap();
     }
 
-    /// Runs statements as some user; returns whether all went well.
-    pub(super) fn may(&self, user: &str, statements: &str) -> bool {
-        self.client(user, statements).status.success()
+    /// Runs statements as some user; returns what stopped them.
+    pub(super) fn run_as(&self, user: &str, statements: &str) -> Result<(), String> {
+        let output = self.client(user, statements);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(said) }
     }
 
     fn client(&self, user: &str, statements: &str) -> std::process::Output {

@@ -88,7 +88,6 @@ read=1
 [CLIENT]
 upper=1
 [client-mariadb]
- = nameless
 !includedir   DIR/many  
 "#;
 
@@ -104,7 +103,7 @@ fn every_odd_corner_is_read_as_mariadb_reads_it() {
     folder.write("many/d.cnf.bak", b"[client]\nfrom=backup");
     let defaults = assert_read_alike(&file);
     assert_eq!(defaults.settings.last().unwrap().value.as_deref(), Some("b"));
-    assert_eq!(defaults.settings.len(), 28);
+    assert_eq!(defaults.settings.len(), 26);
 }
 
 #[test]

@@ -48,11 +48,15 @@ const TO_RESTORE: &[Need] = &[
 /// Each of these makes the routines of a database visible, though not their bodies.
 const SHOW_ROUTINES: &[&str] = &["EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE"];
 
+/// The release since which `SHOW CREATE ROUTINE` exists; before, `ALL` does not show bodies.
+const BODIES_HAVE_A_RIGHT: (u16, u16, u16) = (11, 3, 0);
+
 /// The rights of the account of a connection, those of its enabled roles and of `PUBLIC` included.
 #[derive(Debug, Clone)]
 pub struct Rights {
     account: String,
     grants: Vec<Grant>,
+    release: (u16, u16, u16),
 }
 
 /// A statement that would give the account what it lacks.
@@ -72,7 +76,8 @@ impl Connection {
         let lines: Vec<(String,)> =
             self.rows("cannot read the account's rights", "SHOW GRANTS").await?;
         let grants = lines.iter().filter_map(|(line,)| Grant::parse(line)).collect();
-        Ok(Rights { account: self.account().to_owned(), grants })
+        let release = self.raw().server_version();
+        Ok(Rights { account: self.account().to_owned(), grants, release })
     }
 }
 
@@ -161,7 +166,8 @@ impl Rights {
 
     /// Returns the statement for the routines' bodies, which only `mysql.proc` shows to all.
     fn missing_on_routines(&self, database: &str) -> Option<Missing> {
-        let is_met = self.allows_on(database, "SHOW CREATE ROUTINE")
+        let is_met = (self.release >= BODIES_HAVE_A_RIGHT
+            && self.allows_on(database, "SHOW CREATE ROUTINE"))
             || self.allows_on("mysql", "SELECT")
             || self.allows_on_table("mysql", "proc", "SELECT");
         let is_seen = SHOW_ROUTINES.iter().any(|right| self.allows_on(database, right));
