@@ -238,7 +238,14 @@ pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Res
         let name = quote::qualified(database, &name);
         let words = kind.words();
         let doing = format!("cannot drop {} {name}", words.to_lowercase());
+        if kind == ProgramKind::Package {
+            // Older servers have the word in Oracle's mode only.
+            connection.execute(&doing, "SET sql_mode = 'ORACLE'").await?;
+        }
         connection.execute(&doing, &format!("DROP {words} IF EXISTS {name}")).await?;
+        if kind == ProgramKind::Package {
+            connection.speak_plainly().await?;
+        }
     }
     Ok(())
 }
