@@ -1,3 +1,5 @@
+//! Opening, locking and listing.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,3 +1,5 @@
+//! Damage of every kind, and what it hurts.
+
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
