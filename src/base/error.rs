@@ -56,6 +56,24 @@ impl Kind {
             Self::Terminated => 143,
         }
     }
+
+    /// Returns the one word that JSON names this kind by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Absent => "absent",
+            Self::Busy => "busy",
+            Self::Denied => "denied",
+            Self::Damaged => "damaged",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Inconsistent => "inconsistent",
+            Self::Mismatch => "mismatch",
+            Self::Interrupted => "interrupted",
+            Self::Terminated => "terminated",
+        }
+    }
 }
 
 /// What was being done, to what, why it failed, and what the user can do.

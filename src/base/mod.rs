@@ -2,4 +2,5 @@
 
 pub mod error;
 pub mod digest;
+pub mod lock;
 pub mod monitor;

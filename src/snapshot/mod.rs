@@ -1,7 +1,55 @@
-//! The verbs: what can be done with a repository and its snapshots.
+//! The verbs: what can be done with a profile, a repository and its snapshots.
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::base::error::Result;
+use crate::profile::Login;
+use crate::profile::SourceSpec;
+use crate::profile::What;
+use crate::source::files;
+
+pub mod create;
 pub mod list;
 pub mod verify;
+pub mod restore;
+pub mod archive;
 pub mod delete;
 pub mod prune;
-pub mod archive;
+pub mod doctor;
+mod chunks;
+mod disk;
+mod turn;
+
+/// This program and its version, as catalogs name it.
+const TOOL: &str = concat!("snap ", env!("CARGO_PKG_VERSION"));
+
+/// Where and when a verb runs: what the library does not read for itself.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// When the verb began.
+    pub now: Timestamp,
+    /// The name of the host.
+    pub name: String,
+    /// The process id, for whoever finds a lock taken.
+    pub process: u32,
+    /// The folder of locks and journals.
+    pub state: PathBuf,
+    /// The folder that all paths of a profile lie below.
+    pub root: PathBuf,
+    /// How the database server is reached.
+    pub database: Login,
+    /// The number of connections to it.
+    pub connections: usize,
+}
+
+impl Host {
+    /// Returns the path of a file source below the root.
+    pub(crate) fn locate(&self, spec: &SourceSpec) -> Result<PathBuf> {
+        match &spec.what {
+            What::Files { path, .. } => files::locate(&self.root, path),
+            What::Database { database } => Ok(PathBuf::from(database)),
+        }
+    }
+}

@@ -1,1 +1,199 @@
-//! files
+//! The file source: a folder with all that is in it, or a single file.
+//!
+//! It is saved as one tar and a list. The tar ([`archive`]) is for anybody; the list ([`list`])
+//! is what a restore follows and what proves it. Names are bytes, nothing is followed, and the
+//! same tree gives the same bytes. A restore is a chain of types, each made from the one before:
+//! [`stage`] gives [`Staged`], proving that gives [`Proven`], and only this can be swapped.
+//!
+//! Paths are those that [`locate`] returned.
+
+use std::ffi::OsStr;
+use std::panic;
+use std::path::Path;
+
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::Sender;
+use tokio::task;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::base::monitor::Recorder;
+use crate::base::monitor::Silent;
+use crate::source::RawChunk;
+use crate::source::files::accounts::Accounts;
+use crate::source::files::chunks::ChunkWriter;
+use crate::source::files::list::Entry;
+use crate::source::files::prove::differences;
+use crate::source::files::publish::Staging;
+
+pub use crate::source::files::list::FileList;
+pub use crate::source::files::place::locate;
+pub use crate::source::files::place::refuse_mounts;
+pub use crate::source::files::publish::Leftover;
+pub use crate::source::files::publish::Role;
+pub use crate::source::files::publish::Swapped;
+pub use crate::source::files::publish::leftovers;
+
+mod accounts;
+mod archive;
+mod attributes;
+mod byte_string;
+mod chunks;
+mod dress;
+mod list;
+mod place;
+mod prove;
+mod publish;
+mod stage;
+mod walk;
+
+/// The usual size of a chunk of a tree, raw.
+pub const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many differences an error names.
+const NAMED_DIFFERENCES: usize = 3;
+
+/// A tree that was read.
+#[derive(Debug)]
+pub struct Tree {
+    /// What is in it.
+    pub list: FileList,
+    /// The size of its tar: of all chunks together.
+    pub raw_bytes: u64,
+}
+
+/// Reads what lies at `path` into `chunks` of at most `chunk_bytes`; returns what it was, or
+/// nothing where nothing is there.
+///
+/// Sockets, pipes, devices and what cannot be read are left out with a warning.
+pub async fn read(
+    path: &Path,
+    chunk_bytes: usize,
+    chunks: Sender<RawChunk>,
+    monitor: &dyn Monitor,
+) -> Result<Option<Tree>> {
+    let path = path.to_owned();
+    on_blocking_thread(monitor, move |monitor| {
+        let mut archive = ChunkWriter::new(chunks, chunk_bytes);
+        let name = path.file_name().unwrap_or_default();
+        let Some(entries) = walk::walk(&path, name, Some(&mut archive), monitor)? else {
+            return Ok(None);
+        };
+        let raw_bytes = archive.finish()?;
+        Ok(Some(Tree { list: FileList { entries }, raw_bytes }))
+    })
+    .await
+}
+
+/// Returns whether what lies at `path` is already what the list says, content and all.
+pub async fn is_identical(path: &Path, list: &FileList) -> Result<bool> {
+    let path = path.to_owned();
+    let mut expected = list.entries.clone();
+    on_blocking_thread(&Silent, move |monitor| {
+        let mut accounts = Accounts::default();
+        for entry in &mut expected {
+            accounts.adopt(&mut entry.attributes, monitor);
+        }
+        let found = walk::walk(&path, listed_name(&expected), None, monitor)?;
+        Ok(found.is_some_and(|found| differences(&expected, &found).is_empty()))
+    })
+    .await
+}
+
+/// Unpacks the chunks of a tar, joined in order, into a hidden staging beside `target`, which
+/// `suffix` names; on any failure nothing of it stays.
+///
+/// Owners are given by name. What this user or this host cannot give is a warning.
+pub async fn stage(
+    target: &Path,
+    suffix: &str,
+    list: FileList,
+    chunks: Receiver<Vec<u8>>,
+    monitor: &dyn Monitor,
+) -> Result<Staged> {
+    let target = target.to_owned();
+    let suffix = suffix.to_owned();
+    on_blocking_thread(monitor, move |monitor| {
+        let (staging, expected) = stage::unpack(&target, &suffix, list, chunks, monitor)?;
+        Ok(Staged { staging, expected })
+    })
+    .await
+}
+
+/// A tree in its staging, removed when it is dropped.
+#[derive(Debug)]
+pub struct Staged {
+    staging: Staging,
+    expected: Vec<Entry>,
+}
+
+impl Staged {
+    /// Reads the whole staging back; a difference is a `Mismatch` that names the first ones.
+    pub async fn prove(self) -> Result<Proven> {
+        on_blocking_thread(&Silent, move |monitor| {
+            let Self { staging, expected } = self;
+            let found = walk::walk(staging.path(), listed_name(&expected), None, monitor)?;
+            let differences = differences(&expected, &found.unwrap_or_default());
+            if differences.is_empty() {
+                return Ok(Proven { staging });
+            }
+            Err(mismatch(staging.target(), &differences))
+        })
+        .await
+    }
+}
+
+/// A staged tree that is what was saved; removed when it is dropped.
+#[derive(Debug)]
+pub struct Proven {
+    staging: Staging,
+}
+
+impl Proven {
+    /// Puts it in the place of its target; what was there is kept beside.
+    pub fn swap(self) -> Result<Swapped> {
+        self.staging.swap()
+    }
+}
+
+/// Returns the name of a single file: a staged one lies under another.
+fn listed_name(entries: &[Entry]) -> &OsStr {
+    entries.first().map_or(OsStr::new(""), |entry| entry.path.os())
+}
+
+fn mismatch(target: &Path, differences: &[String]) -> Error {
+    let named = differences.iter().take(NAMED_DIFFERENCES).cloned().collect::<Vec<_>>().join("; ");
+    let more = differences.len().saturating_sub(NAMED_DIFFERENCES);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let message = format!("cannot prove {}: {named}{more}", target.display());
+    Error::new(Kind::Mismatch, message).hint("the live files were not touched; restore again")
+}
+
+/// Runs work that blocks, and tells the monitor afterwards what it said.
+async fn on_blocking_thread<T: Send + 'static>(
+    monitor: &dyn Monitor,
+    work: impl FnOnce(&dyn Monitor) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let recorded = task::spawn_blocking(move || {
+        let recorder = Recorder::new(&Silent);
+        let result = work(&recorder);
+        (result, recorder.said())
+    });
+    let (result, said) = match recorded.await {
+        Ok(recorded) => recorded,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => panic::resume_unwind(panic),
+            Err(error) => {
+                return Err(Error::failed("cannot end the work on files").caused_by(error));
+            }
+        },
+    };
+    said.notes.iter().for_each(|note| monitor.note(note));
+    said.warnings.iter().for_each(|warning| monitor.warn(warning));
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! `snap delete`.
+
+use crate::base::error::Result;
+use crate::cli::answer::Answer;
+use crate::cli::human::lines;
+use crate::cli::settings::Settings;
+use crate::repository::id::SnapshotId;
+use crate::snapshot::delete::delete;
+
+/// Delete snapshots
+///
+/// They are no longer listed and cannot be restored. When one of several ids is unknown, none is
+/// deleted. The space comes back with `snap prune`.
+#[derive(clap::Args)]
+#[command(after_help = "Example: snap delete before-upgrade && snap prune")]
+pub(super) struct Args {
+    /// The ids of the snapshots
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+}
+
+pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Answer> {
+    let ids = args.ids.iter().map(|id| id.parse()).collect::<Result<Vec<SnapshotId>>>()?;
+    let repository = settings.open("delete").await?;
+    delete(&repository, &ids).await?;
+    let text = lines(ids.iter().map(|id| format!("deleted {id}")));
+    Ok(Answer::new("deleted", &ids, text).least(String::new()))
+}

@@ -1,0 +1,235 @@
+//! The command line: the words of the user.
+//!
+//! One file per command: its arguments, whose comments are its help, then its function. A command
+//! returns an answer and prints nothing; `ui` prints, `settings` reads the environment.
+
+use std::ffi::OsString;
+use std::io;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::base::monitor::Recorder;
+use crate::cli::answer::Answer;
+use crate::cli::flags::GlobalFlags;
+use crate::cli::progress::Progress;
+use crate::cli::settings::Environment;
+use crate::cli::settings::Settings;
+use crate::cli::ui::Ui;
+
+mod answer;
+mod flags;
+mod human;
+mod interrupt;
+mod progress;
+mod settings;
+mod table;
+mod ui;
+
+mod create;
+mod list;
+mod show;
+mod restore;
+mod download;
+mod upload;
+mod verify;
+mod delete;
+mod prune;
+mod doctor;
+mod completions;
+
+const AFTER_HELP: &str = "\
+Before an upgrade:            snap create before-upgrade
+When the upgrade failed:      snap restore before-upgrade --force
+To carry it to another host:  snap download before-upgrade
+                              snap upload before-upgrade.snap.tar   (there)";
+
+const AFTER_LONG_HELP: &str = "\
+Examples:
+  snap create before-upgrade             save everything that the profile names
+  snap restore before-upgrade --force    put it back over what is there now
+  snap download before-upgrade           write before-upgrade.snap.tar
+  snap upload before-upgrade.snap.tar    take it in, on another host
+
+Environment:
+  SNAP_REPOSITORY          as --repository
+  SNAP_CONFIG              as --config
+  SNAP_DATABASE_PASSWORD   the password of the database account; without it, the systemd
+                           credential `database-password`, then the my.cnf files
+
+Exit codes:
+  0   done
+  1   failed
+  2   wrong arguments or configuration
+  3   done, but the result lacks something that the warnings name
+  10  no such repository or snapshot
+  11  locked by another process
+  12  the database refuses the account, or the account lacks a right
+  13  a snapshot or an archive is damaged
+  14  refused: the id or the file exists, the target is not empty, or the format is too new
+  20  the database cannot be reached
+  21  no snapshot of one moment could be had
+  22  the restored state is not the saved one
+  130 interrupted by Ctrl-C; 143 terminated by SIGTERM";
+
+/// Save and restore an appliance: its database, its certificates and its users
+///
+/// A snapshot holds what the profile names; the built-in profile `studio` names the
+/// database `centreon_studio` of MariaDB, the certificates in /etc/cloudify/ssl and
+/// /opt/manager/rest-security.conf. Snapshots are kept in a repository, an OCI image layout that
+/// jq, zstd and tar can read without this program.
+///
+/// Nothing here ever asks a question. The answer goes to standard output, everything else to
+/// standard error.
+#[derive(Parser)]
+#[command(name = "snap", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = AFTER_HELP, after_long_help = AFTER_LONG_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    flags: GlobalFlags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Create(create::Args),
+    List(list::Args),
+    Show(show::Args),
+    Restore(restore::Args),
+    Download(download::Args),
+    Upload(upload::Args),
+    Verify(verify::Args),
+    Delete(delete::Args),
+    Prune(prune::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the command that the arguments name and prints its answer; returns the exit code.
+pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return ui::print_clap(&error, arguments.iter().any(|word| word == "--json")),
+    };
+    let ui = Ui::new(&cli.flags);
+    let progress = Progress::new(ui);
+    let monitor = Recorder::new(&progress);
+    let outcome = tokio::select! {
+        // Signals first: nothing runs before somebody listens.
+        biased;
+        interruption = interrupt::interrupted() => Err(interruption),
+        outcome = dispatch(cli.command, &cli.flags, &monitor) => outcome,
+    };
+    progress.finish();
+    ui.finish(outcome, &monitor.said())
+}
+
+/// Prints that the process could not even begin to run; returns the exit code.
+pub fn cannot_begin(cause: io::Error) -> u8 {
+    let error = Error::failed("cannot start the threads of this process").caused_by(cause);
+    ui::report(&error);
+    error.kind().exit_code()
+}
+
+async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) -> Result<Answer> {
+    let settings = || Settings::merge(flags, Environment::read());
+    match command {
+        Command::Create(args) => create::run(args, &settings()?, monitor).await,
+        Command::List(args) => list::run(&args, &settings()?, monitor).await,
+        Command::Show(args) => show::run(&args, &settings()?).await,
+        Command::Restore(args) => restore::run(args, &settings()?, monitor).await,
+        Command::Download(args) => download::run(args, &settings()?, monitor).await,
+        Command::Upload(args) => upload::run(&args, &settings()?, monitor).await,
+        Command::Verify(args) => verify::run(&args, &settings()?, monitor).await,
+        Command::Delete(args) => delete::run(&args, &settings()?).await,
+        Command::Prune(args) => prune::run(&args, &settings()?).await,
+        Command::Doctor(args) => doctor::run(&args, &settings()?, monitor).await,
+        Command::Completions(args) => Ok(completions::run(&args)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use crate::base::error::Kind;
+    use crate::profile::LoginFlags;
+
+    use super::*;
+
+    fn parse(line: &str) -> Cli {
+        Cli::try_parse_from(line.split(' ')).expect("the line is right")
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_global_flag_is_accepted_before_and_after_the_command() {
+        for line in [
+            "snap --repository /r --host h --json -q list",
+            "snap list --repository /r --host h --json -q",
+            "snap --host h list -q --repository /r --json",
+        ] {
+            let flags = parse(line).flags;
+            assert_eq!(flags.repository.as_deref(), Some("/r"), "{line}");
+            let login = flags.database.over(&LoginFlags::default());
+            assert_eq!(login.host.as_deref(), Some("h"), "{line}");
+            assert!(flags.json && flags.quiet, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_flags_of_a_restore_and_those_of_the_server_stay_apart() {
+        let line = "snap restore a --database copy --user snap --only database --only users";
+        let Cli { command: Command::Restore(_), flags } = parse(line) else {
+            panic!("a restore was asked for");
+        };
+        let login = flags.database.over(&LoginFlags::default());
+        assert_eq!(login.user.as_deref(), Some("snap"));
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_gives_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(about.starts_with(|c: char| c.is_ascii_uppercase()), "{name}: {about}");
+            assert!(!about.ends_with('.'), "{name}: {about}");
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(after.contains(&format!("snap {name}")), "{name}: {after}");
+        }
+    }
+
+    #[test]
+    fn the_help_has_every_exit_code() {
+        for kind in [
+            Kind::Failed,
+            Kind::Usage,
+            Kind::Absent,
+            Kind::Busy,
+            Kind::Denied,
+            Kind::Damaged,
+            Kind::Refused,
+            Kind::Unreachable,
+            Kind::Inconsistent,
+            Kind::Mismatch,
+            Kind::Interrupted,
+            Kind::Terminated,
+        ] {
+            let code = kind.exit_code();
+            let lines = AFTER_LONG_HELP.lines().flat_map(|line| line.split(';'));
+            let named =
+                lines.map(str::trim_start).any(|line| line.starts_with(&format!("{code} ")));
+            assert!(named, "{code}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `snap restore`.
+
+use clap::builder::NonEmptyStringValueParser;
+
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::cli::answer::Answer;
+use crate::cli::human::count;
+use crate::cli::human::lines;
+use crate::cli::human::printable;
+use crate::cli::human::size;
+use crate::cli::settings::Settings;
+use crate::cli::table::Table;
+use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::Restored;
+use crate::snapshot::restore::plan::Action;
+use crate::snapshot::restore::restore;
+
+/// Put a snapshot back, or touch nothing
+///
+/// Everything is built beside the live database and files and proven against the snapshot; only
+/// then does it take their place, in an instant. A restore that fails leaves all as it was.
+///
+/// Certificates stay as they are unless --restore-certificates is given. A database that has
+/// tables is replaced only with --force; without it the restore is refused with exit code 14.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  snap restore before-upgrade --dry-run                       say what would be done
+  snap restore before-upgrade --force                         go back
+  snap restore before-upgrade --only database --database old  look at it beside the live one")]
+pub(super) struct Args {
+    /// The id of the snapshot
+    id: String,
+
+    /// Restore the certificates too, instead of leaving them as they are
+    #[arg(long)]
+    restore_certificates: bool,
+
+    /// Replace a database that has tables, and all that is in it
+    #[arg(long)]
+    force: bool,
+
+    /// Print the plan and touch nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Restore this source alone, such as `database`; may be given several times
+    #[arg(long, value_name = "SOURCE", value_parser = NonEmptyStringValueParser::new())]
+    only: Vec<String>,
+
+    /// Restore the database under this name, and leave the live one alone
+    #[arg(long, value_name = "NEW_NAME", value_parser = NonEmptyStringValueParser::new())]
+    database: Option<String>,
+}
+
+pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+    let id = args.id.parse()?;
+    let options = RestoreOptions {
+        certificates: args.restore_certificates,
+        force: args.force,
+        dry_run: args.dry_run,
+        only: args.only,
+        database: args.database,
+    };
+    let host = settings.host(monitor)?;
+    let repository = settings.open("restore").await?;
+    let profile = &settings.profile;
+    let restored = restore(&repository, profile, &host, &id, &options, monitor).await?;
+    let answer = Answer::new("restore", &restored, to_text(&restored));
+    Ok(if restored.done { answer.least(String::new()) } else { answer })
+}
+
+fn to_text(restored: &Restored) -> String {
+    let id = &restored.plan.snapshot;
+    let plan = plan(restored).to_text();
+    if !restored.done {
+        return format!("would restore {id}; nothing was touched\n\n{plan}");
+    }
+    let seconds = restored.incomplete_seconds;
+    let previous =
+        restored.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
+    let previous = lines(previous);
+    format!(
+        "restored {id}; the live database was incomplete for {seconds:.3} s\n\n{plan}{previous}"
+    )
+}
+
+fn plan(restored: &Restored) -> Table {
+    let mut table =
+        Table::new(&["SOURCE", "KIND", "TARGET", "ACTION", ">ITEMS", ">SIZE", "REASON"]);
+    for source in &restored.plan.sources {
+        let action = match source.action {
+            Action::Replace => "replace",
+            Action::Create => "create",
+            Action::Keep => "keep",
+            Action::Skip => "skip",
+        };
+        table.row([
+            source.name.clone(),
+            source.kind.clone(),
+            source.target.clone(),
+            action.to_owned(),
+            count(source.items),
+            size(source.raw_bytes),
+            source.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,71 @@
+//! A profile: what makes up a service, source by source.
+//!
+//! The built-in profile is written in the words of the configuration file, so that it is an
+//! example too, and one reader serves both. A profile of the file replaces a built-in one of the
+//! same name as a whole: nobody has to know two texts to see what is saved.
+
+use std::path::PathBuf;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+
+pub mod config;
+mod section;
+
+pub use crate::source::mariadb::login::Login;
+pub use crate::source::mariadb::login::LoginFlags;
+pub use crate::source::mariadb::login::Secret;
+pub use crate::source::mariadb::login::Surroundings;
+
+/// What makes up a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that `--profile` takes.
+    pub name: String,
+    /// The sources, in the order in which they are saved and restored.
+    pub sources: Vec<SourceSpec>,
+}
+
+/// One source of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSpec {
+    /// The name that `--only` and `--exclude` take.
+    pub name: String,
+    /// Whether a snapshot without it is whole.
+    pub optional: bool,
+    /// What is saved.
+    pub what: What,
+}
+
+/// What a source saves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// A database of the MariaDB server.
+    Database {
+        /// Its name on the server.
+        database: String,
+    },
+    /// A folder with all that is in it, or a single file.
+    Files {
+        /// Where it is, below `--root`.
+        path: PathBuf,
+        /// Whether these are certificates, which a restore leaves alone unless it is asked.
+        certificates: bool,
+    },
+}
+
+impl Profile {
+    /// Fails with [`Kind::Usage`] where the user names a source that the profile does not have.
+    pub(crate) fn check_names(&self, flag: &str, names: &[String]) -> Result<()> {
+        let sources: Vec<_> = self.sources.iter().map(|source| source.name.as_str()).collect();
+        match names.iter().find(|name| !sources.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let text = format!("{flag}: profile {} has no source {name:?}", self.name);
+                Err(Error::new(Kind::Usage, text)
+                    .hint(format!("its sources are {}", sources.join(", "))))
+            }
+        }
+    }
+}

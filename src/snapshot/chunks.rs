@@ -1,0 +1,82 @@
+//! Chunks on their way between a source and the repository.
+//!
+//! Both ways are bounded: a source that reads faster than the disk writes waits, and no more than
+//! a few chunks are in memory at any time.
+
+use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::Sender;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::repository::Repository;
+use crate::repository::catalog::BlobRef;
+use crate::repository::catalog::Chunk;
+use crate::repository::catalog::ItemIndex;
+use crate::repository::contents::Contents;
+use crate::repository::writer::Writer;
+use crate::source::RawChunk;
+
+/// Chunks that are hashed and compressed at once; each may hold twice the usual size of a chunk.
+const AT_ONCE: usize = 2;
+
+/// Returns the way from a source to [`store`].
+pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
+    mpsc::channel(1)
+}
+
+/// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed.
+pub(super) async fn store(
+    writer: &Writer,
+    receiver: Receiver<RawChunk>,
+    items: usize,
+    monitor: &dyn Monitor,
+) -> Result<Vec<ItemIndex>> {
+    let arriving = stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
+    let stored = arriving.map(|RawChunk { item, order, from, rows, bytes }| async move {
+        let raw_bytes = bytes.len() as u64;
+        let blob = writer.write(bytes).await?;
+        monitor.advance(raw_bytes);
+        Ok::<_, Error>((item, order, Chunk { blob, rows, from }))
+    });
+    let mut stored: Vec<_> = stored.buffer_unordered(AT_ONCE).try_collect().await?;
+    stored.sort_by_key(|(item, order, _)| (*item, *order));
+    let mut indexes = vec![ItemIndex::default(); items];
+    for (item, _, chunk) in stored {
+        indexes[item].chunks.push(chunk);
+    }
+    Ok(indexes)
+}
+
+/// Reads, proves and decompresses chunks in order and sends their raw bytes.
+pub(super) async fn fetch(
+    repository: &Repository,
+    chunks: &[Chunk],
+    sender: Sender<Vec<u8>>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    for chunk in chunks {
+        let bytes = repository.read_blob(&chunk.blob).await?;
+        monitor.advance(chunk.blob.raw_bytes);
+        if sender.send(bytes).await.is_err() {
+            // The receiver has failed, and says why itself.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Returns every blob that chunks, indexes and schemas of a snapshot are stored in.
+pub(super) fn blobs(contents: &Contents) -> Vec<BlobRef> {
+    let sources = contents.catalog.sources.iter();
+    let direct = sources.flat_map(|source| source.schema.iter().chain(&source.index).cloned());
+    let indexes = contents.indexes.iter().flatten();
+    let chunks = indexes.flat_map(|index| index.items.iter().flat_map(|item| &item.chunks));
+    direct.chain(chunks.map(|chunk| chunk.blob.clone())).collect()
+}

@@ -1,0 +1,272 @@
+//! `create`: saves every source of a profile as one snapshot, listed only when it is complete.
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::base::monitor::Recorder;
+use crate::profile::Profile;
+use crate::profile::SourceSpec;
+use crate::profile::What;
+use crate::repository::Repository;
+use crate::repository::catalog::BlobRef;
+use crate::repository::catalog::Catalog;
+use crate::repository::catalog::FORMAT;
+use crate::repository::catalog::Index;
+use crate::repository::catalog::Item;
+use crate::repository::catalog::ItemIndex;
+use crate::repository::catalog::SourceRecord;
+use crate::repository::catalog::SourceState;
+use crate::repository::contents::Contents;
+use crate::repository::id::SnapshotId;
+use crate::repository::summary::Summary;
+use crate::repository::writer::Writer;
+use crate::snapshot::Host;
+use crate::snapshot::TOOL;
+use crate::snapshot::chunks;
+use crate::snapshot::disk;
+use crate::snapshot::turn::Turn;
+use crate::source::files;
+use crate::source::mariadb::dump::Dump;
+use crate::source::mariadb::dump::TableTotals;
+use crate::source::mariadb::range::KnownChunk;
+use crate::source::mariadb::range::KnownChunks;
+
+/// What the user says of a new snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct CreateOptions {
+    /// Its id; one is made up without.
+    pub id: Option<SnapshotId>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// A sentence about it.
+    pub note: Option<String>,
+    /// Sources to leave out, by name.
+    pub exclude: Vec<String>,
+    /// The version of the product.
+    pub from_version: Option<String>,
+}
+
+/// Saves every source of the profile; returns what `list` shows of the new snapshot.
+///
+/// What the newest snapshot of the same profile and host holds already is not stored again.
+pub async fn create(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    options: &CreateOptions,
+    monitor: &dyn Monitor,
+) -> Result<Summary> {
+    profile.check_names("--exclude", &options.exclude)?;
+    let id = free_id(repository, options.id.clone()).await?;
+    let turn = Turn::take(host, profile, "create").await?;
+    let recorder = Recorder::new(monitor);
+    let earlier = earlier(repository, profile, host, &recorder).await?;
+    let save = Save {
+        repository,
+        host,
+        monitor: &recorder,
+        writer: repository.writer(earlier.iter().flat_map(chunks::blobs)).await?,
+        earlier,
+    };
+    let mut sources = Vec::new();
+    for spec in &profile.sources {
+        let is_excluded = options.exclude.contains(&spec.name);
+        sources.push(if is_excluded {
+            record(spec, SourceState::Excluded)
+        } else {
+            save.source(spec).await?
+        });
+    }
+    let said = recorder.said();
+    let catalog = Catalog {
+        format: FORMAT,
+        tool: TOOL.to_owned(),
+        id: id.to_string(),
+        created: host.now,
+        host: host.name.clone(),
+        profile: profile.name.clone(),
+        product_version: options.from_version.clone(),
+        tags: options.tags.clone(),
+        note: options.note.clone(),
+        sources,
+        notes: said.notes,
+        warnings: said.warnings,
+    };
+    let summary = save.writer.commit(catalog).await?;
+    turn.end();
+    Ok(summary)
+}
+
+/// Returns the chosen id, or one that nobody has.
+async fn free_id(repository: &Repository, chosen: Option<SnapshotId>) -> Result<SnapshotId> {
+    if let Some(id) = chosen {
+        if repository.is_listed(&id).await? {
+            return Err(Error::new(Kind::Refused, format!("snapshot {id} exists already"))
+                .hint("choose another id, or none: snap makes one up"));
+        }
+        return Ok(id);
+    }
+    loop {
+        let id = SnapshotId::generate()?;
+        if !repository.is_listed(&id).await? {
+            return Ok(id);
+        }
+    }
+}
+
+/// Returns the contents of the newest snapshot of the same profile and host. One that is damaged
+/// costs time, not the new snapshot.
+async fn earlier(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    monitor: &dyn Monitor,
+) -> Result<Option<Contents>> {
+    let Some(id) = repository.newest(&profile.name, &host.name).await? else { return Ok(None) };
+    match repository.contents(&id).await {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) => {
+            let why = error.chain();
+            monitor.note(&format!("everything is stored anew: snapshot {id} is damaged ({why})"));
+            Ok(None)
+        }
+    }
+}
+
+fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
+    let (kind, origin) = match &spec.what {
+        What::Database { database } => ("mariadb", database.clone()),
+        What::Files { path, .. } => ("files", path.display().to_string()),
+    };
+    SourceRecord {
+        name: spec.name.clone(),
+        kind: kind.to_owned(),
+        origin,
+        state,
+        detail: serde_json::Value::Null,
+        items: Vec::new(),
+        schema: None,
+        index: None,
+    }
+}
+
+/// What all sources of one snapshot are saved with.
+struct Save<'a> {
+    repository: &'a Repository,
+    host: &'a Host,
+    monitor: &'a dyn Monitor,
+    writer: Writer,
+    earlier: Option<Contents>,
+}
+
+impl Save<'_> {
+    async fn source(&self, spec: &SourceSpec) -> Result<SourceRecord> {
+        let saved = match &spec.what {
+            What::Database { database } => self.database(spec, database).await?,
+            What::Files { .. } => self.files(spec).await?,
+        };
+        match saved {
+            Some(saved) => Ok(saved),
+            None if spec.optional => {
+                let absent = record(spec, SourceState::Absent);
+                self.monitor.note(&format!("{} is absent: {}", spec.name, absent.origin));
+                Ok(absent)
+            }
+            None => {
+                let origin = record(spec, SourceState::Absent).origin;
+                Err(Error::failed(format!("cannot save {}: {origin} is absent", spec.name))
+                    .hint("correct the profile, or leave the source out with --exclude"))
+            }
+        }
+    }
+
+    async fn database(&self, spec: &SourceSpec, database: &str) -> Result<Option<SourceRecord>> {
+        let Host { database: login, connections, .. } = self.host;
+        let Some(dump) = Dump::open(login, database, *connections, self.monitor).await? else {
+            return Ok(None);
+        };
+        if let Some(folder) = dump.local_folder() {
+            disk::note_if_shared(self.repository, &folder, self.monitor);
+        }
+        let names = dump.tables();
+        self.monitor.step(&format!("dump {}", spec.name), Some(dump.estimated_bytes()));
+        let (sender, receiver) = chunks::channel();
+        let known = self.known_chunks(&spec.name);
+        let (dumped, mut stored) = tokio::try_join!(
+            dump.read(&known, sender),
+            chunks::store(&self.writer, receiver, names.len(), self.monitor),
+        )?;
+        let items = names.iter().zip(&dumped.totals).map(item).collect();
+        for (item, name) in stored.iter_mut().zip(names) {
+            item.name = name;
+        }
+        Ok(Some(SourceRecord {
+            detail: dumped.detail,
+            items,
+            schema: Some(self.writer.write(dumped.schema).await?),
+            index: Some(self.write_index(stored, serde_json::Value::Null).await?),
+            ..record(spec, SourceState::Saved)
+        }))
+    }
+
+    async fn files(&self, spec: &SourceSpec) -> Result<Option<SourceRecord>> {
+        let path = self.host.locate(spec)?;
+        self.monitor.step(&format!("read {}", spec.name), None);
+        let (sender, receiver) = chunks::channel();
+        let (tree, mut stored) = tokio::try_join!(
+            files::read(&path, files::CHUNK_BYTES, sender, self.monitor),
+            chunks::store(&self.writer, receiver, 1, self.monitor),
+        )?;
+        let Some(tree) = tree else { return Ok(None) };
+        let saved = record(spec, SourceState::Saved);
+        stored[0].name.clone_from(&saved.origin);
+        let item = Item {
+            name: saved.origin.clone(),
+            rows: tree.list.count(),
+            raw_bytes: tree.raw_bytes,
+            digest: tree.list.digest(),
+            generated_digest: None,
+        };
+        let index = self.write_index(stored, tree.list.to_detail()).await?;
+        Ok(Some(SourceRecord { items: vec![item], index: Some(index), ..saved }))
+    }
+
+    async fn write_index(
+        &self,
+        items: Vec<ItemIndex>,
+        detail: serde_json::Value,
+    ) -> Result<BlobRef> {
+        self.writer.write_index(&Index { items, detail }).await
+    }
+
+    /// Returns the boundaries that the last snapshot gave the chunks of a source.
+    fn known_chunks(&self, source: &str) -> KnownChunks {
+        let Some(Contents { catalog, indexes }) = &self.earlier else { return KnownChunks::new() };
+        let sources = catalog.sources.iter().zip(indexes);
+        let index = sources
+            .filter(|(record, _)| record.name == source)
+            .find_map(|(_, index)| index.as_ref());
+        let items = index.map_or(&[][..], |index| &index.items);
+        let known = |item: &ItemIndex| {
+            let chunks = item.chunks.iter();
+            chunks
+                .map(|chunk| KnownChunk {
+                    from: chunk.from.clone(),
+                    raw_bytes: chunk.blob.raw_bytes,
+                })
+                .collect()
+        };
+        items.iter().map(|item| (item.name.clone(), known(item))).collect()
+    }
+}
+
+fn item((name, totals): (&String, &TableTotals)) -> Item {
+    Item {
+        name: name.clone(),
+        rows: totals.rows,
+        raw_bytes: totals.raw_bytes,
+        digest: totals.digest.clone(),
+        generated_digest: totals.generated_digest.clone(),
+    }
+}

@@ -1,0 +1,198 @@
+//! `restore`: builds what a snapshot holds beside what is live, proves it, and swaps.
+//!
+//! Nothing live is touched before all that will be restored is staged and proven. What is
+//! replaced is kept until the next restore.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::base::monitor::Recorder;
+use crate::profile::Profile;
+use crate::repository::Repository;
+use crate::repository::catalog::Index;
+use crate::repository::catalog::SourceRecord;
+use crate::repository::contents::Contents;
+use crate::repository::id::SnapshotId;
+use crate::repository::lock::Access;
+use crate::snapshot::Host;
+use crate::snapshot::restore::plan::Action;
+use crate::snapshot::restore::plan::Plan;
+use crate::snapshot::restore::plan::Site;
+use crate::snapshot::restore::staged::Staged;
+use crate::snapshot::restore::staged::Swapped;
+use crate::snapshot::turn::Turn;
+
+mod database;
+pub mod plan;
+mod staged;
+
+/// What the user says of a restore.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions {
+    /// Restores the certificates too.
+    pub certificates: bool,
+    /// Replaces a database that has tables.
+    pub force: bool,
+    /// Plans, and touches nothing.
+    pub dry_run: bool,
+    /// The sources to restore, by name; all without.
+    pub only: Vec<String>,
+    /// Another name for the restored database.
+    pub database: Option<String>,
+}
+
+/// What a restore did, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Restored {
+    /// What was, or would be, done source by source.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// Whether it was done; `false` for a dry run.
+    pub done: bool,
+    /// How long the live database was incomplete, in seconds.
+    pub incomplete_seconds: f64,
+    /// Where what was replaced is kept: schemas and paths.
+    pub previous: Vec<String>,
+    /// What was said that keeps the result whole.
+    pub notes: Vec<String>,
+    /// What the result lacks.
+    pub warnings: Vec<String>,
+}
+
+/// Restores a snapshot in place of what is live, or says what it would do.
+pub async fn restore(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<Restored> {
+    profile.check_names("--only", &options.only)?;
+    let recorder = Recorder::new(monitor);
+    let _lock = repository.lock(Access::Shared).await?;
+    let contents = repository.contents(id).await?;
+    let plan = plan::plan(id, &contents, profile, host, options).await?;
+    if options.dry_run {
+        return Ok(restored(plan, false, &[], &recorder));
+    }
+    let turn = Turn::take(host, profile, "restore").await?;
+    let plan = plan.checked(options)?;
+    let staged = stage(repository, &contents, &plan, host, &recorder).await?;
+    let mut swapped = swap(staged, &recorder).await?;
+    for part in &mut swapped {
+        part.discard_older(&recorder).await;
+    }
+    let restored = restored(plan, true, &swapped, &recorder);
+    for part in swapped {
+        part.finish().await?;
+    }
+    turn.end();
+    Ok(restored)
+}
+
+/// Builds and proves everything that will be swapped in.
+async fn stage(
+    repository: &Repository,
+    contents: &Contents,
+    plan: &Plan,
+    host: &Host,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Staged>> {
+    let suffix = suffix()?;
+    let mut staged = Vec::new();
+    for source in &plan.sources {
+        if !matches!(source.action, Action::Create | Action::Replace) {
+            continue;
+        }
+        let Some(site) = &source.site else { continue };
+        let (record, index) = saved(contents, &source.name)?;
+        let part = match site {
+            Site::Database { database } => {
+                let target = database::Target { name: database, suffix: &suffix };
+                database::stage(repository, record, index, host, &target, monitor).await
+            }
+            Site::Files { path } => {
+                staged::stage_files(repository, record, index, path, &suffix, monitor).await
+            }
+        };
+        match part {
+            Ok(part) => staged.push(part),
+            Err(error) => {
+                discard(staged, monitor).await;
+                return Err(error.while_doing(&format!("cannot restore {}", source.name)));
+            }
+        }
+    }
+    Ok(staged)
+}
+
+/// Swaps all parts in; where one fails, those before it are swapped back.
+async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>> {
+    let mut swapped: Vec<Swapped> = Vec::new();
+    let mut waiting = staged.into_iter();
+    while let Some(part) = waiting.next() {
+        match part.swap(monitor).await {
+            Ok(part) => swapped.push(part),
+            Err(error) => {
+                while let Some(part) = swapped.pop() {
+                    part.undo(monitor).await;
+                }
+                discard(waiting.collect(), monitor).await;
+                return Err(error);
+            }
+        }
+    }
+    Ok(swapped)
+}
+
+async fn discard(staged: Vec<Staged>, monitor: &dyn Monitor) {
+    for part in staged {
+        if let Err(error) = part.discard().await {
+            monitor.warn(&error.chain());
+        }
+    }
+}
+
+/// Returns the record and the index of a source that was saved.
+fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'a Index)> {
+    let sources = contents.catalog.sources.iter().zip(&contents.indexes);
+    sources
+        .filter(|(record, _)| record.name == name)
+        .find_map(|(record, index)| Some((record, index.as_ref()?)))
+        .ok_or_else(|| Error::damaged(format!("the snapshot has no index of {name}")))
+}
+
+/// Returns what tells the names of this restore from those of others.
+fn suffix() -> Result<String> {
+    let id = SnapshotId::generate()?;
+    let (_, suffix) = id.as_str().split_at("snapshot_".len());
+    Ok(suffix.to_owned())
+}
+
+fn restored(plan: Plan, done: bool, swapped: &[Swapped], recorder: &Recorder<'_>) -> Restored {
+    let said = recorder.said();
+    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    Restored {
+        plan,
+        done,
+        incomplete_seconds: incomplete.as_secs_f64(),
+        previous: swapped.iter().filter_map(Swapped::previous).collect(),
+        notes: said.notes,
+        warnings: said.warnings,
+    }
+}
+
+/// Returns the error for a target that is not empty.
+fn not_empty(database: &str, tables: usize) -> Error {
+    Error::new(
+        Kind::Refused,
+        format!("cannot restore: database {database} has {tables} tables and views"),
+    )
+    .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
+}

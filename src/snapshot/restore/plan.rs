@@ -1,0 +1,213 @@
+//! The plan of a restore: what happens to each source, decided before anything is done.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::profile::Profile;
+use crate::profile::SourceSpec;
+use crate::profile::What;
+use crate::repository::catalog::Index;
+use crate::repository::catalog::SourceRecord;
+use crate::repository::catalog::SourceState;
+use crate::repository::contents::Contents;
+use crate::repository::id::SnapshotId;
+use crate::snapshot::Host;
+use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::not_empty;
+use crate::source::files;
+use crate::source::files::FileList;
+use crate::source::mariadb::target;
+use crate::source::mariadb::target::Target;
+
+/// What a restore does, source by source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The id of the snapshot.
+    pub snapshot: String,
+    /// The sources of the snapshot, in its order.
+    pub sources: Vec<SourcePlan>,
+}
+
+/// What happens to one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourcePlan {
+    /// The name of the source.
+    pub name: String,
+    /// The kind of source.
+    pub kind: String,
+    /// The database or the path that is restored.
+    pub target: String,
+    /// What is done.
+    pub action: Action,
+    /// Why nothing is done, or what is there now.
+    pub reason: Option<String>,
+    /// The number of tables, or of files and folders.
+    pub items: u64,
+    /// The size of the raw bytes.
+    pub raw_bytes: u64,
+    /// Where it is restored to; nowhere for a source that is left alone.
+    #[serde(skip)]
+    pub(super) site: Option<Site>,
+    /// What is in the way, unless it may be replaced.
+    #[serde(skip)]
+    live: Option<Target>,
+}
+
+/// What a restore does with a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Nothing is there yet.
+    Create,
+    /// What is live is replaced, and kept aside.
+    Replace,
+    /// What is live stays as it is.
+    Keep,
+    /// The snapshot has nothing to restore.
+    Skip,
+}
+
+/// Where a source is restored to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Site {
+    /// The database of this name.
+    Database { database: String },
+    /// This path, below `--root`.
+    Files { path: PathBuf },
+}
+
+/// Returns what a restore would do. Fails where it could not be done at all.
+pub(super) async fn plan(
+    id: &SnapshotId,
+    contents: &Contents,
+    profile: &Profile,
+    host: &Host,
+    options: &RestoreOptions,
+) -> Result<Plan> {
+    let mut sources = Vec::new();
+    for (record, index) in contents.catalog.sources.iter().zip(&contents.indexes) {
+        let spec = profile.sources.iter().find(|spec| spec.name == record.name);
+        let planned = match (left_alone(record, spec, options), spec) {
+            (None, Some(spec)) => with_live(record, index.as_ref(), spec, host, options).await?,
+            (Some((action, reason)), _) => outline(record, action, Some(reason)),
+            (None, None) => {
+                let reason = "the profile has no such source".to_owned();
+                outline(record, Action::Skip, Some(reason))
+            }
+        };
+        sources.push(planned);
+    }
+    Ok(Plan { snapshot: id.to_string(), sources })
+}
+
+impl Plan {
+    /// Returns the plan; fails with [`Kind::Refused`] where something stands in its way.
+    pub(super) fn checked(self, options: &RestoreOptions) -> Result<Self> {
+        for source in &self.sources {
+            let Some(live) = &source.live else { continue };
+            live.check()?;
+            let tables = live.tables.unwrap_or_default();
+            if tables > 0 && !options.force {
+                return Err(not_empty(&source.target, tables));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Returns why a source is not restored, where it is not.
+fn left_alone(
+    record: &SourceRecord,
+    spec: Option<&SourceSpec>,
+    options: &RestoreOptions,
+) -> Option<(Action, String)> {
+    match record.state {
+        SourceState::Absent => return Some((Action::Skip, "it was absent when saved".to_owned())),
+        SourceState::Excluded => {
+            return Some((Action::Skip, "it was excluded when saved".to_owned()));
+        }
+        SourceState::Saved => {}
+    }
+    if !options.only.is_empty() && !options.only.contains(&record.name) {
+        return Some((Action::Keep, "--only names other sources".to_owned()));
+    }
+    match spec.map(|spec| &spec.what) {
+        Some(What::Files { certificates: true, .. }) if !options.certificates => Some((
+            Action::Keep,
+            "certificates stay as they are without --restore-certificates".to_owned(),
+        )),
+        _ => None,
+    }
+}
+
+fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> SourcePlan {
+    let raw_bytes = record.items.iter().map(|item| item.raw_bytes).sum();
+    let items = match record.kind.as_str() {
+        "files" => record.items.iter().map(|item| item.rows).sum(),
+        _ => record.items.len() as u64,
+    };
+    SourcePlan {
+        name: record.name.clone(),
+        kind: record.kind.clone(),
+        target: record.origin.clone(),
+        action,
+        reason,
+        items,
+        raw_bytes,
+        site: None,
+        live: None,
+    }
+}
+
+/// Plans a source that is restored, by what is live in its place.
+async fn with_live(
+    record: &SourceRecord,
+    index: Option<&Index>,
+    spec: &SourceSpec,
+    host: &Host,
+    options: &RestoreOptions,
+) -> Result<SourcePlan> {
+    match (&spec.what, record.kind.as_str()) {
+        (What::Database { database }, "mariadb") => {
+            let database = options.database.as_ref().unwrap_or(database);
+            let live = target::inspect(&host.database, database).await?;
+            let (action, reason) = match live.tables {
+                None => (Action::Create, "there is no such database".to_owned()),
+                Some(0) => (Action::Replace, "the database is empty".to_owned()),
+                Some(tables) => (Action::Replace, format!("{tables} tables and views are live")),
+            };
+            Ok(SourcePlan {
+                target: database.clone(),
+                site: Some(Site::Database { database: database.clone() }),
+                live: Some(live),
+                ..outline(record, action, Some(reason))
+            })
+        }
+        (What::Files { .. }, "files") => {
+            let path = host.locate(spec)?;
+            files::refuse_mounts(&path)?;
+            let detail = index.map(|index| index.detail.clone()).unwrap_or_default();
+            let list = FileList::from_detail(detail)?;
+            let (action, reason) = match path.symlink_metadata() {
+                Err(_) => (Action::Create, "nothing is there"),
+                Ok(_) if files::is_identical(&path, &list).await? => {
+                    (Action::Keep, "it is identical already")
+                }
+                Ok(_) => (Action::Replace, "it differs"),
+            };
+            Ok(SourcePlan {
+                target: path.display().to_string(),
+                site: Some(Site::Files { path }),
+                ..outline(record, action, Some(reason.to_owned()))
+            })
+        }
+        (_, kind) => Err(Error::new(
+            Kind::Refused,
+            format!("cannot restore {}: it was saved as {kind}, the profile differs", record.name),
+        )),
+    }
+}

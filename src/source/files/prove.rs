@@ -1,0 +1,75 @@
+//! Compares a tree as it is with a tree as it should be.
+
+use std::collections::BTreeMap;
+
+use crate::source::files::list::Attributes;
+use crate::source::files::list::Content;
+use crate::source::files::list::Entry;
+
+/// Returns what differs, one line for each entry, in the order of the expected ones. Owners are
+/// compared by number.
+pub(super) fn differences(expected: &[Entry], found: &[Entry]) -> Vec<String> {
+    let mut rest: BTreeMap<_, _> = found.iter().map(|entry| (&entry.path, entry)).collect();
+    let mut differences = Vec::new();
+    for entry in expected {
+        let difference = match rest.remove(&entry.path) {
+            Some(found) => difference(entry, found),
+            None => Some("it is missing".to_owned()),
+        };
+        differences.extend(difference.map(|difference| format!("`{}`: {difference}", entry.path)));
+    }
+    differences.extend(rest.keys().map(|path| format!("`{path}`: it is one too many")));
+    differences
+}
+
+fn difference(expected: &Entry, found: &Entry) -> Option<String> {
+    if expected.content != found.content {
+        return Some(content_difference(&expected.content, &found.content));
+    }
+    // The attributes of a hard link are those of the file, which is compared itself.
+    if matches!(expected.content, Content::HardLink { .. }) {
+        return None;
+    }
+    attribute_difference(&expected.attributes, &found.attributes)
+}
+
+fn content_difference(expected: &Content, found: &Content) -> String {
+    match (expected, found) {
+        (Content::File { size, .. }, Content::File { size: found, .. }) if size != found => {
+            format!("it has {found} bytes, not {size}")
+        }
+        (Content::File { .. }, Content::File { .. }) => "its content differs".to_owned(),
+        (Content::Symlink { to }, Content::Symlink { to: found })
+        | (Content::HardLink { to }, Content::HardLink { to: found }) => {
+            format!("it links to `{found}`, not `{to}`")
+        }
+        _ => format!("it is {}, not {}", kind(found), kind(expected)),
+    }
+}
+
+const fn kind(content: &Content) -> &'static str {
+    match content {
+        Content::Folder => "a folder",
+        Content::File { .. } => "a file",
+        Content::Symlink { .. } => "a symbolic link",
+        Content::HardLink { .. } => "a hard link",
+    }
+}
+
+fn attribute_difference(expected: &Attributes, found: &Attributes) -> Option<String> {
+    if expected.mode != found.mode {
+        return Some(format!("its mode is {:04o}, not {:04o}", found.mode, expected.mode));
+    }
+    let owner = |attributes: &Attributes| (attributes.uid, attributes.gid);
+    if owner(expected) != owner(found) {
+        let (user, group) = owner(expected);
+        return Some(format!("its owner is {}:{}, not {user}:{group}", found.uid, found.gid));
+    }
+    if expected.mtime != found.mtime {
+        return Some("its time of change differs".to_owned());
+    }
+    let keys = expected.xattrs.keys().chain(found.xattrs.keys());
+    let differs = |name: &&_| expected.xattrs.get(*name) != found.xattrs.get(*name);
+    let name = keys.into_iter().find(differs)?;
+    Some(format!("its attribute {name} differs"))
+}

@@ -1,0 +1,151 @@
+//! A connection to a MariaDB server, in a session that means the same on every server.
+//!
+//! A server may be set up in a hundred ways that change what a statement does: a `sql_mode`, a
+//! `sql_select_limit` that cuts results in silence, `autocommit` off, messages in Greek. Every
+//! connection starts by putting these right; [`session`](super::session) adds what reading and
+//! loading need.
+
+use std::time::Duration;
+
+use mysql_async::ClientIdentity;
+use mysql_async::Conn;
+use mysql_async::Opts;
+use mysql_async::OptsBuilder;
+use mysql_async::Row;
+use mysql_async::SslOpts;
+use mysql_async::prelude::FromRow;
+use mysql_async::prelude::Queryable as _;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::source::mariadb::failure;
+use crate::source::mariadb::failure::Peer;
+use crate::source::mariadb::login::Address;
+use crate::source::mariadb::login::Login;
+use crate::source::mariadb::login::Secret;
+use crate::source::mariadb::login::Tls;
+use crate::source::mariadb::quote;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// A connection that is logged in.
+pub struct Connection {
+    raw: Conn,
+    peer: Peer,
+}
+
+/// Returns a connection to the server that the login names.
+pub async fn connect(login: &Login) -> Result<Connection> {
+    connect_within(login, CONNECT_TIMEOUT).await
+}
+
+async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
+    let attempt = tokio::time::timeout(limit, Conn::new(options(login)));
+    let raw = attempt
+        .await
+        .map_err(|_| failure::silence(login, limit.as_secs()))?
+        .map_err(|cause| failure::login_error(login, cause))?;
+    let peer = Peer { server: login.server.to_string(), account: quote::identifier(&login.user) };
+    let mut connection = Connection { raw, peer };
+    connection.prepare_talking().await?;
+    connection.peer.account = connection.read_account().await?;
+    Ok(connection)
+}
+
+impl Connection {
+    /// Returns the account that the server took us for, quoted as in a `GRANT`.
+    pub fn account(&self) -> &str {
+        &self.peer.account
+    }
+
+    /// Tells the server goodbye. Without, the server finds out by itself, later.
+    pub async fn close(self) {
+        // Whatever was asked of the server is answered by now; a lost goodbye changes nothing.
+        self.raw.disconnect().await.ok();
+    }
+
+    /// Returns the client's connection, for results that are streamed.
+    pub(super) fn raw(&mut self) -> &mut Conn {
+        &mut self.raw
+    }
+
+    /// Returns who explains the errors of [`raw`](Self::raw).
+    pub(super) fn peer(&self) -> Peer {
+        self.peer.clone()
+    }
+
+    /// Runs a statement that returns nothing; `doing` says `cannot {do} {thing}`.
+    pub(super) async fn execute(&mut self, doing: &str, statement: &str) -> Result<()> {
+        let outcome = self.raw.query_drop(statement).await;
+        outcome.map_err(|cause| self.peer.error(doing, cause))
+    }
+
+    /// Returns all rows of a small result; `doing` says `cannot {do} {thing}`.
+    pub(super) async fn rows<T: FromRow>(
+        &mut self,
+        doing: &str,
+        statement: &str,
+    ) -> Result<Vec<T>> {
+        let rows: std::result::Result<Vec<Row>, _> = self.raw.query(statement).await;
+        let rows = rows.map_err(|cause| self.peer.error(doing, cause))?;
+        let typed = rows.into_iter().map(T::from_row_opt).collect::<std::result::Result<_, _>>();
+        typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
+    }
+
+    /// Returns the first row of a small result; `doing` says `cannot {do} {thing}`.
+    pub(super) async fn first<T: FromRow>(
+        &mut self,
+        doing: &str,
+        statement: &str,
+    ) -> Result<Option<T>> {
+        Ok(self.rows(doing, statement).await?.into_iter().next())
+    }
+
+    /// Runs a statement in the character set of its own session; `doing` as everywhere.
+    pub(super) async fn execute_bytes(&mut self, doing: &str, statement: Vec<u8>) -> Result<()> {
+        let outcome = self.raw.query_drop(statement).await;
+        outcome.map_err(|cause| self.peer.error(doing, cause))
+    }
+
+    async fn read_account(&mut self) -> Result<String> {
+        let rows = self.rows("cannot read the account's name", "SELECT CURRENT_USER()").await?;
+        let (account,): (String,) = rows.into_iter().next().expect("this SELECT has one row");
+        Ok(quote::account(&account))
+    }
+}
+
+fn options(login: &Login) -> Opts {
+    let options = OptsBuilder::default()
+        .user(Some(login.user.as_str()))
+        .pass(login.password.as_ref().map(Secret::reveal))
+        // The client would leave TCP for a socket that the server names: not what was asked for.
+        .prefer_socket(false);
+    match &login.server {
+        // The client breaks the login where it asks for TLS over a socket; it needs none there.
+        Address::Socket(path) => options.socket(Some(path.to_string_lossy())).into(),
+        Address::Tcp { host, port } => options
+            .ip_or_hostname(host)
+            .tcp_port(*port)
+            .tcp_keepalive(Some(KEEPALIVE))
+            .ssl_opts(login.tls.as_ref().map(encryption))
+            .into(),
+    }
+}
+
+fn encryption(tls: &Tls) -> SslOpts {
+    let identity = tls.certificate.clone().zip(tls.key.clone());
+    let identity = identity.map(|(chain, key)| ClientIdentity::new(chain.into(), key.into()));
+    // Who names an authority wants it asked, and no other.
+    let is_verified = tls.verify || tls.authority.is_some();
+    SslOpts::default()
+        .with_client_identity(identity)
+        .with_disable_built_in_roots(tls.authority.is_some())
+        .with_root_certs(tls.authority.clone().map(Into::into).into_iter().collect())
+        .with_danger_accept_invalid_certs(!is_verified)
+}
+
+#[cfg(test)]
+mod tests;

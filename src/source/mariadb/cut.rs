@@ -1,0 +1,232 @@
+//! Where one chunk ends and the next begins.
+//!
+//! A table with a key is cut at key values, which stay: the next snapshot reads the same ranges
+//! and cuts only what outgrew them, so that an inserted row changes one chunk. Rows that come in
+//! the engine's own order have no such values: there the hash of a row decides, so that the same
+//! rows are cut at the same places again.
+
+use serde_json::Value;
+
+/// How large chunks become, in raw bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Where a new chunk is cut.
+    pub(super) target: usize,
+}
+
+impl Sizes {
+    /// Returns sizes for a database of so many bytes: 16 MiB, and more where that would make a
+    /// manifest longer than registries and tools like.
+    pub(super) fn for_database(bytes: u64) -> Self {
+        const SMALLEST: u64 = 16 << 20;
+        const CHUNKS: u64 = 2_000;
+        let target = (bytes / CHUNKS).clamp(SMALLEST, 1 << 30);
+        Self { target: usize::try_from(target).expect("at most 1 GiB") }
+    }
+
+    /// Returns the size at which a chunk that had its place already is cut again.
+    const fn limit(self) -> usize {
+        self.target * 2
+    }
+
+    /// Returns the size under which a chunk that shrank joins the next one.
+    const fn smallest(self) -> usize {
+        self.target / 4
+    }
+}
+
+/// Rows on their way to becoming a chunk.
+#[derive(Debug, PartialEq)]
+pub(super) struct Piece {
+    /// The key at which it begins; `Null` for the first of a table, and where there is no key.
+    pub(super) from: Value,
+    pub(super) rows: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Piece {
+    const fn starting(from: Value) -> Self {
+        Self { from, rows: 0, bytes: Vec::new() }
+    }
+}
+
+/// Cuts the rows of one key range.
+pub(super) struct KeyCutter {
+    piece: Piece,
+    sizes: Sizes,
+    /// The size at which the piece is cut: at once for new ranges, late for those that stayed.
+    limit: usize,
+    /// Where the piece will be cut once it is over its limit.
+    cut: Option<Cut>,
+}
+
+struct Cut {
+    from: Value,
+    rows: u64,
+    length: usize,
+}
+
+impl KeyCutter {
+    /// Returns a cutter for a range; `previous_bytes` is what it held in the last snapshot.
+    pub(super) fn new(sizes: Sizes, from: Value, previous_bytes: Option<u64>) -> Self {
+        let limit = if previous_bytes.is_some() { sizes.limit() } else { sizes.target };
+        Self { piece: Piece::starting(from), sizes, limit, cut: None }
+    }
+
+    /// Goes on with the next range, the unfinished piece of this one in front.
+    pub(super) fn go_on(&mut self, previous_bytes: Option<u64>) {
+        self.limit = if previous_bytes.is_some() { self.sizes.limit() } else { self.sizes.target };
+    }
+
+    /// Adds a row; returns the piece before it when that is complete. `key` is asked only where a
+    /// cut may come.
+    pub(super) fn push(&mut self, line: &[u8], key: impl FnOnce() -> Value) -> Option<Piece> {
+        if self.cut.is_none() && self.piece.bytes.len() >= self.sizes.target {
+            self.cut =
+                Some(Cut { from: key(), rows: self.piece.rows, length: self.piece.bytes.len() });
+        }
+        self.piece.bytes.extend_from_slice(line);
+        self.piece.bytes.push(b'\n');
+        self.piece.rows += 1;
+        if self.piece.bytes.len() <= self.limit {
+            return None;
+        }
+        let cut = self.cut.take()?;
+        let mut next = Piece::starting(cut.from);
+        next.bytes = self.piece.bytes.split_off(cut.length);
+        next.rows = self.piece.rows - cut.rows;
+        self.piece.rows = cut.rows;
+        // What follows the cut is new ground.
+        self.limit = self.sizes.target;
+        Some(std::mem::replace(&mut self.piece, next))
+    }
+
+    /// Returns whether the piece has shrunk so much since the last snapshot that it should join
+    /// the next range. One that did not change never joins: it would be written anew for nothing.
+    pub(super) fn joins_next(&self, previous_bytes: Option<u64>) -> bool {
+        let length = self.piece.bytes.len();
+        let is_unchanged = previous_bytes == u64::try_from(length).ok();
+        length < self.sizes.smallest() && !is_unchanged
+    }
+
+    /// Returns the last piece of the range.
+    pub(super) fn finish(self) -> Piece {
+        self.piece
+    }
+}
+
+/// Cuts rows that come in the engine's own order.
+pub(super) struct HashCutter {
+    piece: Piece,
+    sizes: Sizes,
+}
+
+impl HashCutter {
+    /// Returns a cutter for a table.
+    pub(super) const fn new(sizes: Sizes) -> Self {
+        Self { piece: Piece::starting(Value::Null), sizes }
+    }
+
+    /// Adds a row with its hash; returns the piece that ends with it when that is complete.
+    ///
+    /// Between half the target and twice the target a row ends its piece with a chance of its
+    /// length over the target, whatever rows stand around it.
+    pub(super) fn push(&mut self, line: &[u8], hash: u128) -> Option<Piece> {
+        self.piece.bytes.extend_from_slice(line);
+        self.piece.bytes.push(b'\n');
+        self.piece.rows += 1;
+        let length = self.piece.bytes.len();
+        let chance = (line.len() as u128 + 1) << 64;
+        let is_chosen = (hash >> 64) * (self.sizes.target as u128) < chance;
+        let is_complete = length >= self.sizes.target / 2 && is_chosen;
+        (is_complete || length >= self.sizes.limit())
+            .then(|| std::mem::replace(&mut self.piece, Piece::starting(Value::Null)))
+    }
+
+    /// Returns the last piece of the table.
+    pub(super) fn finish(self) -> Piece {
+        self.piece
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::digest::RowsDigest;
+    use proptest::prelude::*;
+
+    const SIZES: Sizes = Sizes { target: 100 };
+
+    fn line(number: usize) -> Vec<u8> {
+        format!("{number:09}").into_bytes()
+    }
+
+    fn cut_by_key(rows: std::ops::Range<usize>, previous_bytes: Option<u64>) -> Vec<Piece> {
+        let mut cutter = KeyCutter::new(SIZES, Value::Null, previous_bytes);
+        let mut pieces: Vec<_> =
+            rows.filter_map(|row| cutter.push(&line(row), || row.into())).collect();
+        pieces.push(cutter.finish());
+        pieces
+    }
+
+    #[test]
+    fn a_new_range_is_cut_at_the_target() {
+        let pieces = cut_by_key(0..25, None);
+        assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [10, 10, 5]);
+        assert_eq!(pieces[1].from, 10);
+        assert_eq!(pieces[2].from, 20);
+    }
+
+    #[test]
+    fn a_range_that_stayed_is_cut_only_when_it_doubled() {
+        assert_eq!(cut_by_key(0..20, Some(100)).len(), 1);
+        let pieces = cut_by_key(0..21, Some(100));
+        assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [10, 11]);
+        assert_eq!(pieces[1].from, 10);
+    }
+
+    #[test]
+    fn only_a_range_that_shrank_joins_the_next() {
+        let mut cutter = KeyCutter::new(SIZES, Value::Null, Some(100));
+        assert!(cutter.push(&line(1), || Value::Null).is_none());
+        assert!(cutter.joins_next(Some(100)));
+        assert!(!cutter.joins_next(Some(10)));
+    }
+
+    #[test]
+    fn a_row_larger_than_a_chunk_is_one_chunk() {
+        let mut cutter = KeyCutter::new(SIZES, Value::Null, None);
+        assert!(cutter.push(&[b'x'; 1_000], || 1.into()).is_none());
+        let first = cutter.push(b"next", || 2.into()).unwrap();
+        assert_eq!((first.rows, first.bytes.len()), (1, 1_001));
+        assert_eq!(cutter.finish().from, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_joined_are_the_rows(count in 0_usize..200, previous in proptest::option::of(0_u64..300)) {
+            let pieces = cut_by_key(0..count, previous);
+            let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
+            let rows: Vec<u8> = (0..count).flat_map(|row| [line(row), vec![b'\n']].concat()).collect();
+            prop_assert_eq!(joined, rows);
+            prop_assert_eq!(pieces.iter().map(|piece| piece.rows).sum::<u64>(), count as u64);
+        }
+
+        #[test]
+        fn hashed_cuts_find_their_places_again_after_a_change(start in 0_usize..30) {
+            let cut = |rows: std::ops::Range<usize>| {
+                let mut cutter = HashCutter::new(SIZES);
+                let mut pieces: Vec<_> = rows.filter_map(|row| {
+                    let hash = RowsDigest::default().add(&line(row));
+                    cutter.push(&line(row), hash)
+                }).collect();
+                pieces.push(cutter.finish());
+                pieces
+            };
+            let all = cut(0..2_000);
+            let less = cut(start..2_000);
+            let known = less.iter().filter(|piece| all.contains(piece)).count();
+            prop_assert!(known * 10 >= less.len() * 8, "{known} of {}", less.len());
+        }
+    }
+}

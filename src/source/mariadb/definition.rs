@@ -1,0 +1,160 @@
+//! What a database is made of, apart from its rows: `definition.json` of a schema blob.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::source::mariadb::key::KeyColumn;
+use crate::source::mariadb::text::Text;
+
+/// All definitions of one database, of one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Definition {
+    /// The database itself.
+    pub(super) database: Database,
+    /// Its base tables by name.
+    pub(super) tables: Vec<Table>,
+    /// Its sequences by name.
+    pub(super) sequences: Vec<Sequence>,
+    /// Its programs in an order in which they can be created, views on views aside.
+    pub(super) programs: Vec<Program>,
+}
+
+/// A database's own attributes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Database {
+    pub(super) name: String,
+    pub(super) charset: String,
+    pub(super) collation: String,
+    pub(super) comment: String,
+}
+
+/// A base table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Table {
+    pub(super) name: String,
+    /// `SHOW CREATE TABLE` under `sql_mode=''`.
+    pub(super) create: String,
+    /// Its columns in order, the invisible ones too.
+    pub(super) columns: Vec<Column>,
+    /// The names of the primary key's columns; empty without one.
+    pub(super) primary: Vec<String>,
+    /// The primary key, where its values can be chunk boundaries.
+    pub(super) key: Option<Vec<KeyColumn>>,
+    /// Whether its rows belong to the transaction's snapshot; others are read under a lock.
+    pub(super) is_transactional: bool,
+    /// The server's guess at the size of its rows in bytes, for the order of work only.
+    #[serde(skip)]
+    pub(super) estimated_bytes: u64,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// The type's own name, such as `varchar` or `uuid`.
+    pub(super) data_type: String,
+    /// Whether the server computes it: it is never loaded, and has a digest of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_generated: bool,
+}
+
+impl Column {
+    /// Returns whether the type reads bytes as its own inner form, so that the text of its values
+    /// has to be loaded as text.
+    pub(super) fn is_loaded_as_text(&self) -> bool {
+        matches!(self.data_type.as_str(), "uuid" | "inet4" | "inet6")
+    }
+}
+
+impl Table {
+    /// Returns the columns that rows consist of.
+    pub(super) fn stored_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.is_generated)
+    }
+
+    /// Returns the columns that the server computes.
+    pub(super) fn generated_columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| column.is_generated)
+    }
+}
+
+/// A sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sequence {
+    pub(super) name: String,
+    /// `SHOW CREATE SEQUENCE`, which tells where it started, not where it is.
+    pub(super) create: String,
+    /// The first value that was not yet given out or cached.
+    pub(super) next: i64,
+    /// How often it began anew.
+    pub(super) round: i64,
+}
+
+/// What kind of program; the order is the order of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ProgramKind {
+    /// A package's interface (`sql_mode=ORACLE`).
+    Package,
+    /// A package's body.
+    PackageBody,
+    /// A stored function; views may call it.
+    Function,
+    /// A stored procedure.
+    Procedure,
+    /// A view.
+    View,
+    /// A trigger.
+    Trigger,
+    /// A scheduled event.
+    Event,
+}
+
+impl ProgramKind {
+    /// Returns the SQL words for the kind.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Package => "PACKAGE",
+            Self::PackageBody => "PACKAGE BODY",
+            Self::Function => "FUNCTION",
+            Self::Procedure => "PROCEDURE",
+            Self::View => "VIEW",
+            Self::Trigger => "TRIGGER",
+            Self::Event => "EVENT",
+        }
+    }
+}
+
+/// A view, trigger, routine or event: a statement, and all that its meaning depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Program {
+    pub(super) kind: ProgramKind,
+    pub(super) name: String,
+    /// The statement that creates it, in the character set `charset`.
+    pub(super) create: Text,
+    /// The account whose rights it runs with, as `user@host`.
+    pub(super) definer: String,
+    /// The `sql_mode` under which it was written; views have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sql_mode: Option<String>,
+    /// `character_set_client` at its creation.
+    pub(super) charset: String,
+    /// `collation_connection` at its creation.
+    pub(super) collation: String,
+    /// The database's collation at its creation; views have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) database_collation: Option<String>,
+    /// The time zone of an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) time_zone: Option<String>,
+    /// Whether a view could not be read when it was saved: what it refers to was gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_broken: bool,
+}
+
+impl Program {
+    /// Returns what the program is called in messages, such as `view "hosts"`.
+    pub(super) fn title(&self) -> String {
+        format!("{} {:?}", self.kind.words().to_lowercase(), self.name)
+    }
+}

@@ -1,0 +1,263 @@
+//! Reads views, triggers, routines and events, and creates them again.
+//!
+//! A program's text means what it means only under the `sql_mode`, the character set and the
+//! collations of its creation, so each is read as bytes in its own character set and created
+//! under its own settings.
+
+use mysql_async::Row;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::definition::Database;
+use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::quote;
+use crate::source::mariadb::statement;
+use crate::source::mariadb::text::Text;
+
+/// Returns all programs of the selected database in the order of their creation.
+pub(super) async fn programs(connection: &mut Connection, database: &str) -> Result<Vec<Program>> {
+    connection.receive_text_as_stored().await?;
+    let mut programs = Vec::new();
+    for (kind, name, definer) in names(connection, database).await? {
+        programs.push(program(connection, kind, name, definer).await?);
+    }
+    connection.receive_text_as_utf8().await?;
+    Ok(programs)
+}
+
+/// Returns kind, name and definer of each program; triggers in the order in which they fire.
+pub(super) async fn names(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<(ProgramKind, String, String)>> {
+    let routines = "SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES \
+                    WHERE ROUTINE_SCHEMA = {} ORDER BY ROUTINE_NAME";
+    let views = "SELECT 'VIEW', TABLE_NAME, DEFINER FROM information_schema.VIEWS \
+                 WHERE TABLE_SCHEMA = {} ORDER BY TABLE_NAME";
+    let triggers = "SELECT 'TRIGGER', TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS \
+                    WHERE TRIGGER_SCHEMA = {} ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, \
+                    EVENT_MANIPULATION, ACTION_ORDER";
+    let events = "SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS \
+                  WHERE EVENT_SCHEMA = {} ORDER BY EVENT_NAME";
+    let mut names = Vec::new();
+    for sql in [routines, views, triggers, events] {
+        let sql = sql.replace("{}", &quote::text(database));
+        let rows: Vec<(String, String, String)> =
+            connection.rows("cannot list views, triggers, routines and events", &sql).await?;
+        for (kind, name, definer) in rows {
+            names.push((parse_kind(&kind, &name)?, name, definer));
+        }
+    }
+    names.sort_by_key(|(kind, _, _)| *kind);
+    Ok(names)
+}
+
+fn parse_kind(word: &str, name: &str) -> Result<ProgramKind> {
+    let kinds = [
+        ProgramKind::Package,
+        ProgramKind::PackageBody,
+        ProgramKind::Function,
+        ProgramKind::Procedure,
+        ProgramKind::View,
+        ProgramKind::Trigger,
+        ProgramKind::Event,
+    ];
+    kinds
+        .into_iter()
+        .find(|kind| kind.words() == word)
+        .ok_or_else(|| Error::failed(format!("cannot save {name:?}: {word} is not supported yet")))
+}
+
+/// Reads one program of the selected database. A view's names stay unqualified only there.
+async fn program(
+    connection: &mut Connection,
+    kind: ProgramKind,
+    name: String,
+    definer: String,
+) -> Result<Program> {
+    let show = format!("SHOW CREATE {} {}", kind.words(), quote::identifier(&name));
+    let doing = format!("cannot read {} {name:?}", kind.words().to_lowercase());
+    let row: Option<Row> = connection.first(&doing, &show).await?;
+    let row = row.ok_or_else(|| Error::failed(doing))?;
+    let create_column = match kind {
+        ProgramKind::Package => "Create Package",
+        ProgramKind::PackageBody => "Create Package Body",
+        ProgramKind::Function => "Create Function",
+        ProgramKind::Procedure => "Create Procedure",
+        ProgramKind::View => "Create View",
+        ProgramKind::Trigger => "SQL Original Statement",
+        ProgramKind::Event => "Create Event",
+    };
+    // Without the right to see it, the server answers with NULL in the place of the body.
+    let create = field(&row, create_column).ok_or_else(|| {
+        let words = kind.words().to_lowercase();
+        Error::new(Kind::Denied, format!("cannot read the body of {words} {name:?}"))
+            .hint("`snap doctor` prints the rights that are missing")
+    })?;
+    let text = |column| field(&row, column).map(|bytes| Text(bytes).lossy());
+    Ok(Program {
+        kind,
+        name,
+        create: Text(create),
+        definer,
+        sql_mode: text("sql_mode"),
+        charset: text("character_set_client").unwrap_or_else(|| "utf8mb4".to_owned()),
+        collation: text("collation_connection").unwrap_or_else(|| "utf8mb4_general_ci".to_owned()),
+        database_collation: text("Database Collation"),
+        time_zone: text("time_zone"),
+        is_broken: kind == ProgramKind::View && connection.raw().get_warnings() > 0,
+    })
+}
+
+fn field(row: &Row, column: &str) -> Option<Vec<u8>> {
+    row.get_opt::<Option<Vec<u8>>, _>(column)?.ok()?
+}
+
+/// How programs are created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To see that each can be created: events stay disabled, so that none fires.
+    Rehearsal,
+    /// For good.
+    Live,
+}
+
+/// Creates programs in the selected database, each under its own settings. Returns the broken
+/// views, which could not be created because what they refer to is gone, as it was when saved.
+pub(super) async fn create(
+    connection: &mut Connection,
+    database: &Database,
+    programs: &[Program],
+    purpose: Purpose,
+) -> Result<Vec<String>> {
+    let mut later: Vec<&Program> = Vec::new();
+    for program in programs {
+        // Views stand on views: what fails now may succeed after the others.
+        match create_one(connection, database, program, purpose).await {
+            Ok(()) => {}
+            Err(_) if program.kind == ProgramKind::View => later.push(program),
+            Err(error) => return Err(error),
+        }
+    }
+    while !later.is_empty() {
+        let waiting = later.len();
+        let mut failures = Vec::new();
+        for program in std::mem::take(&mut later) {
+            if let Err(error) = create_one(connection, database, program, purpose).await {
+                failures.push(error);
+                later.push(program);
+            }
+        }
+        if later.len() == waiting {
+            return broken_or_failed(&later, failures);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn broken_or_failed(views: &[&Program], failures: Vec<Error>) -> Result<Vec<String>> {
+    for (view, failure) in views.iter().zip(failures) {
+        if !view.is_broken {
+            return Err(failure);
+        }
+    }
+    Ok(views.iter().map(|view| view.name.clone()).collect())
+}
+
+async fn create_one(
+    connection: &mut Connection,
+    database: &Database,
+    program: &Program,
+    purpose: Purpose,
+) -> Result<()> {
+    let own_collation =
+        program.database_collation.as_ref().filter(|own| **own != database.collation);
+    if let Some(collation) = own_collation {
+        connection.collate_database(&database.name, collation).await?;
+    }
+    connection.speak_as(program).await?;
+    let statement = match (program.kind, purpose) {
+        (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
+        _ => program.create.0.clone(),
+    };
+    let doing = format!("cannot create {}", program.title());
+    let created = connection.execute_bytes(&doing, statement).await;
+    connection.speak_plainly().await?;
+    if own_collation.is_some() {
+        connection.collate_database(&database.name, &database.collation).await?;
+    }
+    created
+}
+
+/// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
+fn disabled(create: &[u8]) -> Vec<u8> {
+    let text: String = create.iter().map(|byte| char::from(byte & 0x7f)).collect();
+    let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
+    let positions: Vec<usize> = statement::unquoted(&text).map(|(position, _)| position).collect();
+    let Some(found) = bare.find(" ENABLE ") else { return create.to_vec() };
+    let start = positions[found + 1];
+    [&create[..start], b"DISABLE", &create[start + b"ENABLE".len()..]].concat()
+}
+
+impl Connection {
+    /// Takes the settings under which a program was written.
+    async fn speak_as(&mut self, program: &Program) -> Result<()> {
+        let mut settings = format!(
+            "character_set_client = {}, collation_connection = {}",
+            quote::word(&program.charset)?,
+            quote::word(&program.collation)?
+        );
+        let sql_mode = program.sql_mode.as_deref().unwrap_or_default();
+        settings = format!("{settings}, sql_mode = {}", quote::text(sql_mode));
+        if let Some(time_zone) = &program.time_zone {
+            settings = format!("{settings}, time_zone = {}", quote::text(time_zone));
+        }
+        let doing = format!("cannot take the settings of {}", program.title());
+        self.execute(&doing, &format!("SET {settings}")).await
+    }
+
+    /// Changes the collation that new columns, parameters and variables of a database get.
+    pub(super) async fn collate_database(&mut self, name: &str, collation: &str) -> Result<()> {
+        let name = quote::identifier(name);
+        let doing = format!("cannot change the collation of database {name}");
+        let collation = quote::word(collation)?;
+        self.execute(&doing, &format!("ALTER DATABASE {name} COLLATE {collation}")).await
+    }
+}
+
+/// Drops all programs of the selected database. Tables must be there still: a trigger falls with
+/// its table only.
+pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Result<()> {
+    let mut names = names(connection, database).await?;
+    // Bodies fall with their packages; views and triggers before what they call.
+    names.retain(|(kind, _, _)| *kind != ProgramKind::PackageBody);
+    for (kind, name, _) in names.into_iter().rev() {
+        let name = quote::qualified(database, &name);
+        let words = kind.words();
+        let doing = format!("cannot drop {} {name}", words.to_lowercase());
+        connection.execute(&doing, &format!("DROP {words} IF EXISTS {name}")).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsed_event_is_disabled_before_its_body() {
+        let create = "CREATE EVENT `a ENABLE b` ON SCHEDULE EVERY 1 DAY COMMENT 'x ENABLE y' \
+                      ENABLE DO SET @a = ' ENABLE '";
+        let expected = create.replacen("y' ENABLE DO", "y' DISABLE DO", 1);
+        assert_eq!(disabled(create.as_bytes()), expected.as_bytes());
+    }
+
+    #[test]
+    fn an_event_that_is_disabled_stays_so() {
+        let create = b"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 1";
+        assert_eq!(disabled(create), create);
+    }
+}

@@ -1,0 +1,208 @@
+//! The ranges in which a table is read: those of the last snapshot, grouped into jobs.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::base::error::Result;
+use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::key::Boundary;
+use crate::source::mariadb::quote;
+
+/// The raw bytes that one job reads at least, where the table has as many: enough to keep a
+/// connection busy, little enough to share a large table among connections.
+const JOB_BYTES: u64 = 64 << 20;
+
+/// A chunk of the last snapshot, as far as it tells how to read the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownChunk {
+    /// Where it begins.
+    pub from: Value,
+    /// Its size in raw bytes.
+    pub raw_bytes: u64,
+}
+
+/// The chunks of the last snapshot by the name of their table.
+pub type KnownChunks = HashMap<String, Vec<KnownChunk>>;
+
+/// A contiguous part of a table's primary key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Range {
+    /// The stored form of `start`: `Null` for the first range.
+    pub(super) from: Value,
+    start: Option<Boundary>,
+    end: Option<Boundary>,
+    /// What the range held in the last snapshot, in raw bytes.
+    pub(super) previous_bytes: Option<u64>,
+}
+
+impl Range {
+    /// Returns all of a table.
+    pub(super) const fn whole(previous_bytes: Option<u64>) -> Self {
+        Self { from: Value::Null, start: None, end: None, previous_bytes }
+    }
+}
+
+/// What one connection reads in one go: consecutive ranges of one table.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Job {
+    /// The position of the table in the definition.
+    pub(super) table: usize,
+    /// The order of its first chunk among the chunks of the table.
+    pub(super) order: u64,
+    pub(super) ranges: Vec<Range>,
+    /// The size by which jobs are put in order, in bytes.
+    pub(super) bytes: u64,
+}
+
+/// Returns the jobs of all `tables`, largest first, so that no connection is left with a large
+/// one at the end.
+pub(super) fn jobs<'a>(
+    tables: impl Iterator<Item = (usize, &'a Table)>,
+    known: &KnownChunks,
+) -> Vec<Job> {
+    let none = Vec::new();
+    let mut jobs: Vec<Job> = tables
+        .flat_map(|(position, table)| {
+            let known = known.get(&table.name).unwrap_or(&none);
+            grouped(position, table.estimated_bytes, ranges(table, known))
+        })
+        .collect();
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes));
+    jobs
+}
+
+/// Returns the ranges of one table: those of the last snapshot as far as their boundaries fit.
+fn ranges(table: &Table, known: &[KnownChunk]) -> Vec<Range> {
+    let Some(key) = &table.key else { return vec![Range::whole(None)] };
+    let Some(first) = known.first() else { return vec![Range::whole(None)] };
+    let mut ranges = vec![Range::whole(Some(first.raw_bytes))];
+    for chunk in &known[1..] {
+        let Some(boundary) = Boundary::parse(&chunk.from, key) else {
+            return vec![Range::whole(None)];
+        };
+        if let Some(last) = ranges.last_mut() {
+            last.end = Some(boundary.clone());
+        }
+        ranges.push(Range {
+            from: chunk.from.clone(),
+            start: Some(boundary),
+            end: None,
+            previous_bytes: Some(chunk.raw_bytes),
+        });
+    }
+    ranges
+}
+
+fn grouped(table: usize, estimated_bytes: u64, ranges: Vec<Range>) -> Vec<Job> {
+    /// Leaves room for as many chunks as a range may be cut into.
+    const STEP: u64 = 1 << 32;
+    let mut jobs: Vec<Job> = Vec::new();
+    for (range, number) in ranges.into_iter().zip(0_u64..) {
+        let bytes = range.previous_bytes.unwrap_or(estimated_bytes);
+        match jobs.last_mut() {
+            Some(job) if job.bytes < JOB_BYTES => {
+                job.bytes += bytes;
+                job.ranges.push(range);
+            }
+            _ => jobs.push(Job { table, order: number * STEP, ranges: vec![range], bytes }),
+        }
+    }
+    jobs
+}
+
+/// Returns the query for a range: the stored columns, the generated ones, the key's.
+pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<String> {
+    let key = table.key.iter().flatten().map(|column| column.name.as_str());
+    let columns: Vec<_> = table
+        .stored_columns()
+        .chain(table.generated_columns())
+        .map(|column| column.name.as_str())
+        .chain(key)
+        .map(quote::identifier)
+        .collect();
+    let mut sql =
+        format!("SELECT {} FROM {}", columns.join(", "), quote::qualified(database, &table.name));
+    if table.is_transactional && !table.primary.is_empty() {
+        sql.push_str(" FORCE INDEX (PRIMARY)");
+    }
+    let key = table.key.as_deref().unwrap_or_default();
+    let start = range.start.as_ref().map(|boundary| boundary.at_or_after(key)).transpose()?;
+    let end = range.end.as_ref().map(|boundary| boundary.before(key)).transpose()?;
+    let conditions: Vec<_> = start.into_iter().chain(end).collect();
+    if !conditions.is_empty() {
+        sql = format!("{sql} WHERE {}", conditions.join(" AND "));
+    }
+    if !table.primary.is_empty() {
+        let order: Vec<_> = table.primary.iter().map(|name| quote::identifier(name)).collect();
+        sql = format!("{sql} ORDER BY {}", order.join(", "));
+    }
+    Ok(sql)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::mariadb::definition::Column;
+    use crate::source::mariadb::key::KeyColumn;
+    use crate::source::mariadb::key::Order;
+    use serde_json::json;
+
+    fn table() -> Table {
+        let column = |name: &str, is_generated| Column {
+            name: name.to_owned(),
+            data_type: "int".to_owned(),
+            is_generated,
+        };
+        Table {
+            name: "t".to_owned(),
+            create: String::new(),
+            columns: vec![column("id", false), column("g", true), column("v", false)],
+            primary: vec!["id".to_owned()],
+            key: Some(vec![KeyColumn { name: "id".to_owned(), order: Order::Number }]),
+            is_transactional: true,
+            estimated_bytes: 5,
+        }
+    }
+
+    fn known(from: Value, raw_bytes: u64) -> KnownChunk {
+        KnownChunk { from, raw_bytes }
+    }
+
+    #[test]
+    fn the_ranges_of_the_last_snapshot_cover_every_key() {
+        let table = table();
+        let known = [known(json!(["7"]), 1), known(json!(["10"]), 2), known(json!(["20"]), 3)];
+        let ranges = ranges(&table, &known);
+        let sql: Vec<_> = ranges.iter().map(|range| select("d", &table, range).unwrap()).collect();
+        let select = "SELECT `id`, `v`, `g`, `id` FROM `d`.`t` FORCE INDEX (PRIMARY)";
+        assert_eq!(sql[0], format!("{select} WHERE `id` < 10 ORDER BY `id`"));
+        assert_eq!(sql[1], format!("{select} WHERE `id` >= 10 AND `id` < 20 ORDER BY `id`"));
+        assert_eq!(sql[2], format!("{select} WHERE `id` >= 20 ORDER BY `id`"));
+    }
+
+    #[test]
+    fn a_table_without_known_or_fitting_chunks_is_read_whole() {
+        let table = table();
+        assert_eq!(ranges(&table, &[]), [Range::whole(None)]);
+        let foreign = [known(Value::Null, 1), known(json!(["x", "y"]), 1)];
+        assert_eq!(ranges(&table, &foreign), [Range::whole(None)]);
+        let keyless = Table { key: None, ..table };
+        assert_eq!(ranges(&keyless, &[known(Value::Null, 1)]), [Range::whole(None)]);
+    }
+
+    #[test]
+    fn large_tables_are_shared_and_come_first() {
+        let table = table();
+        let many = vec![
+            known(Value::Null, JOB_BYTES),
+            known(json!(["5"]), JOB_BYTES + 1),
+            known(json!(["9"]), 1),
+        ];
+        let jobs =
+            jobs([(0, &table), (1, &table)].into_iter(), &HashMap::from([("t".to_owned(), many)]));
+        assert_eq!(jobs.len(), 6);
+        assert_eq!(jobs[0].bytes, JOB_BYTES + 1);
+        assert!(jobs.is_sorted_by_key(|job| std::cmp::Reverse(job.bytes)));
+    }
+}

@@ -1,0 +1,100 @@
+//! Session settings: what reading and loading need, whatever the server's own settings are.
+//!
+//! A setting that a server does not have, or does not let us change, is left alone where the list
+//! says so; anything else that fails is an error.
+
+use mysql_async::Error as ClientError;
+use mysql_async::prelude::Queryable as _;
+
+use crate::base::error::Result;
+use crate::source::mariadb::connection::Connection;
+
+/// For every connection: plain SQL, whole results, answers in UTF-8 and English, no timeouts.
+const TALKING: &str = "SET NAMES utf8mb4, sql_mode = '', sql_quote_show_create = 1, \
+    autocommit = 1, completion_type = 'NO_CHAIN', sql_auto_is_null = 0, sql_safe_updates = 0, \
+    sql_select_limit = 18446744073709551615, sql_big_selects = 1, \
+    lc_messages = 'en_US', time_zone = '+00:00', \
+    wait_timeout = 86400, net_read_timeout = 86400, net_write_timeout = 86400, \
+    max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, \
+    idle_write_transaction_timeout = 0";
+
+/// READ COMMITTED as a server's default would make a consistent snapshot a snapshot of nothing.
+/// A reader waits for a lock only behind somebody's DDL: not for ever.
+const READING: &[&str] = &[
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600",
+];
+
+/// Values go in exactly as they came out: nothing is rounded, invented or left out. What was
+/// allowed once is taken back without a check, because digests prove it afterwards.
+const LOADING: &[&str] = &[
+    "SET SESSION TRANSACTION READ WRITE",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', \
+     foreign_key_checks = 0, unique_checks = 1, check_constraint_checks = 0, \
+     lock_wait_timeout = 3600, innodb_lock_wait_timeout = 3600",
+];
+
+/// Settings of `LOADING` that some versions lack, or fix when the server starts.
+const LOADING_WHERE_KNOWN: &[&str] = &[
+    "character_set_collations = ''",
+    "innodb_strict_mode = 0",
+    "explicit_defaults_for_timestamp = 1",
+    "system_versioning_insert_history = 1",
+];
+
+/// `Unknown system variable`, and `is a read only variable`.
+const NO_SUCH_SETTING: &[u16] = &[1193, 1238];
+
+impl Connection {
+    /// Readies the session for the reading of rows in one consistent snapshot.
+    pub async fn prepare_reading(&mut self) -> Result<()> {
+        for statement in READING {
+            self.execute("cannot prepare a session for reading", statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Readies the session for the building and the filling of tables.
+    pub async fn prepare_loading(&mut self) -> Result<()> {
+        for statement in LOADING {
+            self.execute("cannot prepare a session for loading", statement).await?;
+        }
+        for setting in LOADING_WHERE_KNOWN {
+            self.set_where_known(setting).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes text arrive as it is stored, in each column's own character set: for rows.
+    pub async fn receive_text_as_stored(&mut self) -> Result<()> {
+        let statement = "SET character_set_results = NULL";
+        self.execute("cannot receive text as it is stored", statement).await
+    }
+
+    /// Makes text arrive in UTF-8, as every connection starts: for names and definitions.
+    pub async fn receive_text_as_utf8(&mut self) -> Result<()> {
+        let statement = "SET character_set_results = utf8mb4";
+        self.execute("cannot receive text in UTF-8", statement).await
+    }
+
+    /// Readies the session for statements that mean the same on every server.
+    pub(super) async fn prepare_talking(&mut self) -> Result<()> {
+        self.execute("cannot prepare a session", TALKING).await
+    }
+
+    /// Takes back the settings of a program that was created in this session.
+    pub(super) async fn speak_plainly(&mut self) -> Result<()> {
+        let statement = "SET character_set_client = utf8mb4, \
+            collation_connection = utf8mb4_general_ci, sql_mode = '', time_zone = '+00:00'";
+        self.execute("cannot take back the settings of a program", statement).await
+    }
+
+    async fn set_where_known(&mut self, setting: &str) -> Result<()> {
+        match self.raw().query_drop(format!("SET SESSION {setting}")).await {
+            Err(ClientError::Server(answer)) if NO_SUCH_SETTING.contains(&answer.code) => Ok(()),
+            outcome => outcome.map_err(|cause| {
+                self.peer().error(&format!("cannot set {setting} for loading"), cause)
+            }),
+        }
+    }
+}

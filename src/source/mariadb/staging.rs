@@ -1,0 +1,344 @@
+//! A database under construction, beside the live one and hidden by its name.
+//!
+//! Tables are created without secondary indexes, filled, indexed, read back and compared with the
+//! catalog; foreign keys come when all tables stand, and every program is created once to see that
+//! it can be. Nothing live is touched until the swap.
+
+use std::sync::Arc;
+
+use crate::base::digest::sha256;
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::definition::Database;
+use crate::source::mariadb::definition::Definition;
+use crate::source::mariadb::definition::Sequence;
+use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::load::Expected;
+use crate::source::mariadb::load::Loader;
+use crate::source::mariadb::login::Login;
+use crate::source::mariadb::names;
+use crate::source::mariadb::programs;
+use crate::source::mariadb::programs::Purpose;
+use crate::source::mariadb::quote;
+use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::schema;
+use crate::source::mariadb::statement;
+use crate::source::mariadb::statement::CreateTable;
+use crate::source::mariadb::statement::StagedTable;
+use crate::source::mariadb::tables;
+
+/// What is built, and where.
+pub(super) struct Plan {
+    definition: Definition,
+    /// The name of the database that will be replaced.
+    target: String,
+    /// The name of the staging schema.
+    schema: String,
+    staged: Vec<StagedTable>,
+    /// The definition of each table as it must read in staging.
+    texts: Vec<String>,
+    is_same_server: bool,
+}
+
+impl Plan {
+    pub(super) const fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
+    pub(super) fn staged(&self, position: usize) -> &StagedTable {
+        &self.staged[position]
+    }
+
+    /// Returns the table's definition as it must read in staging.
+    pub(super) fn text(&self, position: usize) -> &str {
+        &self.texts[position]
+    }
+
+    /// Returns whether the server has the version that the snapshot was taken from: another one
+    /// may print and compute things otherwise.
+    pub(super) const fn is_same_server(&self) -> bool {
+        self.is_same_server
+    }
+
+    /// Returns table, quoted column and default of each column that draws from a sequence, as they
+    /// must read once the sequence is live.
+    pub(super) fn sequence_defaults(&self) -> Vec<(&str, String, String)> {
+        let saved_name = &self.definition.database.name;
+        let mut defaults = Vec::new();
+        for table in &self.definition.tables {
+            let text = statement::requalified(&table.create, saved_name, &self.target);
+            let parsed = CreateTable::parse(&text).expect("it was parsed to be staged");
+            for (column, default) in parsed.sequence_defaults(&self.target) {
+                defaults.push((table.name.as_str(), column, default));
+            }
+        }
+        defaults
+    }
+
+    /// Fails where the rows of a staged table are not those of the snapshot.
+    pub(super) fn check_rows(
+        &self,
+        table: &Table,
+        totals: &Totals,
+        expected: &Expected,
+    ) -> Result<()> {
+        let mismatch = |what: String| {
+            Err(Error::new(
+                Kind::Mismatch,
+                format!("table {:?} came out otherwise: {what}", table.name),
+            ))
+        };
+        let rows = totals.stored.rows();
+        if rows != expected.rows {
+            return mismatch(format!("{rows} rows of {}", expected.rows));
+        }
+        if totals.stored.to_text() != expected.digest {
+            return mismatch("the digest of its rows differs".to_owned());
+        }
+        match &expected.generated_digest {
+            Some(digest) if self.is_same_server && totals.generated.to_text() != *digest => {
+                mismatch("the digest of its generated columns differs".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A staging schema and the connection that owns it.
+pub struct Staging {
+    pub(super) login: Login,
+    pub(super) connection: Connection,
+    pub(super) plan: Arc<Plan>,
+}
+
+/// What a staging schema is made from.
+pub struct Blueprint<'a> {
+    /// The bytes of the schema blob.
+    pub schema: &'a [u8],
+    /// The version of the server that the snapshot was taken from.
+    pub server_version: &'a str,
+    /// The name of the database to replace.
+    pub target: &'a str,
+    /// What tells this restore from others in names.
+    pub suffix: &'a str,
+}
+
+impl Staging {
+    /// Creates the staging schema with empty tables; leftovers of broken restores of the same
+    /// database are dropped first.
+    ///
+    /// Fails with [`Kind::Busy`] where another restore of this database is at work.
+    pub async fn create(
+        login: &Login,
+        blueprint: &Blueprint<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let mut connection = connect(login).await?;
+        connection.prepare_loading().await?;
+        connection.claim_restore_of(blueprint.target).await?;
+        drop_leftovers(&mut connection, blueprint.target, monitor).await?;
+        let version = connection.read_facts().await?.version;
+        let definition = schema::unpack(blueprint.schema)?;
+        let schema = names::staging(blueprint.target, blueprint.suffix);
+        let plan =
+            Arc::new(plan(definition, blueprint, schema, version == blueprint.server_version)?);
+        let mut staging = Self { login: login.clone(), connection, plan };
+        if let Err(error) = staging.create_tables().await {
+            staging.discard().await?;
+            return Err(error);
+        }
+        Ok(staging)
+    }
+
+    /// Returns the names of the tables, in the order of the catalog's items.
+    pub fn tables(&self) -> Vec<String> {
+        self.plan.definition.tables.iter().map(|table| table.name.clone()).collect()
+    }
+
+    /// Returns a loader on a connection of its own.
+    pub async fn loader(&self) -> Result<Loader> {
+        let mut connection = connect(&self.login).await?;
+        connection.prepare_loading().await?;
+        connection.receive_text_as_stored().await?;
+        connection.select_database(&self.plan.schema).await?;
+        Ok(Loader::new(connection, Arc::clone(&self.plan)))
+    }
+
+    /// Adds the foreign keys, proves the definitions and rehearses every program. Returns the
+    /// names of the views that were broken when they were saved and are so still.
+    pub async fn finish(&mut self) -> Result<Vec<String>> {
+        for (table, staged) in self.plan.definition.tables.iter().zip(&self.plan.staged) {
+            self.connection.alter_table(&table.name, &staged.foreign_keys).await?;
+        }
+        let mut loader = self.loader().await?;
+        loader.receive_text_as_utf8().await?;
+        for position in 0..self.plan.definition.tables.len() {
+            loader.prove_definition(position).await?;
+        }
+        self.prove_sequences().await?;
+        let database = self.staging_database();
+        let programs = &self.plan.definition.programs;
+        let broken =
+            programs::create(&mut self.connection, &database, programs, Purpose::Rehearsal).await?;
+        programs::drop_all(&mut self.connection, &self.plan.schema).await?;
+        Ok(broken)
+    }
+
+    /// Drops the staging schema with all that it holds.
+    pub async fn discard(mut self) -> Result<()> {
+        self.connection.drop_database(&self.plan.schema).await
+    }
+
+    async fn create_tables(&mut self) -> Result<()> {
+        let database = self.staging_database();
+        self.connection.create_database(&database).await?;
+        self.connection.select_database(&database.name).await?;
+        for sequence in &self.plan.definition.sequences {
+            self.connection.create_sequence(sequence).await?;
+        }
+        for (table, staged) in self.plan.definition.tables.iter().zip(&self.plan.staged) {
+            let doing = format!("cannot create table {:?}", table.name);
+            self.connection.execute(&doing, &staged.create).await?;
+        }
+        Ok(())
+    }
+
+    async fn prove_sequences(&mut self) -> Result<()> {
+        let schema = &self.plan.schema;
+        let listed = tables::listed(&mut self.connection, schema).await?;
+        let staged = tables::sequences(&mut self.connection, schema, &listed).await?;
+        let saved = &self.plan.definition.sequences;
+        let place = |sequence: &Sequence| (sequence.next, sequence.round);
+        for (old, new) in saved.iter().zip(&staged) {
+            if place(old) != place(new) {
+                return Err(Error::new(
+                    Kind::Mismatch,
+                    format!(
+                        "sequence {:?} came out otherwise: it goes on at {}",
+                        old.name, new.next
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the attributes of the staging schema: those of the saved database.
+    fn staging_database(&self) -> Database {
+        Database { name: self.plan.schema.clone(), ..self.plan.definition.database.clone() }
+    }
+}
+
+fn plan(
+    definition: Definition,
+    blueprint: &Blueprint<'_>,
+    schema: String,
+    is_same_server: bool,
+) -> Result<Plan> {
+    let saved_name = &definition.database.name;
+    let mut staged = Vec::new();
+    let mut texts = Vec::new();
+    for table in &definition.tables {
+        // Defaults that draw from a sequence name their database.
+        let text = statement::requalified(&table.create, saved_name, &schema);
+        staged.push(CreateTable::parse(&text)?.staged());
+        texts.push(text);
+    }
+    let target = blueprint.target.to_owned();
+    Ok(Plan { definition, target, schema, staged, texts, is_same_server })
+}
+
+async fn drop_leftovers(
+    connection: &mut Connection,
+    target: &str,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    for schema in connection.databases_like(&names::staging(target, "")).await? {
+        monitor.note(&format!("a broken restore left the schema {schema}: it is dropped"));
+        connection.drop_database(&schema).await?;
+    }
+    Ok(())
+}
+
+impl Connection {
+    /// Creates a database with its attributes.
+    pub(super) async fn create_database(&mut self, database: &Database) -> Result<()> {
+        let name = quote::identifier(&database.name);
+        let statement = format!(
+            "CREATE DATABASE {name} CHARACTER SET {} COLLATE {} COMMENT {}",
+            quote::word(&database.charset)?,
+            quote::word(&database.collation)?,
+            quote::string(&database.comment)
+        );
+        self.execute(&format!("cannot create database {name}"), &statement).await
+    }
+
+    /// Drops a database with all that it holds.
+    pub(super) async fn drop_database(&mut self, name: &str) -> Result<()> {
+        let name = quote::identifier(name);
+        let doing = format!("cannot drop database {name}");
+        self.execute(&doing, &format!("DROP DATABASE IF EXISTS {name}")).await
+    }
+
+    /// Makes a database the one that unqualified names belong to.
+    pub(super) async fn select_database(&mut self, name: &str) -> Result<()> {
+        let name = quote::identifier(name);
+        self.execute(&format!("cannot select database {name}"), &format!("USE {name}")).await
+    }
+
+    /// Returns the databases whose names begin with `start`.
+    pub(super) async fn databases_like(&mut self, start: &str) -> Result<Vec<String>> {
+        let start = quote::text(start);
+        let sql = format!(
+            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA \
+             WHERE LEFT(SCHEMA_NAME, CHAR_LENGTH({start})) = {start} ORDER BY SCHEMA_NAME"
+        );
+        self.rows("cannot list the databases", &sql).await
+    }
+
+    /// Keeps other restores away from a database until this connection ends.
+    async fn claim_restore_of(&mut self, database: &str) -> Result<()> {
+        let name = quote::text(&sha256(database.as_bytes())[..40]);
+        let sql = format!("SELECT GET_LOCK({name}, 0)");
+        let doing = format!("cannot claim database {database:?} for a restore");
+        match self.first::<Option<u8>>(&doing, &sql).await? {
+            Some(Some(1)) => Ok(()),
+            _ => Err(Error::new(Kind::Busy, format!("{doing}: another restore is at work on it"))),
+        }
+    }
+
+    /// Creates a sequence of the selected database that goes on where the saved one was.
+    async fn create_sequence(&mut self, sequence: &Sequence) -> Result<()> {
+        let Sequence { name, create, next, round } = sequence;
+        let doing = format!("cannot create sequence {name:?}");
+        let name = quote::identifier(name);
+        self.execute(&doing, create).await?;
+        // SETVAL never goes back, RESTART does not know of rounds.
+        self.execute(&doing, &format!("ALTER SEQUENCE {name} RESTART {next}")).await?;
+        if *round > 0 {
+            self.execute(&doing, &format!("DO SETVAL({name}, {next}, 0, {round})")).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds clauses to a table of the selected database, all in one statement.
+    pub(super) async fn alter_table(&mut self, table: &str, clauses: &[String]) -> Result<()> {
+        if clauses.is_empty() {
+            return Ok(());
+        }
+        let statement = format!("ALTER TABLE {} {}", quote::identifier(table), clauses.join(", "));
+        self.execute(&format!("cannot add indexes or keys to table {table:?}"), &statement).await
+    }
+}

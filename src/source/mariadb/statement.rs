@@ -1,0 +1,337 @@
+//! Takes `CREATE TABLE` apart, so that indexes and foreign keys can be added after the rows.
+//!
+//! Secondary indexes built once from all rows cost half of indexes kept up row by row, and
+//! foreign keys may form circles. The text comes from `SHOW CREATE TABLE` under `sql_mode=''`.
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::source::mariadb::quote;
+
+/// A `CREATE TABLE` statement in parts; joined again they are the statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CreateTable<'a> {
+    head: &'a str,
+    members: Vec<Member<'a>>,
+    tail: &'a str,
+}
+
+/// A column, key or constraint of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Member<'a> {
+    kind: MemberKind,
+    text: &'a str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MemberKind {
+    Primary,
+    Unique,
+    Key,
+    /// FULLTEXT, SPATIAL, VECTOR: one `ALTER TABLE` each.
+    Special,
+    Foreign,
+    /// Columns, CHECKs, periods.
+    Other,
+}
+
+/// What is run for a table, in this order: `create`, rows, `indexes`, `foreign_keys`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StagedTable {
+    /// The statement without what comes later.
+    pub(super) create: String,
+    /// `ADD …` clauses; each inner list is one `ALTER TABLE`.
+    pub(super) indexes: Vec<Vec<String>>,
+    /// `ADD CONSTRAINT … FOREIGN KEY …` clauses.
+    pub(super) foreign_keys: Vec<String>,
+}
+
+impl<'a> CreateTable<'a> {
+    /// Returns the parts of a statement; fails on text that is no `CREATE TABLE name (…) …`.
+    pub(super) fn parse(statement: &'a str) -> Result<Self> {
+        let malformed = || {
+            let start: String = statement.chars().take(60).collect();
+            Error::damaged(format!("cannot understand the table definition {start:?}"))
+        };
+        if !statement.starts_with("CREATE TABLE `") {
+            return Err(malformed());
+        }
+        let pieces = top_level(statement).ok_or_else(malformed)?;
+        Ok(Self {
+            head: &statement[..pieces.open],
+            members: pieces.members.into_iter().map(Member::parse).collect(),
+            tail: &statement[pieces.close..],
+        })
+    }
+
+    /// Returns the statements that build the table around the loading of its rows.
+    pub(super) fn staged(&self) -> StagedTable {
+        let has_primary = self.members.iter().any(|member| member.kind == MemberKind::Primary);
+        let counter = self.auto_increment_column();
+        let mut kept = Vec::new();
+        let mut plain = Vec::new();
+        let mut staged =
+            StagedTable { create: String::new(), indexes: Vec::new(), foreign_keys: Vec::new() };
+        for member in &self.members {
+            let counts = counter.is_some_and(|column| member.starts_with_column(column));
+            let clause = format!("ADD {}", member.text.trim());
+            match member.kind {
+                MemberKind::Foreign => staged.foreign_keys.push(clause),
+                MemberKind::Special => staged.indexes.push(vec![clause]),
+                MemberKind::Key if !counts => plain.push(clause),
+                // Without a primary key, the first unique key may be what rows are ordered by.
+                MemberKind::Unique if has_primary && !counts && !member.overlaps() => {
+                    plain.push(clause);
+                }
+                _ => kept.push(member.text),
+            }
+        }
+        if !plain.is_empty() {
+            staged.indexes.insert(0, plain);
+        }
+        staged.create = format!("{}{}{}", self.head, kept.join(","), self.tail);
+        staged
+    }
+
+    /// Returns the statement without its `AUTO_INCREMENT` counter, which moves with every insert.
+    pub(super) fn without_counter(&self) -> String {
+        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
+        let tail = match self.tail.split_once(" AUTO_INCREMENT=") {
+            // A table's comment comes after its counter, so that the first match is the counter.
+            Some((before, after)) if !before.contains('\'') => {
+                format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+            }
+            _ => self.tail.to_owned(),
+        };
+        format!("{}{}{tail}", self.head, members.join(","))
+    }
+
+    /// Returns the columns whose default draws from a sequence of `database`: the quoted name, and
+    /// the default.
+    pub(super) fn sequence_defaults(&self, database: &str) -> Vec<(String, String)> {
+        let start = format!(" DEFAULT nextval({}.", quote::identifier(database));
+        let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
+        columns
+            .filter_map(|member| {
+                let name = quoted_name(member.text.trim_start())?;
+                let place = member.text.find(&start)? + " DEFAULT ".len();
+                let (open, _) = unquoted(&member.text[place..]).find(|(_, byte)| *byte == b')')?;
+                Some((name.to_owned(), member.text[place..=place + open].to_owned()))
+            })
+            .collect()
+    }
+
+    /// Returns the quoted name of the column that counts up.
+    fn auto_increment_column(&self) -> Option<&'a str> {
+        let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
+        columns
+            .filter(|member| outside_quotes(member.text).contains(" AUTO_INCREMENT"))
+            .find_map(|member| quoted_name(member.text.trim_start()))
+    }
+}
+
+impl<'a> Member<'a> {
+    fn parse(text: &'a str) -> Self {
+        let start = text.trim_start();
+        let kind = if start.starts_with("PRIMARY KEY") {
+            MemberKind::Primary
+        } else if start.starts_with("UNIQUE KEY") {
+            MemberKind::Unique
+        } else if start.starts_with("KEY ") {
+            MemberKind::Key
+        } else if ["FULLTEXT KEY", "SPATIAL KEY", "VECTOR KEY"].iter().any(|s| start.starts_with(s))
+        {
+            MemberKind::Special
+        } else if start.starts_with("CONSTRAINT `")
+            && outside_quotes(start).contains(" FOREIGN KEY (")
+        {
+            MemberKind::Foreign
+        } else {
+            MemberKind::Other
+        };
+        Self { kind, text }
+    }
+
+    /// Returns whether this is a key whose first column is the quoted `column`.
+    fn starts_with_column(&self, column: &str) -> bool {
+        let is_key = matches!(self.kind, MemberKind::Unique | MemberKind::Key);
+        is_key && self.text.split_once(" (").is_some_and(|(_, columns)| columns.starts_with(column))
+    }
+
+    /// Returns whether this is a key over an application-time period.
+    fn overlaps(&self) -> bool {
+        outside_quotes(self.text).contains("WITHOUT OVERLAPS")
+    }
+}
+
+struct TopLevel<'a> {
+    open: usize,
+    members: Vec<&'a str>,
+    close: usize,
+}
+
+/// Returns the members between the outermost parentheses, and where those stand.
+fn top_level(statement: &str) -> Option<TopLevel<'_>> {
+    let mut depth = 0_usize;
+    let mut open = None;
+    let mut start = 0;
+    let mut members = Vec::new();
+    for (position, byte) in unquoted(statement) {
+        match byte {
+            b'(' => {
+                depth += 1;
+                if depth == 1 {
+                    open = Some(position + 1);
+                    start = position + 1;
+                }
+            }
+            b',' if depth == 1 => {
+                members.push(&statement[start..position]);
+                start = position + 1;
+            }
+            b')' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    members.push(&statement[start..position]);
+                    return Some(TopLevel { open: open?, members, close: position });
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Returns each byte of SQL outside of strings and quoted names, with its position.
+pub(super) fn unquoted(sql: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
+    let bytes = sql.as_bytes();
+    let mut position = 0;
+    std::iter::from_fn(move || {
+        while let Some(&byte) = bytes.get(position) {
+            if !matches!(byte, b'\'' | b'"' | b'`') {
+                position += 1;
+                return Some((position - 1, byte));
+            }
+            position = end_of_quoted(bytes, position);
+        }
+        None
+    })
+}
+
+/// Returns the position after the string or name that opens at `start`. A doubled quote reads as
+/// two strings side by side, which comes to the same.
+fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
+    let quote = bytes[start];
+    let mut position = start + 1;
+    while let Some(&byte) = bytes.get(position) {
+        if byte == quote {
+            return position + 1;
+        }
+        position += if byte == b'\\' && quote != b'`' { 2 } else { 1 };
+    }
+    bytes.len()
+}
+
+/// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
+/// strings. `SHOW CREATE TABLE` names its own database only where a default uses a sequence.
+pub(super) fn requalified(sql: &str, from: &str, to: &str) -> String {
+    let from = format!("{}.`", quote::identifier(from));
+    let to = format!("{}.`", quote::identifier(to));
+    let bytes = sql.as_bytes();
+    let mut result = String::with_capacity(sql.len());
+    let mut position = 0;
+    while position < bytes.len() {
+        if bytes[position] == b'`' && sql[position..].starts_with(&from) {
+            result.push_str(&to[..to.len() - 1]);
+            position += from.len() - 1;
+            continue;
+        }
+        let end = match bytes[position] {
+            b'\'' | b'"' | b'`' => end_of_quoted(bytes, position),
+            _ => bytes[position..]
+                .iter()
+                .position(|byte| matches!(byte, b'\'' | b'"' | b'`'))
+                .map_or(bytes.len(), |length| position + length),
+        };
+        result.push_str(&sql[position..end]);
+        position = end;
+    }
+    result
+}
+
+fn outside_quotes(sql: &str) -> String {
+    unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
+}
+
+/// Returns the quoted name that `text` starts with, its backticks included.
+fn quoted_name(text: &str) -> Option<&str> {
+    let bytes = text.as_bytes();
+    let mut end = 0;
+    while bytes.get(end) == Some(&b'`') {
+        end = end_of_quoted(bytes, end);
+    }
+    (end > 0).then(|| &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "CREATE TABLE `a``b` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  \
+        `k,(` enum('a,b','c)','it''s\\\\') DEFAULT 'a,b' COMMENT 'no KEY ( here',\n  \
+        `n` int(11) DEFAULT NULL,\n  PRIMARY KEY (`id`),\n  UNIQUE KEY `u` (`n`),\n  \
+        KEY `k` (`k,(`(3)),\n  FULLTEXT KEY `f` (`k,(`),\n  \
+        CONSTRAINT `x` FOREIGN KEY (`n`) REFERENCES `t` (`id`) ON DELETE CASCADE,\n  \
+        CONSTRAINT `c` CHECK (`n` > 0 and `k,(` <> ' FOREIGN KEY (')\n\
+        ) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=utf8mb4 COMMENT='AUTO_INCREMENT=7'";
+
+    #[test]
+    fn indexes_and_foreign_keys_come_after_the_rows() {
+        let staged = CreateTable::parse(TABLE).unwrap().staged();
+        assert!(staged.create.contains("PRIMARY KEY") && staged.create.contains("CHECK"));
+        assert!(!staged.create.contains("UNIQUE") && !staged.create.contains("`x` FOREIGN"));
+        let plain =
+            vec!["ADD UNIQUE KEY `u` (`n`)".to_owned(), "ADD KEY `k` (`k,(`(3))".to_owned()];
+        assert_eq!(staged.indexes, [plain, vec!["ADD FULLTEXT KEY `f` (`k,(`)".to_owned()]]);
+        assert_eq!(staged.foreign_keys.len(), 1);
+        assert!(staged.create.ends_with("COMMENT='AUTO_INCREMENT=7'"));
+    }
+
+    #[test]
+    fn the_counter_is_taken_from_the_options_and_nowhere_else() {
+        let without = CreateTable::parse(TABLE).unwrap().without_counter();
+        assert_eq!(without, TABLE.replace(" AUTO_INCREMENT=42", ""));
+    }
+
+    #[test]
+    fn a_key_that_the_counter_needs_stays() {
+        let table = "CREATE TABLE `t` (\n  `a` int NOT NULL AUTO_INCREMENT,\n  `b` int,\n  \
+            KEY `k` (`a`),\n  KEY `l` (`b`)\n) ENGINE=InnoDB";
+        let staged = CreateTable::parse(table).unwrap().staged();
+        assert!(staged.create.contains("KEY `k`"));
+        assert_eq!(staged.indexes, [vec!["ADD KEY `l` (`b`)".to_owned()]]);
+    }
+
+    #[test]
+    fn without_a_primary_key_unique_keys_stay() {
+        let table = "CREATE TABLE `t` (\n  `a` int NOT NULL,\n  UNIQUE KEY `u` (`a`)\n) ENGINE=X";
+        let staged = CreateTable::parse(table).unwrap().staged();
+        assert_eq!(staged.create, table);
+    }
+
+    #[test]
+    fn defaults_that_draw_from_a_sequence_follow_their_database() {
+        let table = "CREATE TABLE `t` (\n  `a` int DEFAULT nextval(`d`.`s`) COMMENT '`d`.`s`',\n  \
+            `d` int\n) ENGINE=InnoDB";
+        let moved = requalified(table, "d", "e``");
+        assert!(moved.contains("nextval(`e`````.`s`) COMMENT '`d`.`s`'"), "{moved}");
+        let defaults = CreateTable::parse(table).unwrap().sequence_defaults("d");
+        assert_eq!(defaults, [("`a`".to_owned(), "nextval(`d`.`s`)".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        for text in ["", "CREATE TABLE `t` LIKE `u`", "DROP TABLE `t`", "CREATE TABLE `t` ((a)"] {
+            assert!(CreateTable::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Reads the definitions of a database's tables and sequences.
+//!
+//! What cannot be saved yet is refused by name: nothing is left out in silence.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::definition::Column;
+use crate::source::mariadb::definition::Database;
+use crate::source::mariadb::definition::Sequence;
+use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::key::KeyColumn;
+use crate::source::mariadb::key::Order;
+use crate::source::mariadb::quote;
+
+/// Engines whose rows lie in the server: others would read somebody else's data.
+const ENGINES: &[&str] = &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
+
+type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>);
+type ColumnRow = (String, String, String, Option<String>, Option<String>, String);
+
+/// What `information_schema.TABLES` says of a table.
+#[derive(Debug)]
+pub(super) struct Listed {
+    name: String,
+    kind: String,
+    engine: Option<String>,
+    bytes: Option<u64>,
+    comment: Option<String>,
+}
+
+/// What `information_schema.COLUMNS` says of a column.
+struct ListedColumn {
+    name: String,
+    data_type: String,
+    charset: Option<String>,
+    collation: Option<String>,
+    is_generated: bool,
+}
+
+/// Returns a database's own attributes, or `None` where there is no such database.
+pub(super) async fn database(connection: &mut Connection, name: &str) -> Result<Option<Database>> {
+    let sql = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT \
+               FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ";
+    let sql = format!("{sql}{}", quote::text(name));
+    let found: Option<(String, String, String)> =
+        connection.first("cannot look for the database", &sql).await?;
+    Ok(found.map(|(charset, collation, comment)| Database {
+        name: name.to_owned(),
+        charset,
+        collation,
+        comment,
+    }))
+}
+
+/// Returns what lies in a database, views included, by name.
+pub(super) async fn listed(connection: &mut Connection, database: &str) -> Result<Vec<Listed>> {
+    let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_COMMENT \
+               FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} ORDER BY TABLE_NAME";
+    let sql = sql.replace("{}", &quote::text(database));
+    let rows: Vec<ListedRow> = connection.rows("cannot list the tables", &sql).await?;
+    let tables = rows.into_iter().map(|(name, kind, engine, bytes, comment)| Listed {
+        name,
+        kind,
+        engine,
+        bytes,
+        comment,
+    });
+    Ok(tables.collect())
+}
+
+impl Listed {
+    /// Returns the table's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns whether this holds rows or values, and moves with `RENAME TABLE`.
+    pub(super) fn is_stored(&self) -> bool {
+        self.kind != "VIEW"
+    }
+
+    fn is_sequence(&self) -> bool {
+        self.kind == "SEQUENCE"
+    }
+
+    /// Fails where the table cannot be saved with all that it holds.
+    fn check(&self) -> Result<()> {
+        let refused = |reason: &str| {
+            Err(Error::new(Kind::Failed, format!("cannot save table {:?}: {reason}", self.name)))
+        };
+        match (self.kind.as_str(), self.engine.as_deref()) {
+            ("SYSTEM VERSIONED", _) => refused("system-versioned tables are not supported yet"),
+            ("SEQUENCE" | "VIEW", _) => Ok(()),
+            ("BASE TABLE", Some(engine)) if ENGINES.contains(&engine) => Ok(()),
+            ("BASE TABLE", Some(engine)) => {
+                refused(&format!("its engine {engine} may keep rows outside of this server"))
+            }
+            ("BASE TABLE", None) => refused(self.comment.as_deref().unwrap_or("it is broken")),
+            (kind, _) => refused(&format!("it is a {kind}")),
+        }
+    }
+}
+
+/// Returns the definitions of all base tables, by name.
+pub(super) async fn tables(
+    connection: &mut Connection,
+    database: &str,
+    listed: &[Listed],
+) -> Result<Vec<Table>> {
+    let transactional = transactional_engines(connection).await?;
+    let mut columns = columns(connection, database).await?;
+    let mut keys = primary_keys(connection, database).await?;
+    let mut tables = Vec::new();
+    for table in listed.iter().filter(|table| table.is_stored()) {
+        table.check()?;
+        if table.is_sequence() {
+            continue;
+        }
+        let columns = columns.remove(&table.name).unwrap_or_default();
+        let key = keys.remove(&table.name).unwrap_or_default();
+        tables.push(Table {
+            name: table.name.clone(),
+            create: show_create_table(connection, database, &table.name).await?,
+            key: boundary_key(&key, &columns),
+            primary: key.into_iter().map(|part| part.column).collect(),
+            columns: columns
+                .into_iter()
+                .map(|ListedColumn { name, data_type, is_generated, .. }| Column {
+                    name,
+                    data_type,
+                    is_generated,
+                })
+                .collect(),
+            is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
+            estimated_bytes: table.bytes.unwrap_or_default(),
+        });
+    }
+    Ok(tables)
+}
+
+/// Returns a table's `SHOW CREATE TABLE`.
+pub(super) async fn show_create_table(
+    connection: &mut Connection,
+    database: &str,
+    table: &str,
+) -> Result<String> {
+    let doing = format!("cannot read the definition of table {table:?}");
+    let sql = format!("SHOW CREATE TABLE {}", quote::qualified(database, table));
+    let row: Option<(String, String)> = connection.first(&doing, &sql).await?;
+    row.map(|(_, create)| create).ok_or_else(|| Error::failed(doing))
+}
+
+async fn transactional_engines(connection: &mut Connection) -> Result<HashSet<String>> {
+    let sql = "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES'";
+    let engines: Vec<String> = connection.rows("cannot list the engines", sql).await?;
+    Ok(engines.into_iter().collect())
+}
+
+async fn columns(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<HashMap<String, Vec<ListedColumn>>> {
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
+               IS_GENERATED FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} \
+               ORDER BY TABLE_NAME, ORDINAL_POSITION";
+    let sql = sql.replace("{}", &quote::text(database));
+    let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
+    for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
+        let (table, name, data_type, charset, collation, is_generated) = row;
+        let is_generated = is_generated == "ALWAYS";
+        let column = ListedColumn { name, data_type, charset, collation, is_generated };
+        columns.entry(table).or_default().push(column);
+    }
+    Ok(columns)
+}
+
+/// A column of a primary key, in the key's order.
+struct KeyPart {
+    column: String,
+    is_prefix: bool,
+}
+
+async fn primary_keys(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<HashMap<String, Vec<KeyPart>>> {
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+               WHERE TABLE_SCHEMA = {} AND INDEX_NAME = 'PRIMARY' \
+               ORDER BY TABLE_NAME, SEQ_IN_INDEX";
+    let sql = sql.replace("{}", &quote::text(database));
+    let rows: Vec<(String, String, Option<u64>)> =
+        connection.rows("cannot list the primary keys", &sql).await?;
+    let mut keys: HashMap<String, Vec<KeyPart>> = HashMap::new();
+    for (table, column, prefix) in rows {
+        keys.entry(table).or_default().push(KeyPart { column, is_prefix: prefix.is_some() });
+    }
+    Ok(keys)
+}
+
+/// Returns the primary key where its values can be chunk boundaries: `None` where a column
+/// compares otherwise than its text does (ENUM, FLOAT, UUID, …) or only its prefix is a key.
+fn boundary_key(parts: &[KeyPart], columns: &[ListedColumn]) -> Option<Vec<KeyColumn>> {
+    let key_column = |part: &KeyPart| {
+        let column = columns.iter().find(|column| column.name == part.column)?;
+        let order = (!part.is_prefix).then(|| column.order())??;
+        Some(KeyColumn { name: part.column.clone(), order })
+    };
+    let key: Option<Vec<_>> = parts.iter().map(key_column).collect();
+    key.filter(|columns| !columns.is_empty())
+}
+
+impl ListedColumn {
+    fn order(&self) -> Option<Order> {
+        match self.data_type.as_str() {
+            "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" => {
+                Some(Order::Number)
+            }
+            "date" | "time" | "datetime" | "timestamp" => Some(Order::Time),
+            "binary" | "varbinary" => Some(Order::Bytes),
+            "char" | "varchar" => Some(Order::Text {
+                charset: self.charset.clone()?,
+                collation: self.collation.clone()?,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the definitions of all sequences with the values where they go on.
+pub(super) async fn sequences(
+    connection: &mut Connection,
+    database: &str,
+    listed: &[Listed],
+) -> Result<Vec<Sequence>> {
+    let mut sequences = Vec::new();
+    for listed in listed.iter().filter(|listed| listed.is_sequence()) {
+        let name = quote::qualified(database, &listed.name);
+        let show = format!("SHOW CREATE SEQUENCE {name}");
+        let doing = format!("cannot read sequence {:?}", listed.name);
+        let shown: Option<(String, String)> = connection.first(&doing, &show).await?;
+        let state = format!("SELECT next_not_cached_value, cycle_count FROM {name}");
+        let state: Option<(i64, i64)> = connection.first(&doing, &state).await?;
+        let absent = || Error::failed(doing.clone());
+        let (_, create) = shown.ok_or_else(absent)?;
+        let (next, round) = state.ok_or_else(absent)?;
+        sequences.push(Sequence { name: listed.name.clone(), create, next, round });
+    }
+    Ok(sequences)
+}
+
+/// Returns the foreign keys of other databases that point into this one, as
+/// `database.table (constraint)`: they would follow the replaced tables away.
+pub(super) async fn foreign_keys_from_elsewhere(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME \
+               FROM information_schema.KEY_COLUMN_USAGE \
+               WHERE REFERENCED_TABLE_SCHEMA = {} AND TABLE_SCHEMA <> REFERENCED_TABLE_SCHEMA";
+    let sql = sql.replace("{}", &quote::text(database));
+    let rows: Vec<(String, String, String)> =
+        connection.rows("cannot look for foreign keys of other databases", &sql).await?;
+    Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
+}

@@ -1,0 +1,81 @@
+//! The database that a restore will replace: what is there, and whether it can be replaced.
+
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::login::Address;
+use crate::source::mariadb::login::Login;
+use crate::source::mariadb::server::ServerFacts;
+use crate::source::mariadb::tables;
+
+/// What a restore finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The number of tables, views and sequences; `None` where there is no such database.
+    pub tables: Option<usize>,
+    server: ServerFacts,
+    foreign_keys: Vec<String>,
+}
+
+/// Returns what is live under the name `database`.
+pub async fn look(login: &Login, database: &str) -> Result<Target> {
+    let mut connection = connect(login).await?;
+    let target = look_over(&mut connection, database).await?;
+    connection.close().await;
+    Ok(target)
+}
+
+/// Returns what is live under the name `database`; fails with [`Kind::Denied`] where the account
+/// lacks a right that a restore needs.
+pub async fn inspect(login: &Login, database: &str) -> Result<Target> {
+    let mut connection = connect(login).await?;
+    let target = look_over(&mut connection, database).await?;
+    let rights = connection.read_rights().await?;
+    rights.demand(&rights.missing_for_restore(database, &target.server), "restore", database)?;
+    connection.close().await;
+    Ok(target)
+}
+
+async fn look_over(connection: &mut Connection, database: &str) -> Result<Target> {
+    let tables = match tables::database(connection, database).await? {
+        Some(_) => Some(tables::listed(connection, database).await?.len()),
+        None => None,
+    };
+    let server = connection.read_facts().await?;
+    let foreign_keys = tables::foreign_keys_from_elsewhere(connection, database).await?;
+    Ok(Target { tables, server, foreign_keys })
+}
+
+impl Target {
+    /// Fails with [`Kind::Refused`] where the server or other databases stand in the way.
+    pub fn check(&self) -> Result<()> {
+        let refused = |what: &str| Error::new(Kind::Refused, format!("cannot restore: {what}"));
+        if !self.server.local_infile {
+            return Err(refused("the server does not take rows from its clients")
+                .hint("SET GLOBAL local_infile = 1; and the same in the server's option file"));
+        }
+        if self.server.read_only {
+            return Err(refused("the server is read-only").hint("SET GLOBAL read_only = 0;"));
+        }
+        if !self.foreign_keys.is_empty() {
+            let keys = self.foreign_keys.join(", ");
+            return Err(refused(&format!("foreign keys of other databases point here: {keys}"))
+                .hint(
+                    "they would follow the replaced tables: drop them, and add them afterwards",
+                ));
+        }
+        Ok(())
+    }
+}
+
+impl ServerFacts {
+    /// Returns the folder of the server's data, where the server runs on this host.
+    pub fn local_folder(&self, login: &Login) -> Option<PathBuf> {
+        matches!(login.server, Address::Socket(_)).then(|| Path::new(&self.datadir).to_owned())
+    }
+}

@@ -1,0 +1,237 @@
+//! Rows as canonical TSV: the default format of `LOAD DATA`, one line per row.
+//!
+//! Values come by the binary protocol, which gives numbers and times as numbers: FLOAT loses
+//! digits in the text protocol, and formatting costs the server more than sending. `\N` is NULL;
+//! tab, newline, backslash and NUL are escaped; text keeps the bytes of its column's own
+//! character set; FLOAT and DOUBLE take the shortest form that reads back as the same value.
+
+use mysql_async::Row;
+use mysql_async::Value;
+use mysql_async::consts::ColumnType;
+
+/// How a column of a result is written, taken from the metadata of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    kind: FormatKind,
+    fraction_digits: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FormatKind {
+    /// A date without a time.
+    Date,
+    /// Four digits: the text `0` would become the year 2000.
+    Year,
+    /// What its value shows by itself.
+    Plain,
+}
+
+/// Returns how each column of a result is written.
+pub(super) fn formats(columns: &[mysql_async::Column]) -> Vec<Format> {
+    columns
+        .iter()
+        .map(|column| Format {
+            kind: match column.column_type() {
+                ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE => FormatKind::Date,
+                ColumnType::MYSQL_TYPE_YEAR => FormatKind::Year,
+                _ => FormatKind::Plain,
+            },
+            // 31 and more stand for "not fixed"; times have at most six.
+            fraction_digits: column.decimals().min(6),
+        })
+        .collect()
+}
+
+/// Appends the line of a row's columns `range`, without the newline.
+pub(super) fn append_line(
+    row: &Row,
+    formats: &[Format],
+    range: std::ops::Range<usize>,
+    line: &mut Vec<u8>,
+) {
+    let first = range.start;
+    for position in range {
+        if position > first {
+            line.push(b'\t');
+        }
+        let value = row.as_ref(position).unwrap_or(&Value::NULL);
+        append_value(value, formats[position], line);
+    }
+}
+
+fn append_value(value: &Value, format: Format, line: &mut Vec<u8>) {
+    match value {
+        Value::NULL => line.extend_from_slice(b"\\N"),
+        Value::Bytes(bytes) => append_escaped(bytes, line),
+        Value::Int(year) if format.kind == FormatKind::Year => {
+            append_padded(year.unsigned_abs(), 4, line);
+        }
+        Value::Int(number) => append_text(itoa::Buffer::new().format(*number), line),
+        Value::UInt(number) => append_text(itoa::Buffer::new().format(*number), line),
+        // The server refuses a FLOAT whose text is larger than the largest one, if only as a
+        // double; the shortest text of the largest one is.
+        Value::Float(number) if number.abs() >= f32::MAX => {
+            append_float(ryu::Buffer::new().format(f64::from(*number)), line);
+        }
+        Value::Float(number) => append_float(ryu::Buffer::new().format(*number), line),
+        Value::Double(number) => append_float(ryu::Buffer::new().format(*number), line),
+        Value::Date(year, month, day, hour, minute, second, micros) => {
+            append_padded(*year, 4, line);
+            line.push(b'-');
+            append_padded(*month, 2, line);
+            line.push(b'-');
+            append_padded(*day, 2, line);
+            if format.kind != FormatKind::Date {
+                line.push(b' ');
+                append_clock(u32::from(*hour), *minute, *second, line);
+                append_fraction(*micros, format.fraction_digits, line);
+            }
+        }
+        Value::Time(is_negative, days, hours, minute, second, micros) => {
+            if *is_negative {
+                line.push(b'-');
+            }
+            append_clock(days * 24 + u32::from(*hours), *minute, *second, line);
+            append_fraction(*micros, format.fraction_digits, line);
+        }
+    }
+}
+
+fn append_escaped(bytes: &[u8], line: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while let Some(position) = rest.iter().position(|byte| escape(*byte).is_some()) {
+        line.extend_from_slice(&rest[..position]);
+        line.push(b'\\');
+        line.extend(escape(rest[position]));
+        rest = &rest[position + 1..];
+    }
+    line.extend_from_slice(rest);
+}
+
+/// Returns what stands after the backslash for a byte that must be escaped.
+const fn escape(byte: u8) -> Option<u8> {
+    match byte {
+        b'\t' => Some(b't'),
+        b'\n' => Some(b'n'),
+        b'\\' => Some(b'\\'),
+        0 => Some(b'0'),
+        _ => None,
+    }
+}
+
+fn append_text(text: &str, line: &mut Vec<u8>) {
+    line.extend_from_slice(text.as_bytes());
+}
+
+/// Appends a number as `ryu` writes it, without the `.0` of whole numbers.
+fn append_float(text: &str, line: &mut Vec<u8>) {
+    append_text(text.strip_suffix(".0").unwrap_or(text), line);
+}
+
+fn append_clock(hours: u32, minute: u8, second: u8, line: &mut Vec<u8>) {
+    append_padded(hours, 2, line);
+    line.push(b':');
+    append_padded(minute, 2, line);
+    line.push(b':');
+    append_padded(second, 2, line);
+}
+
+/// Appends as many digits of the microseconds as the column keeps.
+fn append_fraction(micros: u32, digits: u8, line: &mut Vec<u8>) {
+    if digits > 0 {
+        line.push(b'.');
+        let kept = micros / 10_u32.pow(6 - u32::from(digits));
+        append_padded(kept, usize::from(digits), line);
+    }
+}
+
+fn append_padded(number: impl Into<u64>, width: usize, line: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number.into());
+    line.extend(std::iter::repeat_n(b'0', width.saturating_sub(digits.len())));
+    append_text(digits, line);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DATETIME_3: Format = Format { kind: FormatKind::Plain, fraction_digits: 3 };
+    const DATE: Format = Format { kind: FormatKind::Date, fraction_digits: 0 };
+    const PLAIN: Format = Format { kind: FormatKind::Plain, fraction_digits: 0 };
+
+    fn written(value: &Value, format: Format) -> String {
+        let mut line = Vec::new();
+        append_value(value, format, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn null_is_not_the_empty_string_and_not_the_letter_n() {
+        assert_eq!(written(&Value::NULL, PLAIN), "\\N");
+        assert_eq!(written(&Value::Bytes(Vec::new()), PLAIN), "");
+        assert_eq!(written(&Value::Bytes(b"\\N".to_vec()), PLAIN), "\\\\N");
+    }
+
+    #[test]
+    fn times_keep_the_digits_of_their_column_and_zero_dates_stay() {
+        let moment = Value::Date(2038, 1, 19, 3, 14, 7, 120_000);
+        assert_eq!(written(&moment, DATETIME_3), "2038-01-19 03:14:07.120");
+        assert_eq!(written(&Value::Date(0, 0, 0, 0, 0, 0, 0), DATE), "0000-00-00");
+        assert_eq!(written(&Value::Date(0, 0, 0, 0, 0, 0, 0), PLAIN), "0000-00-00 00:00:00");
+        let year = Format { kind: FormatKind::Year, fraction_digits: 0 };
+        assert_eq!(written(&Value::Int(0), year), "0000");
+        assert_eq!(written(&Value::Time(true, 34, 22, 59, 59, 0), PLAIN), "-838:59:59");
+        assert_eq!(written(&Value::Time(false, 0, 0, 0, 0, 1_000), DATETIME_3), "00:00:00.001");
+    }
+
+    #[test]
+    fn floats_take_the_shortest_form_that_reads_back() {
+        assert_eq!(written(&Value::Float(16_777_216.0), PLAIN), "16777216");
+        assert_eq!(written(&Value::Float(0.1), PLAIN), "0.1");
+        assert_eq!(written(&Value::Float(f32::MIN), PLAIN), "-3.4028234663852886e38");
+        assert_eq!(written(&Value::Double(1e300), PLAIN), "1e300");
+        assert_eq!(written(&Value::Double(-0.0), PLAIN), "-0");
+    }
+
+    /// Reads a field as `LOAD DATA` does.
+    fn unescaped(field: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = field.iter();
+        while let Some(byte) = rest.next() {
+            bytes.push(match byte {
+                b'\\' => match rest.next().unwrap() {
+                    b't' => b'\t',
+                    b'n' => b'\n',
+                    b'0' => 0,
+                    other => *other,
+                },
+                other => *other,
+            });
+        }
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_read_back_and_never_hold_a_separator(bytes: Vec<u8>) {
+            let mut field = Vec::new();
+            append_escaped(&bytes, &mut field);
+            prop_assert!(!field.contains(&b'\t') && !field.contains(&b'\n'));
+            prop_assert_eq!(unescaped(&field), bytes);
+        }
+
+        #[test]
+        fn any_float_reads_back_through_a_double(bits: u32) {
+            let number = f32::from_bits(bits);
+            prop_assume!(number.is_finite());
+            let text = written(&Value::Float(number), PLAIN);
+            let double = text.parse::<f64>().unwrap();
+            prop_assert!(double.abs() <= f64::from(f32::MAX));
+            #[expect(clippy::cast_possible_truncation, reason = "the server narrows the same way")]
+            let read = double as f32;
+            prop_assert_eq!(read.to_bits(), bits);
+        }
+    }
+}

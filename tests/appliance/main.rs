@@ -1,0 +1,11 @@
+//! Tests against a whole appliance: a real MariaDB, real files, and the real `snap`.
+//!
+//! Every test has a `Place` of its own: a folder with a server, a root, a state folder and a repository,
+//! all gone when it ends. A test that cannot have its server fails; none passes by skipping.
+#![expect(clippy::disallowed_methods, reason = "what a test writes needs no durable publishing")]
+
+mod server;
+mod tree;
+mod place;
+mod harness;
+mod fixture;

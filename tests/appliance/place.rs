@@ -1,0 +1,151 @@
+//! A place of its own for one test: an appliance's files and database, and a repository to save them in.
+
+use std::fs;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+
+use crate::server::Server;
+use crate::server::assert_succeeds;
+use crate::server::script;
+use crate::tree;
+
+/// Where a manager keeps its certificates, below the root.
+pub(crate) const CERTIFICATES: &str = "etc/cloudify/ssl";
+/// Where a manager keeps its security file, below the root.
+pub(crate) const SECURITY_FILE: &str = "opt/manager/rest-security.conf";
+
+/// An appliance in a temporary folder. Fields drop in order: the server ends before its folder goes.
+pub(crate) struct Place {
+    /// The server that holds `centreon_studio`.
+    pub(crate) server: Server,
+    folder: TempDir,
+}
+
+/// What an ended `snap` leaves behind.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// Its exit code; -1 when a signal ended it.
+    pub(crate) code: i32,
+    /// Its answer.
+    pub(crate) stdout: String,
+    /// Its talk.
+    pub(crate) stderr: String,
+}
+
+impl Place {
+    /// Returns a place whose server holds no database yet.
+    pub(crate) fn empty() -> Self {
+        Self::with_options(&[])
+    }
+
+    /// Returns a place whose server runs with these options, for example `--log-bin`.
+    pub(crate) fn with_options(options: &[&str]) -> Self {
+        // Not in the build folder: a socket's path has 107 bytes at most.
+        let folder = tempfile::Builder::new().prefix("snap-").tempdir().expect("create a folder");
+        let server = Server::start(&folder.path().join("server"), options);
+        let place = Self { server, folder };
+        fs::create_dir(place.root()).expect("create the root");
+        fs::write(place.path("snap.toml"), "").expect("write snap.toml");
+        let socket = place.server.socket();
+        let defaults = format!("[client]\nuser=root\nsocket={}\n", socket.display());
+        fs::write(place.path("my.cnf"), defaults).expect("write my.cnf");
+        place
+    }
+
+    /// Returns a place that holds all a studio has: the database of the fixture, certificates, security file.
+    pub(crate) fn studio() -> Self {
+        let place = Self::empty();
+        place.server.load_fixture();
+        place.make_certificates();
+        place.make_security_file();
+        place
+    }
+
+    /// Returns a path inside of this place.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Returns the folder that stands for `/`.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    /// Returns the folder of the repository, which is absent at first.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.path("repository")
+    }
+
+    /// Runs `snap` to its end.
+    pub(crate) fn snap(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().expect("start snap");
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
+        }
+    }
+
+    /// Returns the command that runs `snap` here, as cron would: no terminal, and no environment but ours.
+    /// What the arguments say of repository, root, state, configuration or database counts instead of ours.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
+        command.env_clear().stdin(Stdio::null());
+        command
+            .env("SNAP_REPOSITORY", self.repository())
+            .env("SNAP_CONFIG", self.path("snap.toml"));
+        let ours = [("--root", "root"), ("--state", "state"), ("--defaults-file", "my.cnf")];
+        for (flag, name) in ours {
+            if !arguments.iter().any(|argument| argument.starts_with(flag)) {
+                command.arg(flag).arg(self.path(name));
+            }
+        }
+        command.args(arguments);
+        command
+    }
+
+    /// Makes the certificates of a manager, with what people add: links, an attribute, an access list.
+    pub(crate) fn make_certificates(&self) {
+        let folder = self.root().join(CERTIFICATES);
+        let output =
+            Command::new(script("certificates")).arg(&folder).output().expect("start bash");
+        assert_succeeds(&output, "make certificates");
+        symlink("cloudify_external_cert.pem", folder.join("current.pem")).expect("create a link");
+        let key = folder.join("cloudify_internal_key.pem");
+        fs::hard_link(&key, folder.join("broker_key.pem")).expect("create a hard link");
+        let access = ["-m", "u:12345:r", "cloudify_external_cert.pem"];
+        let output = Command::new("setfacl").args(access).current_dir(&folder).output();
+        assert_succeeds(&output.expect("start setfacl"), "set an access list");
+        xattr::set(&key, "user.issued-by", b"fixture\0\xff").expect("set an extended attribute");
+    }
+
+    /// Makes the security file of a manager 4.1; its values are invented.
+    pub(crate) fn make_security_file(&self) {
+        let file = self.root().join(SECURITY_FILE);
+        fs::create_dir_all(file.parent().expect("the security file has a folder"))
+            .expect("create the folder of the security file");
+        fs::copy(script("rest-security.conf"), &file).expect("copy the security file");
+        fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("set its mode");
+    }
+
+    /// Returns all that is in the certificates' folder and the security file, as text to compare.
+    pub(crate) fn tree(&self) -> String {
+        let describe = |path: &str| tree::describe(&Path::new(&self.root()).join(path));
+        format!("{}{}", describe(CERTIFICATES), describe(SECURITY_FILE))
+    }
+}
+
+impl Output {
+    /// Returns stdout without the last line's end, of a `snap` that must have exited 0.
+    pub(crate) fn succeeded(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self.stdout.trim_end()
+    }
+}

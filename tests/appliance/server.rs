@@ -1,0 +1,183 @@
+//! A throwaway MariaDB for one test.
+//!
+//! `fixtures/server` knows how to make and run one; here its data folder is made once per build folder and
+//! copied for each test. The server dies with its owner: on drop, and by the kernel when the test is killed.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server, and the folder that holds all of it.
+pub(crate) struct Server {
+    folder: PathBuf,
+    process: Child,
+}
+
+impl Server {
+    /// Starts a server in `folder`, with these options beside its own.
+    ///
+    /// It must be dropped by the thread that starts it: the kernel ends it with that thread.
+    pub(crate) fn start(folder: &Path, options: &[&str]) -> Self {
+        copy_tree(&template(), folder);
+        let process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", script("server").as_str(), "run"])
+            .arg(folder)
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(log_file(folder))
+            .stderr(log_file(folder))
+            .spawn()
+            .expect("start setpriv, of the package util-linux");
+        let mut server = Self { folder: folder.to_owned(), process };
+        server.wait_until_it_answers();
+        server
+    }
+
+    /// Returns the path of the server's socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("server.sock")
+    }
+
+    /// Returns what these statements print: a line per row, values parted by tabs, as they are stored.
+    pub(crate) fn sql(&self, statements: &str) -> String {
+        let output =
+            self.client("mariadb", ["--batch", "--raw", "--skip-column-names", "-e", statements]);
+        assert_succeeds(&output, statements)
+    }
+
+    /// Makes the database `centreon_studio` of `fixtures/studio.sql`.
+    pub(crate) fn load_fixture(&self) {
+        let fixture = File::open(script("studio.sql")).expect("open fixtures/studio.sql");
+        let output = self.command("mariadb").stdin(fixture).output().expect("start mariadb");
+        assert_succeeds(&output, "load fixtures/studio.sql");
+    }
+
+    /// Returns all of a database as `mariadb-dump` sees it, its character set, and its FLOATs as doubles,
+    /// which `mariadb-dump` rounds. Databases of other names but equal content have equal dumps.
+    pub(crate) fn dump(&self, database: &str) -> String {
+        let options = ["--skip-comments", "--hex-blob", "--routines", "--events", "--triggers"];
+        let output = self.client("mariadb-dump", options.into_iter().chain([database]));
+        let dump = assert_succeeds(&output, "mariadb-dump");
+        let character_set = self.sql(&format!(
+            "SELECT default_character_set_name, default_collation_name
+             FROM information_schema.schemata WHERE schema_name = '{database}'"
+        ));
+        format!("{character_set}{dump}{}", self.floats(database))
+    }
+
+    /// Returns every FLOAT of a database in full, a line per row.
+    fn floats(&self, database: &str) -> String {
+        let columns = self.sql(&format!(
+            "SELECT table_name, GROUP_CONCAT('`', column_name, '` + 0e0' ORDER BY ordinal_position)
+             FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+             WHERE table_schema = '{database}' AND data_type = 'float' AND table_type = 'BASE TABLE'
+             GROUP BY table_name"
+        ));
+        let selects = columns.lines().filter_map(|line| line.split_once('\t'));
+        selects
+            .map(|(table, floats)| {
+                self.sql(&format!("SELECT {floats} FROM `{database}`.`{table}`"))
+            })
+            .collect()
+    }
+
+    fn client<'a>(&self, program: &str, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        let mut command = self.command(program);
+        command.args(arguments).output().unwrap_or_else(|error| panic!("start {program}: {error}"))
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.args(["--no-defaults", "--user=root", "--default-character-set=utf8mb4"]);
+        command.arg("--socket").arg(self.socket()).stdin(Stdio::null());
+        command
+    }
+
+    fn wait_until_it_answers(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !greets(&self.socket()) {
+            let ended = self.process.try_wait().expect("ask for the server's end");
+            if ended.is_some() || Instant::now() > deadline {
+                let log = fs::read_to_string(self.folder.join("server.log")).unwrap_or_default();
+                panic!("cannot start MariaDB; its log says:\n{log}");
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Returns the path of a file of `fixtures/`.
+pub(crate) fn script(name: &str) -> String {
+    format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Returns stdout of a command, which must have succeeded at `what`.
+pub(crate) fn assert_succeeds(output: &Output, what: &str) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{what}: {}\n{stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Returns the folder that every server's folder is copied from; the first to come makes it.
+fn template() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(folder).expect("create the folder of the template");
+    let lock = File::create(folder.join("mariadb.lock")).expect("create the template's lock");
+    lock.lock().expect("lock the template");
+    let template = folder.join("mariadb");
+    let arguments = [OsStr::new("install"), template.as_os_str()];
+    let output = Command::new(script("server")).args(arguments).output().expect("start bash");
+    assert_succeeds(&output, "make MariaDB's data folder");
+    template
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("create a folder of the copy");
+    for entry in fs::read_dir(from).expect("list a folder to copy") {
+        let entry = entry.expect("read a folder to copy");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("read a file's type").is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copy a file of the template");
+        }
+    }
+}
+
+fn log_file(folder: &Path) -> File {
+    let mut options = File::options();
+    options
+        .create(true)
+        .append(true)
+        .open(folder.join("server.log"))
+        .expect("open the server's log")
+}
+
+/// Returns whether a server sends its greeting on this socket.
+fn greets(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
+    stream.set_read_timeout(Some(PATIENCE)).expect("bound the wait for a greeting");
+    stream.read_exact(&mut [0]).is_ok()
+}

@@ -1,0 +1,143 @@
+//! The process as a script sees it: standard output, standard error and exit code.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+
+use serde_json::Value;
+use serde_json::json;
+
+/// Returns the program with nothing in its environment, as the worst cron starts it.
+fn snap(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    snap(arguments).output().expect("run snap")
+}
+
+fn stdout(output: &Output) -> &str {
+    str::from_utf8(&output.stdout).expect("standard output is UTF-8")
+}
+
+fn stderr(output: &Output) -> &str {
+    str::from_utf8(&output.stderr).expect("standard error is UTF-8")
+}
+
+/// Returns the path of a configuration file with this text.
+fn config(folder: &Path, text: &str) -> String {
+    let path = folder.join("snap.toml");
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&path).expect("create");
+    file.write_all(text.as_bytes()).expect("write");
+    path.into_os_string().into_string().expect("UTF-8")
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    for arguments in [&["--help"][..], &["-h"], &["create", "--help"], &["help", "restore"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(stdout(&output).contains("Usage: snap"), "{arguments:?}");
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+    }
+    let version = format!("snap {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(stdout(&run(&["--version"])), version);
+}
+
+#[test]
+fn a_wrong_argument_exits_with_two_and_answers_nothing() {
+    for arguments in [&[][..], &["lisst"], &["list", "--jsn"], &["show"], &["list", "--port", "0"]]
+    {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert_ne!(stderr(&output), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_wrong_argument_is_an_object_in_json() {
+    let output = run(&["show", "--json"]);
+    let value: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    let expected = json!({
+        "error": {
+            "kind": "usage",
+            "exit_code": 2,
+            "message": "the following required arguments were not provided: <ID>",
+            "hint": "`snap --help` and `snap COMMAND --help` say what is allowed",
+        },
+        "notes": [],
+        "warnings": [],
+    });
+    assert_eq!(value, expected);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_misspelt_key_of_the_configuration_is_named_with_its_line_and_the_right_one() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let config = config(folder.path(), "profile = \"studio\"\nrepositry = \"/srv\"\n");
+    let output = run(&["list", "--config", &config]);
+    let expected = format!(
+        "error: cannot use {config}, line 2: unknown key `repositry`\n\
+         hint: did you mean `repository`?\n"
+    );
+    assert_eq!(stderr(&output), expected);
+    assert_eq!(stdout(&output), "");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn an_error_is_one_object_in_json_and_said_on_standard_error_too() {
+    let output = run(&["list", "--config", "/nowhere/snap.toml", "--json"]);
+    let value: Value = serde_json::from_slice(&output.stdout).expect("one object");
+    let message = "cannot find configuration file /nowhere/snap.toml";
+    assert_eq!(value["error"]["message"], message);
+    assert_eq!(value["error"]["exit_code"], 2);
+    assert!(stderr(&output).starts_with(&format!("error: {message}\nhint: ")));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_malformed_id_exits_with_two_before_anything_is_made() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let repository = folder.path().join("repository");
+    let location = repository.to_str().expect("UTF-8");
+    for arguments in [&["create", "a/b"][..], &["upload", "x.tar", "-s", "../b"], &["show", "a/b"]]
+    {
+        let output = snap(arguments).args(["--repository", location]).output().expect("run snap");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(!repository.exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("pipe");
+    drop(reader);
+    let output = snap(&["completions", "bash"]).stdout(writer).output().expect("run snap");
+    assert_eq!(stderr(&output), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("open");
+    let output = snap(&["completions", "bash"]).stdout(full).output().expect("run snap");
+    assert!(stderr(&output).starts_with("error: cannot write to standard output: "));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn completions_know_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(stdout(&output).contains("restore-certificates"), "{shell}");
+    }
+}
