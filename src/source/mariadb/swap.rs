@@ -12,8 +12,10 @@ use std::time::Instant;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
@@ -128,13 +130,8 @@ impl Swapped {
 
     /// Drops the schemas that keep what earlier restores of this database replaced.
     pub async fn discard_older(&mut self) -> Result<()> {
-        let start = names::previous(self.plan.target(), "");
-        for schema in self.connection.databases_like(&start).await? {
-            if self.previous.as_ref() != Some(&schema) {
-                self.connection.drop_database(&schema).await?;
-            }
-        }
-        Ok(())
+        let (target, kept) = (self.plan.target(), self.previous.as_deref());
+        self.connection.drop_previous(target, kept).await.map(drop)
     }
 
     /// Drops the staging schema, which is empty now.
@@ -204,7 +201,25 @@ impl Move {
     }
 }
 
+/// Drops the schemas that keep what restores of a database replaced; returns their names.
+pub async fn discard_previous(login: &Login, database: &str) -> Result<Vec<String>> {
+    let mut connection = connect(login).await?;
+    let dropped = connection.drop_previous(database, None).await?;
+    connection.close().await;
+    Ok(dropped)
+}
+
 impl Connection {
+    /// Drops the schemas that keep earlier states of a database, but one; returns their names.
+    async fn drop_previous(&mut self, target: &str, kept: Option<&str>) -> Result<Vec<String>> {
+        let mut schemas = self.databases_like(&names::previous(target, "")).await?;
+        schemas.retain(|schema| kept != Some(schema.as_str()));
+        for schema in &schemas {
+            self.drop_database(schema).await?;
+        }
+        Ok(schemas)
+    }
+
     /// Moves all tables, or none.
     async fn rename_tables(&mut self, moves: &[Move]) -> Result<()> {
         if moves.is_empty() {
