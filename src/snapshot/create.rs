@@ -9,6 +9,7 @@ use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
 use crate::repository::Repository;
+use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Catalog;
 use crate::repository::catalog::FORMAT;
 use crate::repository::catalog::Index;
@@ -70,9 +71,11 @@ pub async fn create(
     };
     let mut sources = Vec::new();
     for spec in &profile.sources {
-        sources.push(match options.exclude.contains(&spec.name) {
-            true => record(spec, SourceState::Excluded),
-            false => save.source(spec).await?,
+        let is_excluded = options.exclude.contains(&spec.name);
+        sources.push(if is_excluded {
+            record(spec, SourceState::Excluded)
+        } else {
+            save.source(spec).await?
         });
     }
     let said = recorder.said();
@@ -233,7 +236,7 @@ impl Save<'_> {
         &self,
         items: Vec<ItemIndex>,
         detail: serde_json::Value,
-    ) -> Result<crate::repository::catalog::BlobRef> {
+    ) -> Result<BlobRef> {
         self.writer.write_index(&Index { items, detail }).await
     }
 

@@ -14,6 +14,7 @@ use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
 use crate::profile::Profile;
 use crate::repository::Repository;
+use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
@@ -159,10 +160,7 @@ async fn discard(staged: Vec<Staged>, monitor: &dyn Monitor) {
 }
 
 /// Returns the record and the index of a source that was saved.
-fn saved<'a>(
-    contents: &'a Contents,
-    name: &str,
-) -> Result<(&'a SourceRecord, &'a crate::repository::catalog::Index)> {
+fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'a Index)> {
     let sources = contents.catalog.sources.iter().zip(&contents.indexes);
     sources
         .filter(|(record, _)| record.name == name)

@@ -91,13 +91,15 @@ pub(super) async fn plan(
     let mut sources = Vec::new();
     for (record, index) in contents.catalog.sources.iter().zip(&contents.indexes) {
         let spec = profile.sources.iter().find(|spec| spec.name == record.name);
-        sources.push(match left_alone(record, spec, options) {
-            Some((action, reason)) => outline(record, action, Some(reason)),
-            None => {
-                let spec = spec.expect("a source without a specification is left alone");
-                with_live(record, index.as_ref(), spec, host, options).await?
+        let planned = match (left_alone(record, spec, options), spec) {
+            (None, Some(spec)) => with_live(record, index.as_ref(), spec, host, options).await?,
+            (Some((action, reason)), _) => outline(record, action, Some(reason)),
+            (None, None) => {
+                let reason = "the profile has no such source".to_owned();
+                outline(record, Action::Skip, Some(reason))
             }
-        });
+        };
+        sources.push(planned);
     }
     Ok(Plan { snapshot: id.to_string(), sources })
 }
@@ -130,14 +132,11 @@ fn left_alone(
         }
         SourceState::Saved => {}
     }
-    let Some(spec) = spec else {
-        return Some((Action::Skip, "the profile has no such source".to_owned()));
-    };
     if !options.only.is_empty() && !options.only.contains(&record.name) {
         return Some((Action::Keep, "--only names other sources".to_owned()));
     }
-    match &spec.what {
-        What::Files { certificates: true, .. } if !options.certificates => Some((
+    match spec.map(|spec| &spec.what) {
+        Some(What::Files { certificates: true, .. }) if !options.certificates => Some((
             Action::Keep,
             "certificates stay as they are without --restore-certificates".to_owned(),
         )),

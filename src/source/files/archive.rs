@@ -167,3 +167,82 @@ fn escaped_key(name: &ByteString) -> Vec<u8> {
     };
     name.bytes().iter().flat_map(escape).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::base::digest::sha256;
+
+    fn entry(path: &[u8], content: Content) -> Entry {
+        let attributes = Attributes {
+            mode: 0o640,
+            uid: 0,
+            gid: 7,
+            user: Some("root".to_owned()),
+            group: Some("lp".to_owned()),
+            mtime: Mtime { seconds: 1_700_000_000, nanoseconds: 0 },
+            xattrs: BTreeMap::new(),
+        };
+        Entry { path: path.into(), content, attributes }
+    }
+
+    fn file(path: &[u8], size: u64) -> Entry {
+        entry(path, Content::File { size, digest: String::new() })
+    }
+
+    /// An entry that needs every kind of record.
+    fn odd_entry() -> Entry {
+        let mut entry = file(&[b"long/".repeat(60), b"\xff".to_vec()].concat(), 1 << 40);
+        let attributes = &mut entry.attributes;
+        attributes.uid = 3_000_000;
+        attributes.user = Some("u".repeat(40));
+        attributes.group = Some("größe".to_owned());
+        attributes.mtime = Mtime { seconds: -2, nanoseconds: 500_000_000 };
+        let xattr = (ByteString::from(&b"user.a=b%"[..]), ByteString::from(&b"\x00="[..]));
+        attributes.xattrs = BTreeMap::from([xattr]);
+        entry
+    }
+
+    #[test]
+    fn the_bytes_of_a_header_never_change() {
+        let tree = [
+            entry(b".", Content::Folder),
+            file(b"file", 5),
+            entry(b"link", Content::Symlink { to: (&b"file"[..]).into() }),
+            entry(b"more", Content::HardLink { to: (&b"file"[..]).into() }),
+            odd_entry(),
+        ];
+        let headers: Vec<u8> = tree.iter().flat_map(header).collect();
+        assert_eq!(headers.len(), 7 * 512);
+        assert_eq!(
+            sha256(&headers),
+            "sha256:ccc7c28b8a1e7415524136edb56abf49668b4060cdcfceefbbca0a270d0a30e1"
+        );
+    }
+
+    #[test]
+    fn what_the_plain_header_cannot_say_stands_in_records() {
+        let entry = odd_entry();
+        let bytes = header(&entry);
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut read = archive.entries().unwrap().next().unwrap().unwrap();
+        assert_eq!(read.path_bytes(), entry.path.bytes());
+        assert_eq!(read.size(), 1 << 40);
+        let records: Vec<_> = read.pax_extensions().unwrap().unwrap().map(Result::unwrap).collect();
+        let of = |key: &str| records.iter().find(|record| record.key() == Ok(key)).unwrap();
+        assert_eq!(of("uid").value(), Ok("3000000"));
+        assert_eq!(of("uname").value(), Ok("u".repeat(40).as_str()));
+        assert_eq!(of("gname").value(), Ok("größe"));
+        assert_eq!(of("mtime").value(), Ok("-1.500000000"));
+        let xattr = b"33 SCHILY.xattr.user.a%3Db%25=\x00=\n";
+        assert!(bytes.windows(xattr.len()).any(|window| window == xattr));
+    }
+
+    #[test]
+    fn a_plain_entry_is_one_plain_header() {
+        assert_eq!(header(&file(b"file", 5)).len(), 512);
+        assert_eq!((padding(0), padding(1), padding(512), padding(513)), (0, 511, 0, 511));
+    }
+}

@@ -246,3 +246,22 @@ fn check_attributes(entry: &Entry) -> Result<()> {
 fn refusal(entry: &Entry, why: &str) -> Error {
     Error::damaged(format!("cannot use `{}` of the list of files: {why}", entry.path))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::base::digest::sha256;
+
+    #[test]
+    fn the_digest_is_that_of_the_entries_as_lines_of_json() {
+        let top = r#"{"path":".","type":"folder","mode":493,"uid":0,"gid":0,"user":"root","mtime":{"seconds":1,"nanoseconds":2}}"#;
+        let file = r#"{"path":"a\\xff","type":"file","size":3,"digest":"sha256:00","mode":256,"uid":1,"gid":2,"mtime":{"seconds":-1,"nanoseconds":0},"xattrs":{"user.x":"\\x00"}}"#;
+        let parsed = |text| serde_json::from_str::<Value>(text).unwrap();
+        let list = FileList::from_detail(json!({ "entries": [parsed(top), parsed(file)] }));
+        let list = list.unwrap();
+        assert_eq!(list.digest(), sha256(format!("{top}\n{file}\n").as_bytes()));
+        assert_eq!((list.count(), list.content_bytes()), (2, 3));
+    }
+}

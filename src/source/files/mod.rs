@@ -194,3 +194,6 @@ async fn on_blocking_thread<T: Send + 'static>(
     said.warnings.iter().for_each(|warning| monitor.warn(warning));
     result
 }
+
+#[cfg(test)]
+mod tests;

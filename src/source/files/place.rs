@@ -102,3 +102,54 @@ pub(super) fn folder_and_name(target: &Path) -> Result<(&Path, &OsStr)> {
     };
     Ok((if folder.as_os_str().is_empty() { Path::new(".") } else { folder }, name))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_path_never_leads_out_of_the_root() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("etc/cloudify")).unwrap();
+        symlink("/srv/ssl", root.join("etc/cloudify/ssl")).unwrap();
+        symlink("../../../../opt", root.join("etc/up")).unwrap();
+        symlink("up/x", root.join("etc/chain")).unwrap();
+        let cases = [
+            ("/etc/cloudify/key", "etc/cloudify/key"),
+            ("/etc/cloudify/ssl", "srv/ssl"),
+            ("/etc/cloudify/ssl/../log", "srv/log"),
+            ("/etc/up/manager", "opt/manager"),
+            ("/etc/chain/y", "opt/x/y"),
+            ("/../../etc/./passwd", "etc/passwd"),
+            ("relative/../../../x", "x"),
+        ];
+        for (path, place) in cases {
+            assert_eq!(locate(root, Path::new(path)).unwrap(), root.join(place), "{path}");
+        }
+        assert_eq!(locate(Path::new("/"), Path::new("/no/where")).unwrap(), Path::new("/no/where"));
+    }
+
+    #[test]
+    fn links_in_a_circle_are_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("two", folder.path().join("one")).unwrap();
+        symlink("one", folder.path().join("two")).unwrap();
+        let error = locate(folder.path(), Path::new("/one/x")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot locate /one/x: its links lead in a circle");
+    }
+
+    #[test]
+    fn a_mount_point_is_found_at_the_target_and_below_it_only() {
+        let mounts = b"22 1 8:1 / / rw - ext4 /dev/sda rw\n\
+            23 22 8:2 / /etc/my\\040ssl rw - ext4 /dev/sdb rw\n\
+            24 22 8:3 / /opt/manager/disk rw - ext4 /dev/sdc rw\n";
+        let found = |target| mount_at_or_below(mounts, Path::new(target));
+        assert_eq!(found("/etc/my ssl"), Some(PathBuf::from("/etc/my ssl")));
+        assert_eq!(found("/opt/manager"), Some(PathBuf::from("/opt/manager/disk")));
+        assert_eq!(found("/opt/man"), None);
+        assert_eq!(found("/etc/my ssl/ca"), None);
+    }
+}

@@ -311,3 +311,48 @@ fn remove(path: &Path) -> Result<()> {
         removed => removed.context(|| format!("cannot remove {}", path.display())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_names_cannot_be_exchanged_two_renames_replace_or_leave_all_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["staged", "live"] {
+            fs::create_dir(path(name)).unwrap();
+            fs::create_dir(path(name).join(name)).unwrap();
+        }
+        let absent = replace_by_two_renames(&path("absent"), &path("live"), &path("previous"));
+        assert_eq!(absent, Err(Errno::NOENT));
+        assert!(path("live/live").exists());
+        assert!(!path("previous").exists());
+
+        replace_by_two_renames(&path("staged"), &path("live"), &path("previous")).unwrap();
+        assert!(path("live/staged").exists());
+        assert!(path("previous/live").exists());
+    }
+
+    #[test]
+    fn a_rename_to_a_name_that_is_taken_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("one")).unwrap();
+        fs::create_dir(path("other")).unwrap();
+        assert_eq!(rename_to_free(&path("one"), &path("other")), Err(Errno::EXIST));
+        assert!(path("one").exists());
+    }
+
+    #[test]
+    fn leftovers_of_another_target_are_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".ssl2.snap-staging-x", "ssl.snap-staging-x", ".ssl.snap-previous-x"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let found = leftovers(&folder.path().join("ssl")).unwrap();
+        let path = folder.path().join(".ssl.snap-previous-x");
+        assert_eq!(found, [Leftover { path, role: Role::Previous }]);
+        assert_eq!(leftovers(&folder.path().join("absent/ssl")).unwrap(), []);
+    }
+}

@@ -104,10 +104,8 @@ pub(super) fn load_statement(table: &Table, file: &str) -> String {
             targets.push(name);
         }
     }
-    let settings = match settings.is_empty() {
-        true => String::new(),
-        false => format!(" SET {}", settings.join(", ")),
-    };
+    let settings =
+        if settings.is_empty() { String::new() } else { format!(" SET {}", settings.join(", ")) };
     let (name, targets) = (quote::identifier(&table.name), targets.join(", "));
     format!(
         "LOAD DATA LOCAL INFILE '{file}' INTO TABLE {name} CHARACTER SET binary ({targets}){settings}"

@@ -20,6 +20,9 @@ use crate::source::mariadb::quote;
 /// Engines whose rows lie in the server: others would read somebody else's data.
 const ENGINES: &[&str] = &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
 
+type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>);
+type ColumnRow = (String, String, String, Option<String>, Option<String>, String);
+
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
 pub(super) struct Listed {
@@ -59,8 +62,7 @@ pub(super) async fn listed(connection: &mut Connection, database: &str) -> Resul
     let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_COMMENT \
                FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} ORDER BY TABLE_NAME";
     let sql = sql.replace("{}", &quote::text(database));
-    let rows: Vec<(String, String, Option<String>, Option<u64>, Option<String>)> =
-        connection.rows("cannot list the tables", &sql).await?;
+    let rows: Vec<ListedRow> = connection.rows("cannot list the tables", &sql).await?;
     let tables = rows.into_iter().map(|(name, kind, engine, bytes, comment)| Listed {
         name,
         kind,
@@ -167,9 +169,8 @@ async fn columns(
                IS_GENERATED FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::text(database));
-    type Row = (String, String, String, Option<String>, Option<String>, String);
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
-    for row in connection.rows::<Row>("cannot list the columns", &sql).await? {
+    for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
         let (table, name, data_type, charset, collation, is_generated) = row;
         let is_generated = is_generated == "ALWAYS";
         let column = ListedColumn { name, data_type, charset, collation, is_generated };
