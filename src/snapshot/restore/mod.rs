@@ -27,8 +27,9 @@ use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::Swapped;
 use crate::snapshot::turn::Turn;
 
-mod database;
 pub mod plan;
+mod database;
+pub mod previous;
 mod staged;
 
 /// What the user says of a restore.
