@@ -138,7 +138,7 @@ async fn whoever_finds_the_repository_locked_learns_who_holds_it() {
     drop(also_shared);
     let exclusive = prune.lock(Access::Exclusive).await.unwrap();
     let error = repository.lock(Access::Shared).await.unwrap_err();
-    let named = "snap prune (process 42 on web1, since 2026-01-02T03:04:05Z)";
+    let named = "snap prune (process 42 on web1, since 2026-01-02 03:04:05 UTC)";
     assert!(error.to_string().contains(named), "{error}");
     assert!(error.advice().is_some());
     drop(exclusive);
