@@ -29,7 +29,7 @@ pub async fn discard_previous(
                 discarded.extend(schemas.into_iter().map(|schema| format!("database {schema}")));
             }
             What::Files { .. } => {
-                discarded.extend(discard_older_files(&host.locate(source)?, None)?)
+                discarded.extend(discard_older_files(&host.locate(source)?, None)?);
             }
         }
     }
