@@ -110,7 +110,7 @@ impl Writer {
         }
         let contents = self.repository.contents_of(catalog).await?;
         let uses = contents.uses()?;
-        let layers = contents::distinct(&uses)?;
+        let layers = contents::distinct(&uses);
         self.check_presence(&layers).await?;
         let catalog = catalog_json(&contents.catalog)?;
         let manifest = manifest::manifest_json(&catalog, contents.catalog.created, &layers)?;
@@ -174,7 +174,7 @@ fn summarize(id: &SnapshotId, contents: &Contents) -> Result<Summary> {
         items.map(count).fold(0, u64::saturating_add)
     };
     let saved = catalog.sources.iter().filter(|source| source.state == SourceState::Saved);
-    let stored = contents::distinct(&uses)?.iter().map(|layer| layer.blob.size).sum();
+    let stored = contents::distinct(&uses).iter().map(|layer| layer.blob.size).sum();
     Ok(Summary {
         id: id.clone(),
         created: catalog.created,

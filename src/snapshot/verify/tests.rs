@@ -4,7 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use serde_json::Value;
+use serde_json::json;
+
 use super::*;
+use crate::base::digest;
 use crate::base::error::Kind;
 use crate::base::monitor::Silent;
 use crate::repository::samples;
@@ -135,4 +139,27 @@ async fn a_count_of_rows_that_is_wrong_is_found_by_reading() {
     assert_eq!(hurt.len(), 1);
     assert!(hurt[0].starts_with("database.element: blob sha256:"), "{hurt:?}");
     assert!(hurt[0].ends_with("has 2 rows instead of 3"), "{hurt:?}");
+}
+
+#[tokio::test]
+async fn a_manifest_that_lacks_a_layer_is_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    let listed = repository.listed(&"one".parse().unwrap()).await.unwrap();
+    let bytes = repository.read_stored(&listed.digest, listed.size).await.unwrap();
+    let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    manifest["layers"].as_array_mut().unwrap().pop();
+    let shorter = manifest.to_string().into_bytes();
+    let digest = digest::sha256(&shorter);
+    let writer = repository.writer([]).await.unwrap();
+    writer.keep(&digest, shorter.clone().into()).await.unwrap();
+    // Every blob is sound, and prune would take the one that the manifest forgot.
+    let file = temp.path().join("snapshots/one.json");
+    let mut descriptor: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    (descriptor["digest"], descriptor["size"]) = (json!(digest), json!(shorter.len()));
+    samples::put(&file, descriptor.to_string().as_bytes());
+    let verification = verify(&repository, &[], Depth::Listed, &Silent).await.unwrap();
+    let expected = ["manifest: the manifest has other layers than the catalog names"];
+    assert_eq!(verification.checked[0].hurt, expected);
 }

@@ -104,6 +104,18 @@ const LIES: &[Lie] = &[
         "does not decompress",
     ),
     (
+        "a blob that is mostly padding",
+        |forgery| {
+            let mut stored = zstd::bulk::compress(b"1\ta\n", 1).unwrap();
+            // A skippable frame: its number, its length, and bytes that no reader sees.
+            stored.extend([0x50, 0x2a, 0x4d, 0x18, 0, 0, 1, 0]);
+            stored.extend(vec![0; 1 << 16]);
+            forgery.replace_image(&stored, &digest::sha256(b"1\ta\n"), 4);
+        },
+        Kind::Damaged,
+        "bytes for 4 raw bytes",
+    ),
+    (
         "a count of rows",
         |forgery| {
             forgery.index["items"][0]["chunks"][0]["rows"] = json!(7);
@@ -258,6 +270,8 @@ async fn an_archive_that_lies_is_refused_down_to_sound_digests() {
         lie(&mut forgery);
         scene.assert_refused(case, &forgery.archive(), *kind, why).await;
     }
+    let extra = scene.target.find_blob(&digest::sha256(b"extra"), 5).await;
+    extra.expect_err("no layer is stored before the documents agree");
     let honest = Forgery::new(&scene).await.archive();
     scene.upload(&honest).await.unwrap();
 }
