@@ -164,8 +164,9 @@ fn an_absent_repository_exits_with_ten_from_an_empty_environment() {
 fn a_list_of_nothing_answers_nothing_and_says_so_beside_it() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let location = folder.path().join("repository").into_os_string().into_string().expect("UTF-8");
-    let upload = run(&["upload", "/nowhere.tar", "--repository", &location]);
-    assert_eq!(upload.status.code(), Some(1), "{}", stderr(&upload));
+    // An upload of what is no archive fails, and makes the repository first.
+    let upload = run(&["upload", "/dev/null", "--repository", &location]);
+    assert_eq!(upload.status.code(), Some(13), "{}", stderr(&upload));
     let output = run(&["list", "--repository", &location]);
     assert_eq!(stdout(&output), "");
     assert_eq!(stderr(&output), format!("note: no snapshots in {location}\n"));
@@ -173,12 +174,21 @@ fn a_list_of_nothing_answers_nothing_and_says_so_beside_it() {
 }
 
 #[test]
+fn an_upload_of_nothing_leaves_no_repository_behind() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let repository = folder.path().join("repository");
+    let location = repository.to_str().expect("UTF-8");
+    let upload = run(&["upload", "/nowhere.tar", "--repository", location]);
+    assert_eq!(upload.status.code(), Some(1), "{}", stderr(&upload));
+    assert!(!repository.exists());
+}
+
+#[test]
 fn what_the_process_makes_is_for_its_user_alone() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let repository = folder.path().join("repository");
     let location = repository.to_str().expect("UTF-8");
-    // The upload fails for want of an archive, and makes the repository first.
-    run(&["upload", "/nowhere.tar", "--repository", location]);
+    run(&["upload", "/dev/null", "--repository", location]);
     let mode = |path: &Path| path.metadata().expect("look at it").permissions().mode();
     assert_eq!(mode(&repository) & 0o077, 0);
     for entry in repository.read_dir().expect("list the repository") {
