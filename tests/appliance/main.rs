@@ -10,3 +10,4 @@ mod place;
 mod harness;
 mod fixture;
 mod registry;
+mod restore;

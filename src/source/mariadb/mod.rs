@@ -24,6 +24,7 @@ mod key;
 mod definition;
 mod statement;
 mod tables;
+mod foreign_keys;
 mod programs;
 mod schema;
 mod moment;

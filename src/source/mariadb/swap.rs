@@ -17,6 +17,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
@@ -111,9 +112,14 @@ impl Swapped {
         let target = plan.target();
         let database = Database { name: target.to_owned(), ..plan.definition().database.clone() };
         let started = self.move_tables().await?;
+        if let Some(previous) = &self.previous {
+            self.connection.select_database(previous).await?;
+            foreign_keys::bring_home(&mut self.connection, previous, target).await?;
+        }
         self.connection.select_database(target).await?;
         programs::drop_all(&mut self.connection, target).await?;
         self.connection.collate_database(target, &database.collation).await?;
+        foreign_keys::bring_home(&mut self.connection, target, plan.schema()).await?;
         for (table, column, default) in plan.sequence_defaults() {
             self.connection.set_default(table, &column, &default).await?;
         }
@@ -197,7 +203,9 @@ impl Swapped {
         }
         let back: Vec<Move> = moved.into_iter().rev().map(Move::reversed).collect();
         self.connection.rename_tables(&back).await?;
-        if let Some(live) = &self.live {
+        if let (Some(live), Some(previous)) = (&self.live, &self.previous) {
+            self.connection.select_database(target).await?;
+            foreign_keys::bring_home(&mut self.connection, target, previous).await?;
             self.connection.collate_database(target, &live.database.collation).await?;
         }
         Ok(())

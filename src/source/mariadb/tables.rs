@@ -252,20 +252,3 @@ pub(super) async fn sequences(
     }
     Ok(sequences)
 }
-
-/// Returns the foreign keys of other databases that point into this one, as
-/// `database.table (constraint)`: they would follow the replaced tables away.
-pub(super) async fn foreign_keys_from_elsewhere(
-    connection: &mut Connection,
-    database: &str,
-) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME \
-               FROM information_schema.KEY_COLUMN_USAGE \
-               WHERE {} AND NOT {}";
-    let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", database);
-    let own = quote::is_database("TABLE_SCHEMA", database);
-    let sql = sql.replacen("{}", &pointing, 1).replacen("{}", &own, 1);
-    let rows: Vec<(String, String, String)> =
-        connection.rows("cannot look for foreign keys of other databases", &sql).await?;
-    Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
-}
