@@ -141,32 +141,34 @@ enum Owner {
     DefinerAtLast,
 }
 
-/// Where programs are created.
-struct Site<'a> {
-    database: &'a Database,
-    purpose: Purpose,
+/// Where programs are created, and where they come from.
+pub(super) struct Site<'a> {
+    /// The selected database.
+    pub(super) database: &'a Database,
+    /// The name of the database that they were written in.
+    pub(super) written_in: &'a str,
+    /// What for.
+    pub(super) purpose: Purpose,
 }
 
 /// Creates programs in the selected database, each under its own settings. Returns the broken
 /// views, which could not be created because what they refer to is gone, as it was when saved.
 pub(super) async fn create(
     connection: &mut Connection,
-    database: &Database,
+    site: &Site<'_>,
     programs: &[Program],
-    purpose: Purpose,
 ) -> Result<Vec<String>> {
-    let site = Site { database, purpose };
     let of_kind = |is_wanted: fn(ProgramKind) -> bool| {
         programs.iter().filter(move |program| is_wanted(program.kind))
     };
     for program in of_kind(|kind| kind < ProgramKind::View) {
-        create_one(connection, &site, program, Owner::Definer).await?;
+        create_one(connection, site, program, Owner::Definer).await?;
     }
     let views: Vec<_> = of_kind(|kind| kind == ProgramKind::View).collect();
     let functions: Vec<_> = of_kind(|kind| kind == ProgramKind::Function).collect();
-    let broken = create_views(connection, &site, &views, &functions).await?;
+    let broken = create_views(connection, site, &views, &functions).await?;
     for program in of_kind(|kind| kind > ProgramKind::View) {
-        create_one(connection, &site, program, Owner::Definer).await?;
+        create_one(connection, site, program, Owner::Definer).await?;
     }
     Ok(broken)
 }
@@ -249,6 +251,7 @@ async fn create_one(
     connection.speak_as(program).await?;
     let statement = match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
+        (ProgramKind::View, _) => owned_by(owner, &at_home(site, &program.create.0)),
         _ => owned_by(owner, &program.create.0),
     };
     let doing = format!("cannot create {}", program.title());
@@ -258,6 +261,16 @@ async fn create_one(
         connection.collate_database(&database.name, &database.collation).await?;
     }
     created
+}
+
+/// Returns a view's statement for the database that it is created in.
+fn at_home(site: &Site<'_>, create: &[u8]) -> Vec<u8> {
+    match str::from_utf8(create) {
+        Ok(text) => {
+            statement::view_requalified(text, site.written_in, &site.database.name).into_bytes()
+        }
+        Err(_) => create.to_vec(),
+    }
 }
 
 /// Returns a view's or a function's statement with another owner than it names.

@@ -23,6 +23,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
+use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
@@ -81,7 +82,7 @@ impl Plan {
             let text = statement::requalified(&table.create, saved_name, &self.target);
             let parsed = CreateTable::parse(&text).expect("it was parsed to be staged");
             for (column, default) in parsed.sequence_defaults(&self.target) {
-                defaults.push((table.name.as_str(), column, default));
+                defaults.push((table.name.as_str(), column.to_owned(), default.to_owned()));
             }
         }
         defaults
@@ -190,7 +191,9 @@ impl Staging {
         self.prove_sequences().await?;
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
-        programs::create(&mut self.connection, &database, programs, Purpose::Rehearsal).await?;
+        let written_in = &self.plan.definition.database.name;
+        let site = Site { database: &database, written_in, purpose: Purpose::Rehearsal };
+        programs::create(&mut self.connection, &site, programs).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await
     }
 

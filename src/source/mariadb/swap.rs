@@ -22,6 +22,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
+use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::staging::Plan;
 use crate::source::mariadb::staging::Staging;
@@ -124,8 +125,9 @@ impl Swapped {
             self.connection.set_default(table, &column, &default).await?;
         }
         let programs = &plan.definition().programs;
-        let created = programs::create(&mut self.connection, &database, programs, Purpose::Live);
-        for view in created.await? {
+        let written_in = &plan.definition().database.name;
+        let site = Site { database: &database, written_in, purpose: Purpose::Live };
+        for view in programs::create(&mut self.connection, &site, programs).await? {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
         self.incomplete = started.elapsed();
@@ -173,9 +175,8 @@ impl Swapped {
             live.programs.iter().filter(|program| !is_there(program)).cloned().collect();
         self.connection.select_database(name).await?;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
-        let purpose = Purpose::Live;
-        let broken =
-            programs::create(&mut self.connection, &live.database, &missing, purpose).await?;
+        let site = Site { database: &live.database, written_in: name, purpose: Purpose::Live };
+        let broken = programs::create(&mut self.connection, &site, &missing).await?;
         self.connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
         Ok(broken)
     }
@@ -259,8 +260,9 @@ impl Swapped {
         let kept = match self.connection.select_database(previous).await {
             // Rehearsal keeps the events disabled: nothing may run in there.
             Ok(()) => {
-                let purpose = Purpose::Rehearsal;
-                programs::create(&mut self.connection, &database, &live.programs, purpose).await
+                let written_in = &live.database.name;
+                let site = Site { database: &database, written_in, purpose: Purpose::Rehearsal };
+                programs::create(&mut self.connection, &site, &live.programs).await
             }
             Err(error) => Err(error),
         };
@@ -323,7 +325,8 @@ impl Connection {
     async fn set_default(&mut self, table: &str, column: &str, default: &str) -> Result<()> {
         let doing = format!("cannot set the default of column {column} of table {table:?}");
         let table = quote::identifier(table);
-        let statement = format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}");
+        let statement =
+            format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT ({default})");
         self.execute(&doing, &statement).await
     }
 }
