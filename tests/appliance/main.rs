@@ -11,3 +11,4 @@ mod harness;
 mod fixture;
 mod registry;
 mod restore;
+mod restore_objects;

@@ -59,6 +59,13 @@ impl Server {
         assert_succeeds(&output, statements)
     }
 
+    /// Returns what the server says to these statements, which must fail.
+    pub(crate) fn fails(&self, statements: &str) -> String {
+        let output = self.client("mariadb", ["--batch", "-e", statements]);
+        assert!(!output.status.success(), "{statements} did not fail");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Makes the database `centreon_studio` of `fixtures/studio.sql`.
     pub(crate) fn load_fixture(&self) {
         let fixture = File::open(script("studio.sql")).expect("open fixtures/studio.sql");
