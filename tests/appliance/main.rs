@@ -12,3 +12,4 @@ mod fixture;
 mod registry;
 mod restore;
 mod restore_objects;
+mod restore_values;
