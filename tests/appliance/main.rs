@@ -13,3 +13,4 @@ mod registry;
 mod restore;
 mod restore_objects;
 mod restore_values;
+mod restore_failures;

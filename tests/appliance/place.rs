@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process;
 use std::process::Command;
 use std::process::Stdio;
 
@@ -85,12 +86,7 @@ impl Place {
 
     /// Runs `snap` to its end.
     pub(crate) fn snap(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().expect("start snap");
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
-        }
+        Output::of(self.command(arguments).output().expect("start snap"))
     }
 
     /// Returns the command that runs `snap` here, as cron would: no terminal, and no environment but ours.
@@ -149,6 +145,15 @@ impl Place {
 }
 
 impl Output {
+    /// Returns what a process left behind.
+    pub(crate) fn of(output: process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
+        }
+    }
+
     /// Returns stdout without the last line's end, of a `snap` that must have exited 0.
     pub(crate) fn succeeded(&self) -> &str {
         assert_eq!(self.code, 0, "{self:#?}");
