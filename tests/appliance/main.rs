@@ -14,3 +14,4 @@ mod restore;
 mod restore_objects;
 mod restore_values;
 mod restore_failures;
+mod rights;

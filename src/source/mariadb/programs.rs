@@ -99,8 +99,9 @@ async fn program(
     // Without the right to see it, the server answers with NULL in the place of the body.
     let create = field(&row, create_column).ok_or_else(|| {
         let words = kind.words().to_lowercase();
-        Error::new(Kind::Denied, format!("cannot read the body of {words} {name:?}"))
-            .hint("`snap doctor` prints the rights that are missing")
+        let account = connection.account();
+        let text = format!("cannot read the body of {words} {name:?} as {account}");
+        Error::new(Kind::Denied, text).hint(format!("GRANT SELECT ON `mysql`.`proc` TO {account};"))
     })?;
     let text = |column| field(&row, column).map(|bytes| Text(bytes).lossy());
     Ok(Program {
