@@ -250,7 +250,14 @@ async fn drop_where(
         let name = quote::qualified(database, &name);
         let words = kind.words();
         let doing = format!("cannot drop {} {name}", words.to_lowercase());
+        if kind == ProgramKind::Package {
+            // Older servers have the word in Oracle's mode only.
+            connection.execute(&doing, "SET sql_mode = 'ORACLE'").await?;
+        }
         connection.execute(&doing, &format!("DROP {words} IF EXISTS {name}")).await?;
+        if kind == ProgramKind::Package {
+            connection.speak_plainly().await?;
+        }
     }
     Ok(())
 }
