@@ -11,8 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("source", &["base"]),
     ("profile", &["base", "source"]),
     ("snapshot", &["base", "repository", "source", "profile"]),
-    ("server", &["base", "repository", "profile", "snapshot"]),
-    ("cli", &["base", "repository", "profile", "snapshot", "server"]), // not source,
+    ("cli", &["base", "repository", "profile", "snapshot"]), // not source: through profile
 ];
 
 /// A file longer than this, tests aside, is two files.

@@ -2,18 +2,28 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Child;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
 use serde_json::Value;
 use serde_json::json;
 
-/// Returns the program with nothing in its environment, as the worst cron starts it.
+/// Returns the program with nothing in its environment, as the worst cron starts it, but for an
+/// empty configuration file in place of this machine's own.
 fn snap(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
-    command.args(arguments).env_clear().stdin(Stdio::null());
+    command.args(arguments).env_clear().env("SNAP_CONFIG", "/dev/null").stdin(Stdio::null());
     command
 }
 
@@ -139,5 +149,88 @@ fn completions_know_the_commands() {
         let output = run(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0), "{shell}");
         assert!(stdout(&output).contains("restore-certificates"), "{shell}");
+    }
+}
+
+#[test]
+fn an_absent_repository_exits_with_ten_from_an_empty_environment() {
+    let output = run(&["list", "--repository", "/nowhere/repository"]);
+    assert_eq!(output.status.code(), Some(10));
+    assert!(stderr(&output).starts_with("error: "), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+}
+
+#[test]
+fn a_list_of_nothing_answers_nothing_and_says_so_beside_it() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let location = folder.path().join("repository").into_os_string().into_string().expect("UTF-8");
+    // An upload of what is no archive fails, and makes the repository first.
+    let upload = run(&["upload", "/dev/null", "--repository", &location]);
+    assert_eq!(upload.status.code(), Some(13), "{}", stderr(&upload));
+    let output = run(&["list", "--repository", &location]);
+    assert_eq!(stdout(&output), "");
+    assert_eq!(stderr(&output), format!("note: no snapshots in {location}\n"));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn an_upload_of_nothing_leaves_no_repository_behind() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let repository = folder.path().join("repository");
+    let location = repository.to_str().expect("UTF-8");
+    let upload = run(&["upload", "/nowhere.tar", "--repository", location]);
+    assert_eq!(upload.status.code(), Some(1), "{}", stderr(&upload));
+    assert!(!repository.exists());
+}
+
+#[test]
+fn what_the_process_makes_is_for_its_user_alone() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let repository = folder.path().join("repository");
+    let location = repository.to_str().expect("UTF-8");
+    run(&["upload", "/dev/null", "--repository", location]);
+    let mode = |path: &Path| path.metadata().expect("look at it").permissions().mode();
+    assert_eq!(mode(&repository) & 0o077, 0);
+    for entry in repository.read_dir().expect("list the repository") {
+        let path = entry.expect("read an entry").path();
+        assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
+    }
+}
+
+/// Returns the connection that the process makes to this server; fails when it ends without one.
+fn connection_of(process: &mut Child, server: &TcpListener) -> TcpStream {
+    server.set_nonblocking(true).expect("do not wait for connections");
+    loop {
+        if let Ok((connection, _)) = server.accept() {
+            return connection;
+        }
+        let ended = process.try_wait().expect("look at snap");
+        assert_eq!(ended, None, "snap ended before it connected");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_signal_ends_a_verb_with_one_line_and_an_exit_code_of_its_own() {
+    for (signal, line, exit_code) in [
+        (Signal::INT, "error: interrupted by Ctrl-C\n", 130),
+        (Signal::TERM, "error: terminated by SIGTERM\n", 143),
+    ] {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let repository = folder.path().join("repository");
+        // A server that never says a word: whoever connects to it waits.
+        let server = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let port = server.local_addr().expect("address").port().to_string();
+        let mut create = snap(&["create", "--defaults-file", "/dev/null"]);
+        create.args(["--host", "127.0.0.1", "--port", &port]);
+        create.arg("--repository").arg(&repository).arg("--state").arg(folder.path());
+        create.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut create = create.spawn().expect("start snap");
+        let connection = connection_of(&mut create, &server);
+        kill_process(Pid::from_child(&create), signal).expect("send a signal to snap");
+        let output = create.wait_with_output().expect("wait for snap");
+        drop(connection);
+        assert_eq!((stdout(&output), stderr(&output)), ("", line));
+        assert_eq!(output.status.code(), Some(exit_code));
     }
 }

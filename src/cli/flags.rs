@@ -69,7 +69,7 @@ pub(super) struct GlobalFlags {
 pub(super) struct DatabaseFlags {
     /// Read this my.cnf file instead of the usual ones
     ///
-    /// The groups [client], [client-server] and [client-mariadb] count. The usual ones are
+    /// The groups `client`, `client-server` and `client-mariadb` count. The usual ones are
     /// those of the MariaDB clients: /etc/my.cnf, /etc/mysql/my.cnf and ~/.my.cnf.
     #[arg(long, global = true, value_name = "FILE", help_heading = DATABASE)]
     defaults_file: Option<PathBuf>,

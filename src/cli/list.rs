@@ -18,8 +18,9 @@ use crate::snapshot::list::list;
 
 /// List the snapshots of the repository, oldest first
 ///
-/// RAW is the size of what was saved, STORED the size of the blobs that hold it, which snapshots
-/// share, and NEW the size of those that this snapshot added. A snapshot that lacks something is
+/// ROWS counts the rows of tables and the entries of file trees. RAW is the size of what was saved,
+/// STORED the size of the blobs that hold it, which snapshots share, and NEW the size of those that
+/// this snapshot added. A snapshot that lacks something is
 /// listed as partial; `snap show` says what it lacks. With --quiet the ids alone are printed.
 #[derive(clap::Args)]
 #[command(after_help = "Example: snap list --json | jq -r '.snapshots[].id'")]

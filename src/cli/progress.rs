@@ -17,9 +17,9 @@ use crate::cli::ui;
 use crate::cli::ui::Ui;
 
 const WITH_TOTAL: &str =
-    "{msg:<20} {bar:10} {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} {eta:>4} left";
-const WITHOUT_TOTAL: &str = "{msg:<20} {spinner:10} {bytes:>10} {bytes_per_sec:>23} {elapsed:>4}";
-const FINISHED: &str = "{msg:<20} {bytes:>21} in {elapsed}";
+    "{msg:24!} {bar:8} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12} {eta:>4} left";
+const WITHOUT_TOTAL: &str = "{msg:24!} {spinner:8} {bytes:>10} {bytes_per_sec:>23} {elapsed:>4}";
+const FINISHED: &str = "{msg:24!} {bytes:>19} in {elapsed}";
 
 /// How often a line moves when no bytes do.
 const TICK: Duration = Duration::from_millis(200);
@@ -53,6 +53,9 @@ impl Progress {
             bar.set_style(style(FINISHED));
             // Not `finish`, which would claim that all of an estimated total was reached.
             bar.abandon();
+            if !bar.is_hidden() {
+                ui::end_line();
+            }
         }
         *running = next;
     }
@@ -163,10 +166,10 @@ mod tests {
     fn a_step_shows_its_bytes_its_total_its_rate_and_the_time_left() {
         let screen = Screen::default();
         let progress = screen.watch();
-        progress.step("dump database", Some(4 << 20));
+        progress.step("dump database of a very long name", Some(4 << 20));
         progress.advance(1 << 20);
         let text = screen.text();
-        for part in ["dump database", "1.00 MiB/4.00 MiB", "/s", "left"] {
+        for part in ["dump database of a very ", "1.00 MiB/4.00 MiB", "/s", "left"] {
             assert!(text.contains(part), "{part}: {text:?}");
         }
         for line in text.lines() {

@@ -14,6 +14,7 @@ use crate::cli::table::Table;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restored;
 use crate::snapshot::restore::plan::Action;
+use crate::snapshot::restore::previous::discard_previous;
 use crate::snapshot::restore::restore;
 
 /// Put a snapshot back, or touch nothing
@@ -28,10 +29,13 @@ use crate::snapshot::restore::restore;
 Examples:
   snap restore before-upgrade --dry-run                       say what would be done
   snap restore before-upgrade --force                         go back
-  snap restore before-upgrade --only database --database old  look at it beside the live one")]
+  snap restore before-upgrade --only database --database old  look at it beside the live one
+  snap restore --discard-previous                             drop what restores kept aside")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// The id of the snapshot
-    id: String,
+    #[arg(required_unless_present = "discard_previous")]
+    id: Option<String>,
 
     /// Restore the certificates too, instead of leaving them as they are
     #[arg(long)]
@@ -52,10 +56,15 @@ pub(super) struct Args {
     /// Restore the database under this name, and leave the live one alone
     #[arg(long, value_name = "NEW_NAME", value_parser = NonEmptyStringValueParser::new())]
     database: Option<String>,
+
+    /// Drop what earlier restores replaced and kept aside, and restore nothing
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "force", "dry_run", "only"])]
+    discard_previous: bool,
 }
 
 pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
-    let id = args.id.parse()?;
+    let Some(id) = &args.id else { return discard(&args, settings, monitor).await };
+    let id = id.parse()?;
     let options = RestoreOptions {
         certificates: args.restore_certificates,
         force: args.force,
@@ -69,6 +78,17 @@ pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) 
     let restored = restore(&repository, profile, &host, &id, &options, monitor).await?;
     let answer = Answer::new("restore", &restored, to_text(&restored));
     Ok(if restored.done { answer.least(String::new()) } else { answer })
+}
+
+async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+    let host = settings.host(monitor)?;
+    let discarded = discard_previous(&settings.profile, &host, args.database.as_deref()).await?;
+    let text = if discarded.is_empty() {
+        "nothing is kept aside\n".to_owned()
+    } else {
+        lines(discarded.iter().map(|place| format!("dropped: {}", printable(place))))
+    };
+    Ok(Answer::new("discarded", &discarded, text).least(String::new()))
 }
 
 fn to_text(restored: &Restored) -> String {

@@ -10,9 +10,12 @@ use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
+use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::path::PathBuf;
 use std::path::absolute;
+use std::thread::available_parallelism;
 
 use jiff::Timestamp;
 use nix::unistd::Uid;
@@ -39,8 +42,9 @@ const DEFAULT_REPOSITORY: &str = "/var/lib/snap/repository";
 const DEFAULT_STATE: &str = "/var/lib/snap";
 const DEFAULT_ROOT: &str = "/";
 const DEFAULT_PROFILE: &str = "studio";
-/// Enough to keep a small server's cores busy; MariaDB's own tools use as many.
-const DEFAULT_CONNECTIONS: u16 = 4;
+/// One connection per core, but two at least, since one waits while another works, and four at
+/// most, which MariaDB's own tools use.
+const DEFAULT_CONNECTIONS: RangeInclusive<usize> = 2..=4;
 
 const REPOSITORY: &str = "SNAP_REPOSITORY";
 const CONFIG: &str = "SNAP_CONFIG";
@@ -145,7 +149,7 @@ impl Settings {
                 .database
                 .connections
                 .or(config.connections)
-                .unwrap_or(DEFAULT_CONNECTIONS),
+                .unwrap_or_else(default_connections),
             login: flags.database.over(&config.database),
             environment,
         })
@@ -188,6 +192,12 @@ impl Settings {
             since: self.now,
         }
     }
+}
+
+fn default_connections() -> u16 {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let connections = cores.clamp(*DEFAULT_CONNECTIONS.start(), *DEFAULT_CONNECTIONS.end());
+    u16::try_from(connections).expect("four at most")
 }
 
 /// Returns the user of this process, by whose name MariaDB's clients log in. It is not taken from
@@ -256,7 +266,7 @@ mod tests {
         let host = settings.host(&Silent).expect("defaults");
         assert_eq!(host.state, Path::new("/var/lib/snap"));
         assert_eq!(host.root, Path::new("/"));
-        assert_eq!(host.connections, 4);
+        assert!(DEFAULT_CONNECTIONS.contains(&host.connections));
         assert_eq!((host.name.as_str(), host.process), ("appliance", 7));
     }
 

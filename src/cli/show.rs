@@ -16,7 +16,10 @@ use crate::repository::catalog::SourceState;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::list::show;
 
-/// Show what a snapshot holds: its sources, tables and files, and what it lacks
+/// Show what a snapshot holds: its sources and tables, and what it lacks
+///
+/// ROWS counts the rows of tables and the entries of file trees. With --json the whole catalog is
+/// printed.
 #[derive(clap::Args)]
 #[command(after_help = "Example: snap show before-upgrade")]
 pub(super) struct Args {
@@ -29,14 +32,14 @@ pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Answer> {
     let repository = settings.open("show").await?;
     let catalog = show(&repository, &id).await?;
     let text = to_text(&id, &catalog);
-    Ok(Answer::new("snapshot", &catalog, text).least(format!("{id}\n")))
+    Ok(Answer::new("catalog", &catalog, text).least(format!("{id}\n")))
 }
 
 fn to_text(id: &SnapshotId, catalog: &Catalog) -> String {
     let mut text = overview(id, catalog).to_text();
     text.push('\n');
     text.push_str(&sources(&catalog.sources).to_text());
-    for source in catalog.sources.iter().filter(|source| !source.items.is_empty()) {
+    for source in catalog.sources.iter().filter(|source| source.items.len() > 1) {
         text.push('\n');
         text.push_str(&items(source).to_text());
     }
@@ -128,13 +131,14 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_shown_with_its_items_and_with_what_it_lacks() {
-        let item = Item {
-            name: "element".to_owned(),
+        let item = |name: &str| Item {
+            name: name.to_owned(),
             rows: 1000,
             raw_bytes: 2048,
             digest: String::new(),
             generated_digest: None,
         };
+        let tables = vec![item("element"), item("view")];
         let catalog = Catalog {
             format: 1,
             tool: "snap 0.1.0".to_owned(),
@@ -146,8 +150,9 @@ mod tests {
             tags: Vec::new(),
             note: Some("n".to_owned()),
             sources: vec![
-                source("database", SourceState::Saved, vec![item]),
+                source("database", SourceState::Saved, tables),
                 source("users", SourceState::Absent, Vec::new()),
+                source("files", SourceState::Saved, vec![item("/etc")]),
             ],
             notes: vec!["users is absent".to_owned()],
             warnings: vec!["a socket\u{7}".to_owned()],
@@ -165,11 +170,13 @@ written by  snap 0.1.0
 state       partial, see the warning below
 
 SOURCE    KIND     FROM             STATE   ITEMS   ROWS     SIZE
-database  mariadb  centreon_studio  saved       1  1,000  2.0 KiB
+database  mariadb  centreon_studio  saved       2  2,000  4.0 KiB
 users     mariadb  centreon_studio  absent      0      0      0 B
+files     mariadb  centreon_studio  saved       1  1,000  2.0 KiB
 
 ITEMS OF database   ROWS     SIZE
 element            1,000  2.0 KiB
+view               1,000  2.0 KiB
 
 note: users is absent
 warning: a socket\\u{7}

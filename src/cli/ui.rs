@@ -100,6 +100,11 @@ pub(super) fn warning(text: &str) {
     talk(&format!("warning: {text}"));
 }
 
+/// Ends the line on standard error that progress was shown on.
+pub(super) fn end_line() {
+    eprint_ignoring_errors("\n");
+}
+
 /// What is printed at the end, and the exit code.
 struct Conclusion {
     answer: String,

@@ -1,7 +1,9 @@
 //! `snap upload`.
 
+use std::fs::File;
 use std::path::PathBuf;
 
+use crate::base::error::Context as _;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
@@ -28,6 +30,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let id = args.snapshot_id.as_deref().map(str::parse).transpose()?;
+    // A misspelt path leaves no repository behind.
+    File::open(&args.path).context(|| format!("cannot open {}", args.path.display()))?;
     let repository = settings.open_or_create("upload").await?;
     Ok(answer(&upload(&repository, &args.path, id, monitor).await?))
 }

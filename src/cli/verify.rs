@@ -70,7 +70,9 @@ fn hurt(checked: &[Checked]) -> String {
 fn damage(checked: &[Checked]) -> Option<Error> {
     let damaged = checked.iter().filter(|snapshot| !snapshot.sound);
     let ids: Vec<String> = damaged.map(|snapshot| snapshot.id.to_string()).collect();
-    let hint = "take a new snapshot with `snap create`, or upload a copy of a damaged one again";
+    // A blob that is there with its right size counts as stored until somebody reads it.
+    let hint = "move each blob named above out of blobs/sha256 of the repository: then `snap create` \
+        and `snap upload` write it anew";
     (!ids.is_empty())
         .then(|| Error::damaged(format!("cannot rely on {}", ids.join(", "))).hint(hint))
 }

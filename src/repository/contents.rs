@@ -4,8 +4,7 @@
 //! with the manifest when one is read: a catalog cannot name a blob that the manifest lacks, nor a
 //! manifest hold one that nothing names.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::HashSet;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
@@ -102,27 +101,10 @@ pub fn index_use(source: &SourceRecord, blob: &BlobRef) -> Result<BlobUse> {
     Ok(plain_use(by, MediaType::Index, blob))
 }
 
-/// Returns each blob once, at its first use. Two uses must agree on what is in it.
-pub fn distinct(uses: &[BlobUse]) -> Result<Vec<&BlobUse>> {
-    let mut seen: HashMap<&str, &BlobUse> = HashMap::new();
-    let mut distinct = Vec::new();
-    for this in uses {
-        match seen.entry(&this.blob.digest) {
-            Entry::Vacant(place) => {
-                place.insert(this);
-                distinct.push(this);
-            }
-            Entry::Occupied(first) => {
-                let first = first.get();
-                if this.blob != first.blob {
-                    let (digest, by) = (&this.blob.digest, &this.by);
-                    let text = format!("blob {digest} is not the same for {by} and {}", first.by);
-                    return Err(Error::damaged(text));
-                }
-            }
-        }
-    }
-    Ok(distinct)
+/// Returns each blob once, at its first use.
+pub fn distinct(uses: &[BlobUse]) -> Vec<&BlobUse> {
+    let mut seen = HashSet::new();
+    uses.iter().filter(|this| seen.insert(&this.blob.digest)).collect()
 }
 
 fn plain_use(by: String, media_type: MediaType, blob: &BlobRef) -> BlobUse {

@@ -44,6 +44,8 @@ pub mod sweep;
 mod store;
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+mod failing;
 
 /// The content of `oci-layout`, in repositories and archives.
 pub const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;

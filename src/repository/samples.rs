@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::base::digest;
 use crate::repository::Repository;
+use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Catalog;
 use crate::repository::catalog::Chunk;
 use crate::repository::catalog::FORMAT;
@@ -83,28 +84,12 @@ async fn source(
     items: &[(&str, &[&[u8]])],
 ) -> SourceRecord {
     let mut index = Index::default();
-    let mut records = Vec::new();
     for (item, chunks) in items {
         let chunks = write_chunks(writer, chunks).await;
-        records.push(Item {
-            name: (*item).into(),
-            rows: chunks.iter().map(|chunk| chunk.rows).sum(),
-            raw_bytes: chunks.iter().map(|chunk| chunk.blob.raw_bytes).sum(),
-            digest: digest::sha256(item.as_bytes()),
-            generated_digest: None,
-        });
         index.items.push(ItemIndex { name: (*item).into(), chunks });
     }
-    SourceRecord {
-        name: name.into(),
-        kind: kind.into(),
-        origin: "somewhere".into(),
-        state: SourceState::Saved,
-        detail: Value::Null,
-        items: records,
-        schema: None,
-        index: Some(writer.write_index(&index).await.unwrap()),
-    }
+    let blob = writer.write_index(&index).await.unwrap();
+    SourceRecord { name: name.into(), kind: kind.into(), ..source_of(&index, blob) }
 }
 
 async fn write_chunks(writer: &Writer, raw: &[&[u8]]) -> Vec<Chunk> {
@@ -115,4 +100,42 @@ async fn write_chunks(writer: &Writer, raw: &[&[u8]]) -> Vec<Chunk> {
         chunks.push(Chunk { blob, rows, from: Value::Null });
     }
     chunks
+}
+
+/// Returns an index of one item with these chunks.
+pub(crate) fn index(item: &str, chunks: &[(&BlobRef, u64)]) -> Index {
+    let chunk = |(blob, rows): &(&BlobRef, u64)| Chunk {
+        blob: (*blob).clone(),
+        rows: *rows,
+        from: Value::Null,
+    };
+    let chunks = chunks.iter().map(chunk).collect();
+    Index { items: vec![ItemIndex { name: item.into(), chunks }], detail: Value::Null }
+}
+
+/// Returns the database of an index that is stored in a blob.
+pub(crate) fn source_of(index: &Index, blob: BlobRef) -> SourceRecord {
+    let item = |item: &ItemIndex| Item {
+        name: item.name.clone(),
+        rows: item.chunks.iter().map(|chunk| chunk.rows).sum(),
+        raw_bytes: item.chunks.iter().map(|chunk| chunk.blob.raw_bytes).sum(),
+        digest: digest::sha256(item.name.as_bytes()),
+        generated_digest: None,
+    };
+    SourceRecord {
+        name: "database".into(),
+        kind: "mariadb".into(),
+        origin: "centreon_studio".into(),
+        state: SourceState::Saved,
+        detail: Value::Null,
+        items: index.items.iter().map(item).collect(),
+        schema: None,
+        index: Some(blob),
+    }
+}
+
+/// Writes a file over another one, as a failing disk or a careless hand does.
+#[expect(clippy::disallowed_methods, reason = "damage is written in place")]
+pub(crate) fn put(file: &Path, bytes: &[u8]) {
+    std::fs::write(file, bytes).unwrap();
 }

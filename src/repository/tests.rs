@@ -1,7 +1,11 @@
+//! Opening, locking and listing.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::repository::lock::Access;
+use crate::repository::manifest::MediaType;
 use crate::repository::samples;
 use crate::repository::samples::holder;
 
@@ -119,4 +123,94 @@ async fn a_new_object_never_replaces_an_old_one() {
     assert_eq!(store.get("folder/name", 9).await.unwrap(), None);
     assert_eq!(store.size("folder/name").await.unwrap(), None);
     assert_eq!(store.list("folder").await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn whoever_finds_the_repository_locked_learns_who_holds_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let prune = Repository::open(temp.path().to_str().unwrap(), holder("prune")).await.unwrap();
+    let shared = repository.lock(Access::Shared).await.unwrap();
+    let also_shared = prune.lock(Access::Shared).await.unwrap();
+    drop(shared);
+    let error = repository.lock(Access::Exclusive).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Busy);
+    drop(also_shared);
+    let exclusive = prune.lock(Access::Exclusive).await.unwrap();
+    let error = repository.lock(Access::Shared).await.unwrap_err();
+    let named = "snap prune (process 42 on web1, since 2026-01-02 03:04:05 UTC)";
+    assert!(error.to_string().contains(named), "{error}");
+    assert!(error.advice().is_some());
+    drop(exclusive);
+    let waiting = prune.lock(Access::Exclusive).await.unwrap();
+    let freed = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        drop(waiting);
+    };
+    let (taken, ()) = futures_util::future::join(repository.lock(Access::Shared), freed).await;
+    drop(taken.unwrap());
+}
+
+#[tokio::test]
+async fn the_newest_of_a_profile_and_a_host_lends_its_blobs() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    for (id, host, created) in [
+        ("older", "web1", "2026-01-01T00:00:00Z"),
+        ("newer", "web1", "2026-01-03T00:00:00Z"),
+        ("broken", "web1", "2026-01-04T00:00:00Z"),
+        ("other", "web2", "2026-01-05T00:00:00Z"),
+    ] {
+        let writer = repository.writer([]).await.unwrap();
+        let mut catalog = samples::write(&writer, id, id).await;
+        (catalog.host, catalog.created) = (host.into(), created.parse().unwrap());
+        writer.commit(catalog).await.unwrap();
+    }
+    samples::put(&temp.path().join("snapshots/broken.json"), b"{");
+    let newest = repository.newest("studio", "web1").await.unwrap();
+    assert_eq!(newest.unwrap().as_str(), "newer");
+    assert_eq!(repository.newest("centreon-map", "web1").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn other_tools_find_every_sound_snapshot_by_its_id() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    samples::commit(&repository, "two", "y").await;
+    samples::put(&temp.path().join("snapshots/two.json"), b"{");
+    samples::commit(&repository, "three", "z").await;
+    let index = fs::read(temp.path().join("index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let manifests = index["manifests"].as_array().unwrap();
+    let name = |manifest: &serde_json::Value| {
+        manifest["annotations"]["org.opencontainers.image.ref.name"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(manifests.iter().map(name).collect::<Vec<_>>(), ["one", "three"]);
+    assert_eq!(index["schemaVersion"], 2);
+    let digest = manifests[0]["digest"].as_str().unwrap();
+    let manifest = repository.read_stored(digest, manifests[0]["size"].as_u64().unwrap()).await;
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest.unwrap()).unwrap();
+    assert_eq!(manifest["artifactType"], "application/vnd.snap.snapshot.v1");
+    assert_eq!(manifest["config"]["mediaType"], "application/vnd.snap.catalog.v1+json");
+    assert_eq!(manifest["annotations"]["org.opencontainers.image.created"], "2026-01-02T03:04:05Z");
+    let types = manifest["layers"].as_array().unwrap().iter();
+    let types: Vec<&str> = types.map(|layer| layer["mediaType"].as_str().unwrap()).collect();
+    let (index, schema) = (MediaType::Index.as_str(), MediaType::Schema.as_str());
+    let (rows, files) = (MediaType::Rows.as_str(), MediaType::Files.as_str());
+    assert_eq!(types, [index, schema, rows, rows, rows, index, files]);
+}
+
+#[tokio::test]
+async fn a_newer_catalog_or_manifest_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let newer = br#"{"format":2,"sources":"of another shape"}"#;
+    assert_eq!(kind(listing::parse_catalog(newer)), Kind::Refused);
+    assert_eq!(kind(listing::parse_catalog(b"{")), Kind::Damaged);
+    samples::commit(&repository, "one", "x").await;
+    let file = temp.path().join("snapshots/one.json");
+    let text = fs::read_to_string(&file).unwrap().replace("snapshot.v1", "snapshot.v2");
+    samples::put(&file, text.as_bytes());
+    assert_eq!(kind(repository.contents(&"one".parse().unwrap()).await), Kind::Refused);
 }

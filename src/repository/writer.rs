@@ -110,7 +110,7 @@ impl Writer {
         }
         let contents = self.repository.contents_of(catalog).await?;
         let uses = contents.uses()?;
-        let layers = contents::distinct(&uses)?;
+        let layers = contents::distinct(&uses);
         self.check_presence(&layers).await?;
         let catalog = catalog_json(&contents.catalog)?;
         let manifest = manifest::manifest_json(&catalog, contents.catalog.created, &layers)?;
@@ -174,7 +174,7 @@ fn summarize(id: &SnapshotId, contents: &Contents) -> Result<Summary> {
         items.map(count).fold(0, u64::saturating_add)
     };
     let saved = catalog.sources.iter().filter(|source| source.state == SourceState::Saved);
-    let stored = contents::distinct(&uses)?.iter().map(|layer| layer.blob.size).sum();
+    let stored = contents::distinct(&uses).iter().map(|layer| layer.blob.size).sum();
     Ok(Summary {
         id: id.clone(),
         created: catalog.created,
@@ -191,4 +191,183 @@ fn summarize(id: &SnapshotId, contents: &Contents) -> Result<Summary> {
         sources: saved.map(|source| source.name.clone()).collect(),
         uploaded: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::repository::failing::Failing;
+    use crate::repository::failing::Moment;
+    use crate::repository::samples;
+
+    const RAW: &[u8] = b"1\tone\n2\ttwo\n";
+
+    async fn known_writer(repository: &Repository, known: &BlobRef) -> Writer {
+        repository.writer([known.clone()]).await.unwrap()
+    }
+
+    fn file_of(repository: &Repository, blob: &BlobRef) -> PathBuf {
+        repository.folder().join(blob::blob_name(&blob.digest).unwrap())
+    }
+
+    /// Returns the repository with a store that fails from a write on.
+    fn failing(repository: &Repository, writes_left: usize, moment: Moment) -> Repository {
+        let inner = Arc::clone(&repository.store.objects);
+        let writes_left = AtomicUsize::new(writes_left);
+        let mut failing = repository.clone();
+        failing.store.objects = Arc::new(Failing { inner, moment, writes_left });
+        failing
+    }
+
+    async fn try_commit(repository: &Repository, id: &str) -> Result<Summary> {
+        let writer = repository.writer([]).await?;
+        let raw = writer.write(RAW.to_vec()).await?;
+        let other = writer.write(b"3\tthree\n".to_vec()).await?;
+        let index = samples::index("element", &[(&raw, 2), (&other, 1)]);
+        let blob = writer.write_index(&index).await?;
+        writer.commit(samples::catalog(id, vec![samples::source_of(&index, blob)])).await
+    }
+
+    /// Reads every blob of every listed snapshot.
+    async fn prove_all(repository: &Repository) {
+        for (id, listed) in repository.list().await.unwrap() {
+            listed.unwrap();
+            for this in repository.contents(&id).await.unwrap().uses().unwrap() {
+                repository.prove_blob(&this.blob).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_at_any_write_lists_only_what_is_complete() {
+        for moment in [Moment::Before, Moment::After] {
+            let mut failures = 0;
+            loop {
+                let temp = tempfile::tempdir().unwrap();
+                let repository = samples::repository(temp.path()).await;
+                samples::commit(&repository, "before", "x").await;
+                let done = try_commit(&failing(&repository, failures, moment), "after").await;
+                prove_all(&repository).await;
+                let id = "after".parse().unwrap();
+                let is_listed = repository.is_listed(&id).await.unwrap();
+                assert!(done.is_err() || is_listed);
+                if !is_listed {
+                    try_commit(&repository, "after").await.unwrap();
+                    prove_all(&repository).await;
+                }
+                if done.is_ok() {
+                    break;
+                }
+                failures += 1;
+            }
+            // Two chunks, index, catalog, manifest, descriptor, index.json.
+            assert_eq!(failures, 7, "{moment:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_listed_whose_blobs_are_not_there() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let writer = repository.writer([]).await.unwrap();
+        let catalog = samples::write(&writer, "one", "x").await;
+        let schema = catalog.sources[0].schema.clone().unwrap();
+        fs::remove_file(file_of(&repository, &schema)).unwrap();
+        let error = writer.commit(catalog).await.unwrap_err();
+        assert!(error.to_string().contains("database.schema: blob"), "{error}");
+        assert_eq!(repository.ids().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn raw_bytes_that_are_stored_are_not_written_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let first = known_writer(&repository, &known_elsewhere()).await;
+        let blob = first.write(RAW.to_vec()).await.unwrap();
+        assert_eq!(first.written_bytes.load(Ordering::Relaxed), blob.size);
+        let second = known_writer(&repository, &blob).await;
+        assert_eq!(second.write(RAW.to_vec()).await.unwrap(), blob);
+        assert_eq!(second.written_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn an_absent_short_or_damaged_blob_is_written_anew() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let writer = known_writer(&repository, &known_elsewhere()).await;
+        let blob = writer.write(RAW.to_vec()).await.unwrap();
+        let file = file_of(&repository, &blob);
+        let sound = fs::read(&file).unwrap();
+        let mut flipped = sound.clone();
+        flipped[9] ^= 1;
+
+        fs::remove_file(&file).unwrap();
+        let again = known_writer(&repository, &blob).await.write(RAW.to_vec()).await.unwrap();
+        assert_eq!(fs::read(&file).unwrap(), sound, "absent");
+        samples::put(&file, &sound[1..]);
+        known_writer(&repository, &blob).await.write(RAW.to_vec()).await.unwrap();
+        assert_eq!(fs::read(&file).unwrap(), sound, "short");
+        samples::put(&file, &flipped);
+        writer.write(RAW.to_vec()).await.unwrap();
+        assert_eq!(fs::read(&file).unwrap(), sound, "flipped, and written without a known blob");
+        assert_eq!(again, blob);
+    }
+
+    fn known_elsewhere() -> BlobRef {
+        let raw_digest = digest::sha256(RAW);
+        BlobRef { digest: digest::sha256(b"elsewhere"), size: 3, raw_digest, raw_bytes: 12 }
+    }
+
+    #[tokio::test]
+    async fn an_id_is_given_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        samples::commit(&repository, "one", "x").await;
+        let writer = repository.writer([]).await.unwrap();
+        let catalog = samples::write(&writer, "one", "y").await;
+        assert_eq!(writer.commit(catalog).await.unwrap_err().kind(), Kind::Refused);
+        let id = "one".parse().unwrap();
+        let contents = repository.contents(&id).await.unwrap();
+        let index = contents.indexes[0].as_ref().unwrap();
+        let raw = repository.read_blob(&index.items[0].chunks[1].blob).await.unwrap();
+        assert_eq!(raw, b"3\tx\n", "the first one stays");
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_that_a_manifest_cannot_hold_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let writer = repository.writer([]).await.unwrap();
+        let mut catalog = samples::write(&writer, "one", "x").await;
+        catalog.note = Some("n".repeat(2 << 20));
+        let error = writer.commit(catalog).await.unwrap_err();
+        assert!(error.to_string().contains("catalog of"), "{error}");
+        let writer = repository.writer([]).await.unwrap();
+        let mut catalog = samples::write(&writer, "one", "x").await;
+        catalog.note = Some("n".repeat(100 << 10));
+        let error = writer.commit(catalog).await.unwrap_err();
+        assert!(error.to_string().contains("too long"), "{error}");
+        assert_eq!(repository.ids().await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn a_summary_counts_every_blob_once() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let one = samples::commit(&repository, "one", "x").await;
+        let two = samples::commit(&repository, "two", "y").await;
+        assert_eq!((one.rows, one.warnings, one.uploaded), (5, 0, false));
+        assert_eq!(one.sources, ["database", "certificates"]);
+        assert!(one.written_bytes > one.stored_bytes, "catalog and manifest are no layers");
+        assert!(two.written_bytes < one.written_bytes, "most blobs were there");
+        let listed = repository.list().await.unwrap();
+        let listed: Vec<_> =
+            listed.into_iter().map(|(_, listed)| listed.unwrap().summary).collect();
+        assert_eq!(listed, [one, two]);
+    }
 }

@@ -190,9 +190,12 @@ impl Save<'_> {
             disk::note_if_shared(self.repository, &folder, self.monitor);
         }
         let names = dump.tables();
-        self.monitor.step(&format!("dump {}", spec.name), Some(dump.estimated_bytes()));
-        let (sender, receiver) = chunks::channel();
         let known = self.known_chunks(&spec.name);
+        let earlier_bytes: u64 = known.values().flatten().map(|chunk| chunk.raw_bytes).sum();
+        // The server's guess at the size is a poor one: it counts pages.
+        let bytes = if earlier_bytes > 0 { earlier_bytes } else { dump.estimated_bytes() };
+        self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
+        let (sender, receiver) = chunks::channel();
         let (dumped, mut stored) = tokio::try_join!(
             dump.read(&known, sender),
             chunks::store(&self.writer, receiver, names.len(), self.monitor),

@@ -122,3 +122,115 @@ fn unknown_blobs(id: &SnapshotId, error: Error) -> Error {
         .while_doing(&doing)
         .hint(format!("`snap verify {id}` shows the damage; `snap delete {id}` gives it up"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::base::error::Kind;
+    use crate::base::monitor::Silent;
+    use crate::repository::samples;
+    use crate::snapshot::delete::delete;
+    use crate::snapshot::verify::Depth;
+    use crate::snapshot::verify::verify;
+
+    const DAY: PruneOptions =
+        PruneOptions { dry_run: false, grace: SignedDuration::from_hours(24) };
+
+    /// Two days after everything in [`aged`] was written.
+    fn now() -> Timestamp {
+        samples::created() + SignedDuration::from_hours(48)
+    }
+
+    fn touch(file: &Path, time: Timestamp) {
+        let file = OpenOptions::new().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::from(time)).unwrap();
+    }
+
+    /// Returns a repository with snapshots `kept` and `gone`, the latter deleted, two days ago.
+    async fn aged(folder: &Path) -> Repository {
+        let repository = samples::repository(folder).await;
+        samples::commit(&repository, "kept", "x").await;
+        samples::commit(&repository, "gone", "y").await;
+        delete(&repository, &["gone".parse().unwrap()]).await.unwrap();
+        for stored in repository.stored_blobs().await.unwrap() {
+            touch(&folder.join(stored.name), samples::created());
+        }
+        repository
+    }
+
+    async fn kept_is_sound(repository: &Repository) -> bool {
+        verify(repository, &[], Depth::ReadData, &Silent).await.unwrap().checked[0].sound
+    }
+
+    #[tokio::test]
+    async fn what_nobody_names_goes_and_the_rest_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = aged(temp.path()).await;
+        let before = repository.stored_blobs().await.unwrap();
+        let dry = PruneOptions { dry_run: true, ..DAY };
+        let planned = prune(&repository, now(), &dry).await.unwrap();
+        assert_eq!(repository.stored_blobs().await.unwrap().len(), before.len());
+
+        let pruned = prune(&repository, now(), &DAY).await.unwrap();
+        // A chunk, the index of the database, the catalog and the manifest of its own.
+        assert_eq!((pruned.blobs, pruned.kept_young, pruned.done), (4, 0, true));
+        assert_eq!(planned, Pruned { done: false, ..pruned.clone() });
+        let after = repository.stored_blobs().await.unwrap();
+        let sizes = |stored: &[Stored]| stored.iter().map(|blob| blob.size).sum::<u64>();
+        assert_eq!(sizes(&before) - sizes(&after), pruned.bytes);
+        assert!(kept_is_sound(&repository).await);
+        let again = prune(&repository, now(), &DAY).await.unwrap();
+        assert_eq!((again.blobs, again.bytes), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn staged_files_go_and_the_young_and_the_foreign_stay() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = aged(temp.path()).await;
+        let blobs = temp.path().join("blobs/sha256");
+        let old = [blobs.join("00#1"), temp.path().join("index.json#12"), blobs.join("notes")];
+        for file in &old {
+            samples::put(file, b"half");
+            touch(file, samples::created());
+        }
+        let young = [blobs.join("01#1"), blobs.join("f".repeat(64))];
+        for file in &young {
+            samples::put(file, b"half");
+            touch(file, now() - SignedDuration::from_hours(1));
+        }
+        let pruned = prune(&repository, now(), &DAY).await.unwrap();
+        assert_eq!((pruned.blobs, pruned.staging_files, pruned.kept_young), (4, 2, 2));
+        assert_eq!(old.each_ref().map(|file| file.exists()), [false, false, true]);
+        assert!(young.iter().all(|file| file.exists()));
+        assert!(kept_is_sound(&repository).await);
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_while_a_snapshot_cannot_be_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = aged(temp.path()).await;
+        let listed = repository.listed(&"kept".parse().unwrap()).await.unwrap();
+        let hex = listed.digest.strip_prefix("sha256:").unwrap();
+        samples::put(&temp.path().join("blobs/sha256").join(hex), b"{}");
+        let before = repository.stored_blobs().await.unwrap().len();
+        let error = prune(&repository, now(), &DAY).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
+        assert!(error.to_string().contains("snapshot kept"), "{error}");
+        assert_eq!(repository.stored_blobs().await.unwrap().len(), before);
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_while_a_snapshot_is_being_written() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = aged(temp.path()).await;
+        let writer = repository.writer([]).await.unwrap();
+        let error = prune(&repository, now(), &DAY).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Busy);
+        drop(writer);
+        prune(&repository, now(), &DAY).await.unwrap();
+    }
+}

@@ -9,3 +9,4 @@ mod tree;
 mod place;
 mod harness;
 mod fixture;
+mod registry;

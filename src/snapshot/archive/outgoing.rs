@@ -143,3 +143,21 @@ fn exists(path: &Path) -> Error {
     Error::new(Kind::Refused, format!("cannot write {}: it exists", path.display()))
         .hint("choose another path with -o; an archive never overwrites a file")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::samples;
+
+    #[tokio::test]
+    async fn a_file_that_came_in_the_meantime_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("archive");
+        let outgoing = Outgoing::create(&target).await.unwrap();
+        samples::put(&target, b"mine");
+        let error = outgoing.publish().await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused);
+        assert_eq!(fs::read(&target).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1, "the hidden file is gone");
+    }
+}

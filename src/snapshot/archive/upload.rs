@@ -162,7 +162,7 @@ async fn read_contents(
         writer.keep(&index.digest, stored).await?;
     }
     let contents = repository.contents_of(documents.catalog.clone()).await?;
-    documents.manifest.check_layers(&contents::distinct(&contents.uses()?)?)?;
+    documents.manifest.check_layers(&contents::distinct(&contents.uses()?))?;
     Ok(contents)
 }
 

@@ -56,15 +56,19 @@ pub(super) async fn stage(
         suffix: target.suffix,
     };
     let jobs = jobs(record, index);
-    let raw_bytes = jobs.iter().map(|job| job.raw_bytes).sum();
+    // Every byte goes in once, and comes back once to be proven.
+    let bytes = jobs.iter().map(|job| job.raw_bytes * 2).sum();
     let mut staging = Staging::create(&host.database, &blueprint, monitor).await?;
-    monitor.step(&format!("load {}", record.name), Some(raw_bytes));
+    monitor.step(&format!("load {}", record.name), Some(bytes));
     let built = match check_names(record, &staging) {
         Ok(()) => fill(repository, jobs, &staging, host.connections, monitor).await,
         Err(error) => Err(error),
     };
     let finished = match built {
-        Ok(()) => staging.finish().await,
+        Ok(()) => {
+            monitor.step(&format!("rehearse {}", record.name), None);
+            staging.finish().await
+        }
         Err(error) => Err(error),
     };
     match finished {
@@ -175,5 +179,7 @@ async fn load(
         // The watcher may be gone: then the verb has ended.
         progress.send(chunk.blob.raw_bytes).ok();
     }
-    loader.complete(job.position, &job.expected).await
+    loader.complete(job.position, &job.expected).await?;
+    progress.send(job.raw_bytes).ok();
+    Ok(())
 }

@@ -11,7 +11,6 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
-use crate::base::monitor::Recorder;
 use crate::profile::Profile;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
@@ -27,8 +26,9 @@ use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::Swapped;
 use crate::snapshot::turn::Turn;
 
-mod database;
 pub mod plan;
+mod database;
+pub mod previous;
 mod staged;
 
 /// What the user says of a restore.
@@ -58,10 +58,6 @@ pub struct Restored {
     pub incomplete_seconds: f64,
     /// Where what was replaced is kept: schemas and paths.
     pub previous: Vec<String>,
-    /// What was said that keeps the result whole.
-    pub notes: Vec<String>,
-    /// What the result lacks.
-    pub warnings: Vec<String>,
 }
 
 /// Restores a snapshot in place of what is live, or says what it would do.
@@ -74,21 +70,20 @@ pub async fn restore(
     monitor: &dyn Monitor,
 ) -> Result<Restored> {
     profile.check_names("--only", &options.only)?;
-    let recorder = Recorder::new(monitor);
     let _lock = repository.lock(Access::Shared).await?;
     let contents = repository.contents(id).await?;
     let plan = plan::plan(id, &contents, profile, host, options).await?;
     if options.dry_run {
-        return Ok(restored(plan, false, &[], &recorder));
+        return Ok(restored(plan, false, &[]));
     }
     let turn = Turn::take(host, profile, "restore").await?;
     let plan = plan.checked(options)?;
-    let staged = stage(repository, &contents, &plan, host, &recorder).await?;
-    let mut swapped = swap(staged, &recorder).await?;
+    let staged = stage(repository, &contents, &plan, host, monitor).await?;
+    let mut swapped = swap(staged, monitor).await?;
     for part in &mut swapped {
-        part.discard_older(&recorder).await;
+        part.discard_older(monitor).await;
     }
-    let restored = restored(plan, true, &swapped, &recorder);
+    let restored = restored(plan, true, &swapped);
     for part in swapped {
         part.finish().await?;
     }
@@ -175,16 +170,13 @@ fn suffix() -> Result<String> {
     Ok(suffix.to_owned())
 }
 
-fn restored(plan: Plan, done: bool, swapped: &[Swapped], recorder: &Recorder<'_>) -> Restored {
-    let said = recorder.said();
+fn restored(plan: Plan, done: bool, swapped: &[Swapped]) -> Restored {
     let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
     Restored {
         plan,
         done,
         incomplete_seconds: incomplete.as_secs_f64(),
         previous: swapped.iter().filter_map(Swapped::previous).collect(),
-        notes: said.notes,
-        warnings: said.warnings,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::chunks;
+use crate::snapshot::restore::previous::discard_older_files;
 use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Role;
@@ -126,7 +127,9 @@ impl Swapped {
     pub(super) async fn discard_older(&mut self, monitor: &dyn Monitor) {
         let discarded = match self {
             Self::Database(swapped) => swapped.discard_older().await,
-            Self::Files { swapped, target } => discard_older_files(target, swapped.previous()),
+            Self::Files { swapped, target } => {
+                discard_older_files(target, swapped.previous()).map(drop)
+            }
         };
         if let Err(error) = discarded {
             monitor.note(&format!("an older state is still kept: {}", error.chain()));
@@ -140,13 +143,4 @@ impl Swapped {
             Self::Files { .. } => Ok(()),
         }
     }
-}
-
-fn discard_older_files(target: &Path, kept: Option<&Path>) -> Result<()> {
-    for leftover in files::leftovers(target)? {
-        if matches!(leftover.role, Role::Previous) && Some(leftover.path.as_path()) != kept {
-            leftover.discard()?;
-        }
-    }
-    Ok(())
 }

@@ -1,1 +1,165 @@
+//! Damage of every kind, and what it hurts.
 
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::*;
+use crate::base::digest;
+use crate::base::error::Kind;
+use crate::base::monitor::Silent;
+use crate::repository::samples;
+
+/// A kind of damage: what it leaves of a file, given the bytes of some other file.
+type Damage = fn(&Path, &[u8]);
+
+const FLIPPED: (&str, Damage) = ("flipped", |file, _| {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    samples::put(file, &bytes);
+});
+const TRUNCATED: (&str, Damage) = ("truncated", |file, _| {
+    let bytes = fs::read(file).unwrap();
+    samples::put(file, &bytes[..bytes.len() - 1]);
+});
+const LENGTHENED: (&str, Damage) = ("lengthened", |file, _| {
+    let mut bytes = fs::read(file).unwrap();
+    bytes.push(0);
+    samples::put(file, &bytes);
+});
+const DELETED: (&str, Damage) = ("deleted", |file, _| fs::remove_file(file).unwrap());
+const SWAPPED: (&str, Damage) = ("swapped", |file, other| samples::put(file, other));
+
+/// The files of snapshot `one`, and what of which snapshot each of them hurts.
+async fn files(repository: &Repository) -> Vec<(PathBuf, &'static str, &'static [&'static str])> {
+    let one = "one".parse().unwrap();
+    let listed = repository.listed(&one).await.unwrap();
+    let manifest = repository.manifest(&listed).await.unwrap();
+    let catalog = manifest.catalog().digest().to_string();
+    let Catalog { sources, .. } = repository.catalog(&manifest).await.unwrap();
+    let database = repository.index(&sources[0]).await.unwrap().unwrap();
+    let tree = repository.index(&sources[1]).await.unwrap().unwrap();
+    let index = |source: usize| sources[source].index.clone().unwrap().digest;
+    let own = &database.items[0].chunks[1].blob.digest;
+    let image = &database.items[1].chunks[0].blob.digest;
+    let all: &[(&str, &str, &[&str])] = &[
+        (&listed.digest, "manifest: ", &["one"]),
+        (&catalog, "catalog: ", &["one"]),
+        (&index(0), "database.index: ", &["one"]),
+        (own, "database.element: ", &["one"]),
+        (image, "database.image: ", &["one", "two"]),
+        (&sources[0].schema.clone().unwrap().digest, "database.schema: ", &["one", "two"]),
+        (&index(1), "certificates.index: ", &["one", "two"]),
+        (&tree.items[0].chunks[0].blob.digest, "certificates./etc/ssl: ", &["one", "two"]),
+    ];
+    let blobs = repository.folder().join("blobs/sha256");
+    let file = |digest: &str| blobs.join(digest.strip_prefix("sha256:").unwrap());
+    all.iter().map(|(digest, hurt, snapshots)| (file(digest), *hurt, *snapshots)).collect()
+}
+
+/// Checks that exactly these snapshots are hurt, each in exactly this place.
+async fn assert_hurt(repository: &Repository, depth: Depth, case: &str, hurt: &str, ids: &[&str]) {
+    let verification = verify(repository, &[], depth, &Silent).await.unwrap();
+    assert_eq!(verification.checked.len(), 2, "{case}");
+    for checked in verification.checked {
+        let is_hurt = ids.contains(&checked.id.as_str());
+        assert_eq!(checked.sound, !is_hurt, "{case}: {checked:?}");
+        assert_eq!(checked.hurt.len(), usize::from(is_hurt), "{case}: {checked:?}");
+        assert!(checked.hurt.iter().all(|line| line.starts_with(hurt)), "{case}: {checked:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_damage_of_every_kind_of_blob_is_found_and_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    samples::commit(&repository, "two", "y").await;
+    let files = files(&repository).await;
+    for (position, (file, hurt, ids)) in files.iter().enumerate() {
+        let sound = fs::read(file).unwrap();
+        let other = fs::read(&files[(position + 1) % files.len()].0).unwrap();
+        for (damage, apply) in [FLIPPED, TRUNCATED, LENGTHENED, DELETED, SWAPPED] {
+            apply(file, &other);
+            let case = format!("{damage} {hurt}");
+            assert_hurt(&repository, Depth::ReadData, &case, hurt, ids).await;
+            if damage != FLIPPED.0 {
+                assert_hurt(&repository, Depth::Listed, &case, hurt, ids).await;
+            }
+            samples::put(file, &sound);
+        }
+    }
+    assert_hurt(&repository, Depth::ReadData, "repaired", "", &[]).await;
+}
+
+#[tokio::test]
+async fn a_damaged_descriptor_hurts_its_snapshot_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    samples::commit(&repository, "two", "y").await;
+    let file = temp.path().join("snapshots/one.json");
+    let other = fs::read(temp.path().join("snapshots/two.json")).unwrap();
+    for (damage, apply) in [TRUNCATED, SWAPPED] {
+        apply(&file, &other);
+        let hurt = "cannot read the descriptor of snapshot one: ";
+        assert_hurt(&repository, Depth::Listed, damage, hurt, &["one"]).await;
+    }
+}
+
+#[tokio::test]
+async fn blobs_are_counted_and_an_unknown_id_is_absent() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let summary = samples::commit(&repository, "one", "x").await;
+    let id = "one".parse().unwrap();
+    let verification = verify(&repository, &[id], Depth::Listed, &Silent).await.unwrap();
+    let checked = &verification.checked[0];
+    assert_eq!((checked.blobs, checked.bytes), (9, summary.written_bytes));
+    let ids = ["two".parse().unwrap()];
+    let error = verify(&repository, &ids, Depth::Listed, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Absent);
+}
+
+#[tokio::test]
+async fn a_count_of_rows_that_is_wrong_is_found_by_reading() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let writer = repository.writer([]).await.unwrap();
+    let blob = writer.write(b"1\n2\n".to_vec()).await.unwrap();
+    let index = samples::index("element", &[(&blob, 3)]);
+    let source = samples::source_of(&index, writer.write_index(&index).await.unwrap());
+    writer.commit(samples::catalog("one", vec![source])).await.unwrap();
+    let verification = verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    let hurt = &verification.checked[0].hurt;
+    assert_eq!(hurt.len(), 1);
+    assert!(hurt[0].starts_with("database.element: blob sha256:"), "{hurt:?}");
+    assert!(hurt[0].ends_with("has 2 rows instead of 3"), "{hurt:?}");
+}
+
+#[tokio::test]
+async fn a_manifest_that_lacks_a_layer_is_found() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    let listed = repository.listed(&"one".parse().unwrap()).await.unwrap();
+    let bytes = repository.read_stored(&listed.digest, listed.size).await.unwrap();
+    let mut manifest: Value = serde_json::from_slice(&bytes).unwrap();
+    manifest["layers"].as_array_mut().unwrap().pop();
+    let shorter = manifest.to_string().into_bytes();
+    let digest = digest::sha256(&shorter);
+    let writer = repository.writer([]).await.unwrap();
+    writer.keep(&digest, shorter.clone().into()).await.unwrap();
+    // Every blob is sound, and prune would take the one that the manifest forgot.
+    let file = temp.path().join("snapshots/one.json");
+    let mut descriptor: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    (descriptor["digest"], descriptor["size"]) = (json!(digest), json!(shorter.len()));
+    samples::put(&file, descriptor.to_string().as_bytes());
+    let verification = verify(&repository, &[], Depth::Listed, &Silent).await.unwrap();
+    let expected = ["manifest: the manifest has other layers than the catalog names"];
+    assert_eq!(verification.checked[0].hurt, expected);
+}

@@ -1,9 +1,9 @@
 //! The file source: a folder with all that is in it, or a single file.
 //!
-//! It is saved as one tar and a list. The tar ([`archive`]) is for anybody; the list ([`list`])
+//! It is saved as one tar and a list. The tar (`archive`) is for anybody; the list ([`FileList`])
 //! is what a restore follows and what proves it. Names are bytes, nothing is followed, and the
 //! same tree gives the same bytes. A restore is a chain of types, each made from the one before:
-//! [`stage`] gives [`Staged`], proving that gives [`Proven`], and only this can be swapped.
+//! [`stage()`] gives [`Staged`], proving that gives [`Proven`], and only this can be swapped.
 //!
 //! Paths are those that [`locate`] returned.
 

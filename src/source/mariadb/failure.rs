@@ -23,9 +23,9 @@ const LOGIN_HINT: &str = "give user and password in the [client] group of ~/.my.
 const LOST_HINT: &str = "the server or the network ended the connection: the server's error log \
     may say why";
 
-/// The login is refused (password, plugin, host, expired, locked, plain text), or a right is missing.
+/// The login is refused (password, plugin, host, expired, locked), or a right is missing.
 const REFUSED: &[u16] = &[
-    1045, 1129, 1130, 1251, 1275, 1698, 1820, 1862, 3159, 4151, // logins
+    1045, 1129, 1130, 1251, 1275, 1698, 1820, 1862, 4151, // logins
     1044, 1142, 1143, 1227, 1370, 1410, 1419, // rights
 ];
 
@@ -142,18 +142,28 @@ fn proposes_another_way(cause: &ClientError) -> bool {
 fn refusal_advice(login: &Login, answer: &ServerError) -> Option<String> {
     let user = &login.user;
     Some(match answer.code {
-        1045 if login.password.is_none() => format!("no password was given: {LOGIN_HINT}"),
-        1045 => format!("the password is wrong, or there is no such account: {LOGIN_HINT}"),
+        // A server that wants encryption says no more than this either.
+        1045 if matches!(login.server, Address::Tcp { .. }) && login.tls.is_none() => {
+            format!("{}; or the account needs encryption: set `ssl-ca`", password_advice(login))
+        }
+        1045 => password_advice(login),
         1698 => format!("such an account has no password: run snap as the system's user {user}"),
         1130 => {
             "no account of that server may come from this host: CREATE USER makes one".to_owned()
         }
         1129 => "FLUSH HOSTS; on the server lets this host in again".to_owned(),
         1040 | 1203 | 1226 => "fewer connections may do: see --connections".to_owned(),
-        3159 => "the server takes encrypted connections only: set `ssl` or `ssl-ca`".to_owned(),
         1820 | 1862 => "the account's password has expired: ALTER USER sets a new one".to_owned(),
         _ => return None,
     })
+}
+
+fn password_advice(login: &Login) -> String {
+    let problem = match login.password {
+        None => "no password was given",
+        Some(_) => "the password is wrong, or there is no such account",
+    };
+    format!("{problem}: {LOGIN_HINT}")
 }
 
 fn io_advice(login: &Login, error: &io::Error) -> String {

@@ -233,12 +233,24 @@ impl Connection {
     }
 }
 
-/// Drops all programs of the selected database. Tables must be there still: a trigger falls with
-/// its table only.
+/// Drops all programs of a database. Tables must be there still: a trigger falls with its table.
 pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Result<()> {
+    drop_where(connection, database, |_| true).await
+}
+
+/// Drops the triggers of a database, which hold its tables where they are.
+pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
+    drop_where(connection, database, |kind| kind == ProgramKind::Trigger).await
+}
+
+async fn drop_where(
+    connection: &mut Connection,
+    database: &str,
+    is_wanted: fn(ProgramKind) -> bool,
+) -> Result<()> {
     let mut names = names(connection, database).await?;
     // Bodies fall with their packages; views and triggers before what they call.
-    names.retain(|(kind, _, _)| *kind != ProgramKind::PackageBody);
+    names.retain(|(kind, _, _)| is_wanted(*kind) && *kind != ProgramKind::PackageBody);
     for (kind, name, _) in names.into_iter().rev() {
         let name = quote::qualified(database, &name);
         let words = kind.words();

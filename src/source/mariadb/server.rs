@@ -1,5 +1,6 @@
 //! What a server says of itself: version and settings, read once, kept in the catalog.
 
+use mysql_async::Row;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -51,14 +52,13 @@ const FACTS: &str = "SELECT VERSION(), @@global.hostname, @@global.datadir, CURR
 impl Connection {
     /// Returns what the server says of itself.
     pub async fn read_facts(&mut self) -> Result<ServerFacts> {
-        let rows = self.rows("cannot read the server's settings", FACTS).await?;
-        let row: mysql_async::Row = rows.into_iter().next().expect("this SELECT has one row");
-        Answer(row).facts()
+        let row = self.first("cannot read the server's settings", FACTS).await?;
+        Answer(row.expect("this SELECT has one row")).facts()
     }
 }
 
 /// The one row that `FACTS` gives.
-struct Answer(mysql_async::Row);
+struct Answer(Row);
 
 impl Answer {
     fn facts(&self) -> Result<ServerFacts> {

@@ -9,11 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use mysql_async::Error as ClientError;
+use mysql_async::prelude::Queryable as _;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
@@ -22,8 +30,15 @@ use crate::source::mariadb::staging::Plan;
 use crate::source::mariadb::staging::Staging;
 use crate::source::mariadb::tables;
 
-/// Seconds that the swap waits for readers and writers of the tables before it gives up.
-const LOCK_SECONDS: u32 = 30;
+/// Seconds that one attempt waits for readers and writers of the tables: everybody who comes to
+/// them later waits behind it.
+const LOCK_SECONDS: u32 = 1;
+
+/// How often the swap is attempted, a second apart, before it gives up.
+const ATTEMPTS: u32 = 10;
+
+/// The server's answer when a lock was waited for in vain.
+const LOCK_WAIT_TIMEOUT: u16 = 1205;
 
 /// A database that was replaced.
 pub struct Swapped {
@@ -35,7 +50,7 @@ pub struct Swapped {
     plan: Arc<Plan>,
     live: Option<Live>,
     /// What was moved, in order.
-    moves: Vec<Move>,
+    moved: Vec<Move>,
 }
 
 /// A table on its way from one schema to another.
@@ -65,13 +80,17 @@ impl Staging {
             connection: self.connection,
             plan,
             live,
-            moves: Vec::new(),
+            moved: Vec::new(),
         };
+        if let Err(error) = swapped.create_schemas().await {
+            swapped.finish().await?;
+            return Err(error);
+        }
         if let Err(error) = swapped.replace().await {
             return Err(match swapped.undo().await {
                 Ok(()) => {
                     swapped.finish().await?;
-                    error.hint("the live database is as it was")
+                    error
                 }
                 Err(undo) => error.hint(format!(
                     "the live database could not be put back ({}): its tables are in {}",
@@ -87,15 +106,12 @@ impl Staging {
 
 impl Swapped {
     async fn replace(&mut self) -> Result<()> {
-        self.create_schemas().await?;
-        self.moves = self.moves().await?;
         let plan = Arc::clone(&self.plan);
         let target = plan.target();
         let database = Database { name: target.to_owned(), ..plan.definition().database.clone() };
-        let started = Instant::now();
+        let started = self.move_tables().await?;
         self.connection.select_database(target).await?;
         programs::drop_all(&mut self.connection, target).await?;
-        self.connection.rename_tables(&self.moves).await.inspect_err(|_| self.moves.clear())?;
         self.connection.collate_database(target, &database.collation).await?;
         for (table, column, default) in plan.sequence_defaults() {
             self.connection.set_default(table, &column, &default).await?;
@@ -106,21 +122,52 @@ impl Swapped {
         Ok(())
     }
 
+    /// Moves all tables at a moment when nobody holds them. Returns when the live database began
+    /// to be incomplete: its triggers go just before, and come back if the tables cannot move.
+    async fn move_tables(&mut self) -> Result<Instant> {
+        let target = self.plan.target().to_owned();
+        let moves = self.moves().await?;
+        for _ in 0..ATTEMPTS {
+            let started = Instant::now();
+            programs::drop_triggers(&mut self.connection, &target).await?;
+            if self.connection.rename_tables(&moves).await? {
+                self.moved = moves;
+                return Ok(started);
+            }
+            self.restore_live_programs(|program| program.kind == ProgramKind::Trigger).await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let text = format!("cannot swap database {target:?}: somebody keeps its tables locked");
+        Err(Error::new(Kind::Busy, text)
+            .hint("SHOW FULL PROCESSLIST names who; the live database is as it was"))
+    }
+
+    /// Creates programs of the live database again, as they were.
+    async fn restore_live_programs(&mut self, is_wanted: fn(&Program) -> bool) -> Result<()> {
+        let Some(live) = &self.live else { return Ok(()) };
+        let programs: Vec<_> =
+            live.programs.iter().filter(|program| is_wanted(program)).cloned().collect();
+        self.connection.select_database(&live.database.name).await?;
+        programs::create(&mut self.connection, &live.database, &programs, Purpose::Live).await?;
+        Ok(())
+    }
+
     /// Puts the replaced database back; staging holds what was restored.
     pub async fn undo(&mut self) -> Result<()> {
         let target = self.plan.target().to_owned();
         for schema in [Some(&target), self.previous.as_ref()].into_iter().flatten() {
             programs::drop_all(&mut self.connection, schema).await?;
         }
-        let back: Vec<Move> = self.moves.drain(..).rev().map(Move::reversed).collect();
-        self.connection.rename_tables(&back).await?;
-        match (&self.live, &self.previous) {
+        let back: Vec<Move> = self.moved.drain(..).rev().map(Move::reversed).collect();
+        if !self.connection.rename_tables(&back).await? {
+            let text = format!("cannot swap database {target:?} back: its tables are locked");
+            return Err(Error::new(Kind::Busy, text));
+        }
+        match (&self.live, self.previous.clone()) {
             (Some(live), Some(previous)) => {
-                let (database, programs) = (&live.database, &live.programs);
-                self.connection.select_database(&target).await?;
-                self.connection.collate_database(&target, &database.collation).await?;
-                programs::create(&mut self.connection, database, programs, Purpose::Live).await?;
-                self.connection.drop_database(previous).await
+                self.connection.collate_database(&target, &live.database.collation).await?;
+                self.restore_live_programs(|_| true).await?;
+                self.connection.drop_database(&previous).await
             }
             _ => self.connection.drop_database(&target).await,
         }
@@ -128,13 +175,8 @@ impl Swapped {
 
     /// Drops the schemas that keep what earlier restores of this database replaced.
     pub async fn discard_older(&mut self) -> Result<()> {
-        let start = names::previous(self.plan.target(), "");
-        for schema in self.connection.databases_like(&start).await? {
-            if self.previous.as_ref() != Some(&schema) {
-                self.connection.drop_database(&schema).await?;
-            }
-        }
-        Ok(())
+        let (target, kept) = (self.plan.target(), self.previous.as_deref());
+        self.connection.drop_previous(target, kept).await.map(drop)
     }
 
     /// Drops the staging schema, which is empty now.
@@ -204,11 +246,29 @@ impl Move {
     }
 }
 
+/// Drops the schemas that keep what restores of a database replaced; returns their names.
+pub async fn discard_previous(login: &Login, database: &str) -> Result<Vec<String>> {
+    let mut connection = connect(login).await?;
+    let dropped = connection.drop_previous(database, None).await?;
+    connection.close().await;
+    Ok(dropped)
+}
+
 impl Connection {
-    /// Moves all tables, or none.
-    async fn rename_tables(&mut self, moves: &[Move]) -> Result<()> {
+    /// Drops the schemas that keep earlier states of a database, but one; returns their names.
+    async fn drop_previous(&mut self, target: &str, kept: Option<&str>) -> Result<Vec<String>> {
+        let mut schemas = self.databases_like(&names::previous(target, "")).await?;
+        schemas.retain(|schema| kept != Some(schema.as_str()));
+        for schema in &schemas {
+            self.drop_database(schema).await?;
+        }
+        Ok(schemas)
+    }
+
+    /// Moves all tables, or none; returns `false` where somebody holds one of them.
+    async fn rename_tables(&mut self, moves: &[Move]) -> Result<bool> {
         if moves.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let clauses: Vec<_> = moves
             .iter()
@@ -217,7 +277,11 @@ impl Connection {
             })
             .collect();
         let statement = format!("RENAME TABLE {}", clauses.join(", "));
-        self.execute("cannot swap the tables", &statement).await
+        match self.raw().query_drop(statement).await {
+            Ok(()) => Ok(true),
+            Err(ClientError::Server(answer)) if answer.code == LOCK_WAIT_TIMEOUT => Ok(false),
+            Err(cause) => Err(self.peer().error("cannot swap the tables", cause)),
+        }
     }
 
     /// Sets the default of a column of the selected database.

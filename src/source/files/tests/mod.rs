@@ -123,7 +123,9 @@ fn draw(top: &Path, path: &Path, lines: &mut Vec<String>) {
         let entries = fs::read_dir(path).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
-        paths.iter().for_each(|path| draw(top, path, lines));
+        for path in &paths {
+            draw(top, path, lines);
+        }
     }
 }
 

@@ -21,7 +21,7 @@ enum Node {
     /// One more name of the file that was made last.
     HardLink,
     Folder {
-        nodes: BTreeMap<Vec<u8>, Node>,
+        nodes: BTreeMap<Vec<u8>, Self>,
         mode: u32,
         mtime: (u64, u32),
     },

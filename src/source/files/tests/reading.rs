@@ -164,7 +164,7 @@ async fn a_file_that_grows_is_cut_at_the_size_it_had() {
     assert!(saved.said.notes[0].ends_with("log changed while it was read"), "{:?}", saved.said);
     assert_eq!(saved.said.warnings, Vec::<String>::new());
     restore(&folder.path().join("new"), &saved).await.unwrap().discard_previous().unwrap();
-    assert!(fs::read(folder.path().join("new/log")).unwrap() == [b'x'; 3_000_000]);
+    assert!(fs::read(folder.path().join("new/log")).unwrap() == vec![b'x'; 3_000_000]);
 }
 
 #[tokio::test]

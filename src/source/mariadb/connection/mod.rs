@@ -2,7 +2,7 @@
 //!
 //! A server may be set up in a hundred ways that change what a statement does: a `sql_mode`, a
 //! `sql_select_limit` that cuts results in silence, `autocommit` off, messages in Greek. Every
-//! connection starts by putting these right; [`session`](super::session) adds what reading and
+//! connection starts by putting these right; `session` adds what reading and
 //! loading need.
 
 use std::time::Duration;
@@ -111,8 +111,8 @@ impl Connection {
     }
 
     async fn read_account(&mut self) -> Result<String> {
-        let rows = self.rows("cannot read the account's name", "SELECT CURRENT_USER()").await?;
-        let (account,): (String,) = rows.into_iter().next().expect("this SELECT has one row");
+        let row = self.first("cannot read the account's name", "SELECT CURRENT_USER()").await?;
+        let (account,): (String,) = row.expect("this SELECT has one row");
         Ok(quote::account(&account))
     }
 }

@@ -140,6 +140,7 @@ async fn a_tcp_connection_stays_tcp_and_is_encrypted_when_asked() {
     }
     let plain = refusal(&by_tcp("tcp", Some("secret"), None).await).await;
     assert_eq!(plain.kind(), Kind::Denied);
+    assert!(plain.advice().unwrap().contains("needs encryption"), "{:?}", plain.advice());
     let unknown = refusal(&by_tcp("tcp", Some("secret"), Some(trusting(true))).await).await;
     assert_eq!(unknown.kind(), Kind::Unreachable);
     assert!(unknown.advice().unwrap().contains("ssl-ca"), "{}", unknown.chain());

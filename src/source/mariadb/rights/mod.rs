@@ -15,6 +15,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::grants;
 use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::grants::Scope;
+use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::server::ServerFacts;
 
@@ -101,9 +102,10 @@ impl Rights {
     pub fn missing_for_restore(&self, database: &str, server: &ServerFacts) -> Vec<Missing> {
         let mut missing = Vec::new();
         missing.extend(self.missing_on(database, &grants::escaped(database), TO_RESTORE));
-        let staging = format!("{database}__snap_");
-        let pattern = format!("{}%", grants::escaped(&staging));
-        missing.extend(self.missing_on(&staging, &pattern, TO_RESTORE));
+        let (staging, previous) = (names::staging(database, ""), names::previous(database, ""));
+        let pattern = format!("{}%", grants::escaped(&common_start(&staging, &previous)));
+        let beside = self.missing_on(&staging, &pattern, TO_RESTORE);
+        missing.extend(beside.or_else(|| self.missing_on(&previous, &pattern, TO_RESTORE)));
         missing.extend(self.missing_on_routines(database));
         if !self.allows_everywhere("SET USER") && !self.allows_everywhere("SUPER") {
             let why = "make views, triggers, routines and events that belong to other accounts";
@@ -201,6 +203,12 @@ impl Rights {
         let table = Scope::Table { database: database.to_owned(), table: table.to_owned() };
         self.grants.iter().any(|grant| grant.scope == table && grant.allows(right))
     }
+}
+
+/// Returns what two names begin with alike.
+fn common_start(one: &str, other: &str) -> String {
+    let pairs = one.chars().zip(other.chars());
+    pairs.take_while(|(one, other)| one == other).map(|(both, _)| both).collect()
 }
 
 #[cfg(test)]

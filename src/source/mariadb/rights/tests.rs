@@ -11,6 +11,15 @@ fn rights(lines: &[&str]) -> Rights {
     Rights { account: ACCOUNT.to_owned(), grants, release: (10, 11, 19) }
 }
 
+fn facts() -> ServerFacts {
+    let text = r#"{"version": "10.11.19-MariaDB", "release": [10, 11, 19], "hostname": "host",
+        "datadir": "/", "account": "snap@localhost", "sql_mode": "", "character_set": "utf8mb4",
+        "collation": "utf8mb4_general_ci", "lower_case_table_names": 0, "max_allowed_packet": 1,
+        "local_infile": true, "read_only": false, "log_bin": true,
+        "trusts_function_creators": false}"#;
+    serde_json::from_str(text).unwrap()
+}
+
 fn required(missing: Vec<Missing>) -> Vec<String> {
     missing.into_iter().filter(|missing| !missing.optional).map(|missing| missing.grant).collect()
 }
@@ -122,17 +131,30 @@ async fn the_statements_of_create_show_all_that_a_database_holds() {
     assert_eq!(reader.read_rights().await.unwrap().missing_for_create("full_up"), []);
 }
 
+#[test]
+fn the_schemas_beside_a_database_with_a_long_name_are_granted_too() {
+    let none = rights(&[]);
+    let facts = ServerFacts { log_bin: false, ..facts() };
+    let database = "d".repeat(64);
+    let missing = none.missing_for_restore(&database, &facts);
+    let pattern = format!("{}%", "d".repeat(40));
+    assert!(missing[1].grant.contains(&format!("ON `{pattern}`.*")), "{}", missing[1].grant);
+    let granted =
+        rights(&missing.iter().map(|m| m.grant.trim_end_matches(';')).collect::<Vec<_>>());
+    assert_eq!(granted.missing_for_restore(&database, &facts), []);
+}
+
 /// All that a restore does, in short: build beside the live database, swap, drop.
 const RESTORE: &str = "
-    CREATE DATABASE to_fill__snap_new; USE to_fill__snap_new;
+    CREATE DATABASE to_fill__snap_staging_A; USE to_fill__snap_staging_A;
     SET foreign_key_checks = 0;
     CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE child (id INT PRIMARY KEY);
     INSERT INTO t VALUES (1, 1); ALTER TABLE t ADD INDEX (v);
     ALTER TABLE child ADD FOREIGN KEY (id) REFERENCES t (id);
     SELECT COUNT(*) FROM t; CREATE SEQUENCE s; DO SETVAL(s, 5, 0);
-    CREATE DATABASE to_fill__snap_old; ALTER DATABASE to_fill CHARACTER SET utf8mb4;
+    CREATE DATABASE to_fill__snap_previous_A; ALTER DATABASE to_fill CHARACTER SET utf8mb4;
     DROP VIEW to_fill.v; DROP TRIGGER to_fill.tr; DROP FUNCTION to_fill.f; DROP EVENT to_fill.e;
-    RENAME TABLE to_fill.t TO to_fill__snap_old.t, t TO to_fill.t, child TO to_fill.child,
+    RENAME TABLE to_fill.t TO to_fill__snap_previous_A.t, t TO to_fill.t, child TO to_fill.child,
         s TO to_fill.s;
     USE to_fill;
     CREATE DEFINER = another@localhost FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1;
@@ -140,14 +162,14 @@ const RESTORE: &str = "
     CREATE DEFINER = another@localhost TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1;
     CREATE DEFINER = another@localhost EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1;
     SHOW CREATE VIEW v; SHOW CREATE FUNCTION f;
-    DROP DATABASE to_fill__snap_old; DROP DATABASE to_fill__snap_new;";
+    DROP DATABASE to_fill__snap_previous_A; DROP DATABASE to_fill__snap_staging_A;";
 
 const TO_FILL: &str = "
     CREATE OR REPLACE DATABASE to_fill; USE to_fill; CREATE TABLE t (id INT, v INT);
     CREATE VIEW v AS SELECT 1; CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.v = 1;
     CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1;
     CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1;
-    DROP DATABASE IF EXISTS to_fill__snap_new; DROP DATABASE IF EXISTS to_fill__snap_old;";
+    DROP DATABASE IF EXISTS to_fill__snap_staging_A; DROP DATABASE IF EXISTS to_fill__snap_previous_A;";
 
 #[tokio::test]
 async fn the_statements_of_restore_allow_a_restore_and_none_is_too_much() {
