@@ -15,7 +15,7 @@ pub(super) struct Definition {
     pub(super) tables: Vec<Table>,
     /// Its sequences by name.
     pub(super) sequences: Vec<Sequence>,
-    /// Its programs in an order in which they can be created, views on views aside.
+    /// Its programs in an order in which they can be created.
     pub(super) programs: Vec<Program>,
 }
 

@@ -16,6 +16,7 @@ use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
+use crate::source::mariadb::views;
 
 /// Returns all programs of the selected database in the order of their creation.
 pub(super) async fn programs(connection: &mut Connection, database: &str) -> Result<Vec<Program>> {
@@ -25,6 +26,10 @@ pub(super) async fn programs(connection: &mut Connection, database: &str) -> Res
         programs.push(program(connection, kind, name, definer).await?);
     }
     connection.receive_text_as_utf8().await?;
+    let start = programs.partition_point(|program| program.kind < ProgramKind::View);
+    let end = programs.partition_point(|program| program.kind <= ProgramKind::View);
+    let views = views::in_order(&programs[start..end]);
+    programs.splice(start..end, views);
     Ok(programs)
 }
 
@@ -135,7 +140,7 @@ pub(super) async fn create(
 ) -> Result<Vec<String>> {
     let mut later: Vec<&Program> = Vec::new();
     for program in programs {
-        // Views stand on views: what fails now may succeed after the others.
+        // A view out of order may succeed after the others.
         match create_one(connection, database, program, purpose).await {
             Ok(()) => {}
             Err(_) if program.kind == ProgramKind::View => later.push(program),

@@ -321,14 +321,9 @@ impl Connection {
 
     /// Creates a sequence of the selected database that goes on where the saved one was.
     async fn create_sequence(&mut self, sequence: &Sequence) -> Result<()> {
-        let Sequence { name, create, next, round } = sequence;
-        let doing = format!("cannot create sequence {name:?}");
-        let name = quote::identifier(name);
-        self.execute(&doing, create).await?;
-        // SETVAL never goes back, RESTART does not know of rounds.
-        self.execute(&doing, &format!("ALTER SEQUENCE {name} RESTART {next}")).await?;
-        if *round > 0 {
-            self.execute(&doing, &format!("DO SETVAL({name}, {next}, 0, {round})")).await?;
+        let doing = format!("cannot create sequence {:?}", sequence.name);
+        for statement in schema::sequence_statements(sequence) {
+            self.execute(&doing, &statement).await?;
         }
         Ok(())
     }
