@@ -10,3 +10,8 @@ mod place;
 mod harness;
 mod fixture;
 mod registry;
+mod stored;
+mod archive;
+mod recovery;
+mod input;
+mod housekeeping;
