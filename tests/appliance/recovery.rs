@@ -29,7 +29,9 @@ const TRAPS: &str = r#"
     ALTER DATABASE COLLATE utf8mb3_general_ci;
 "#;
 
-const COMMENT: &str = "SELECT schema_comment FROM information_schema.schemata
+/// What a dump does not hold: the database's comment, and how often a sequence began anew.
+const BESIDE: &str = "SELECT schema_comment, cycle_count, next_not_cached_value
+    FROM information_schema.schemata JOIN centreon_studio.countdown
     WHERE schema_name = 'centreon_studio'";
 
 /// Returns the script that the README gives, saved as it says.
@@ -65,7 +67,8 @@ fn recovered_tree(folder: &Path) -> String {
 fn the_readme_brings_a_snapshot_back_without_snap() {
     let place = Place::studio();
     place.server.sql(TRAPS);
-    let (dump, comment) = (place.server.dump("centreon_studio"), place.server.sql(COMMENT));
+    let (dump, beside) = (place.server.dump("centreon_studio"), place.server.sql(BESIDE));
+    assert_eq!(beside, "L'étude, \"la nôtre\"\t1\t7\n");
     let tree = place.tree();
     place.snap(&["create", "before-upgrade"]).succeeded();
     let archive = place.path("before-upgrade.snap.tar").display().to_string();
@@ -84,7 +87,7 @@ fn the_readme_brings_a_snapshot_back_without_snap() {
         let others: Vec<_> = warnings.lines().filter(|w| !w.contains("Event scheduler")).collect();
         assert_eq!(others, [""; 0], "the server warned");
         assert!(place.server.dump("centreon_studio") == dump, "{name}: the database differs");
-        assert_eq!(place.server.sql(COMMENT), comment);
+        assert_eq!(place.server.sql(BESIDE), beside);
         assert_eq!(recovered_tree(&folder), tree, "{name}");
     }
     // A database that is there stays as it is.
