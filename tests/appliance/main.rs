@@ -15,3 +15,4 @@ mod archive;
 mod recovery;
 mod input;
 mod housekeeping;
+mod restore;

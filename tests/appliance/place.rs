@@ -154,7 +154,13 @@ impl Place {
 
     /// Returns all that is in the certificates' folder and the security file, as text to compare.
     pub(crate) fn tree(&self) -> String {
-        let describe = |path: &str| tree::describe(&Path::new(&self.root()).join(path));
+        self.tree_below(&self.root())
+    }
+
+    /// Returns the same of another root.
+    #[expect(clippy::unused_self, reason = "reads as the above")]
+    pub(crate) fn tree_below(&self, root: &Path) -> String {
+        let describe = |path: &str| tree::describe(&root.join(path));
         format!("{}{}", describe(CERTIFICATES), describe(SECURITY_FILE))
     }
 }

@@ -72,10 +72,7 @@ pub(super) async fn stage(
         Err(error) => Err(error),
     };
     match finished {
-        Ok(broken) => {
-            for view in broken {
-                monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
-            }
+        Ok(()) => {
             let suffix = target.suffix.to_owned();
             Ok(Staged::Database { staging: Box::new(staging), suffix })
         }

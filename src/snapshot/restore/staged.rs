@@ -92,7 +92,7 @@ impl Swapped {
     /// Puts back what was live. A failure is a warning: the others have to be put back too.
     pub(super) async fn undo(self, monitor: &dyn Monitor) {
         let undone = match self {
-            Self::Database(mut swapped) => match swapped.undo().await {
+            Self::Database(mut swapped) => match swapped.undo(monitor).await {
                 Ok(()) => swapped.finish().await,
                 Err(error) => Err(error),
             },

@@ -81,6 +81,9 @@ impl Dump {
         rights.demand(&rights.missing_for_create(database), "save", database)?;
         observer.prepare_reading().await?;
         let Some(definition) = definition(&mut observer, database).await? else { return Ok(None) };
+        for view in definition.programs.iter().filter(|program| program.is_broken) {
+            monitor.note(&format!("{} is broken: something it refers to is gone", view.title()));
+        }
         let lock = lock_what_has_no_snapshot(login, &definition, monitor).await?;
         let mut readers = Vec::new();
         for _ in 0..connections {

@@ -29,6 +29,9 @@ const REFUSED: &[u16] = &[
     1044, 1142, 1143, 1227, 1370, 1410, 1419, // rights
 ];
 
+/// A lock was waited for in vain, or would have been for ever.
+const LOCKED: &[u16] = &[1205, 1213];
+
 /// No connection is left, or this one is gone.
 const LOST: &[u16] = &[1040, 1053, 1158, 1159, 1160, 1161, 1203, 1226, 1927, 2006, 2013];
 
@@ -214,6 +217,7 @@ fn kind(error: &ClientError) -> Kind {
             | DriverError::MysqlOldPasswordDisabled,
         ) => Kind::Denied,
         ClientError::Server(answer) if REFUSED.contains(&answer.code) => Kind::Denied,
+        ClientError::Server(answer) if LOCKED.contains(&answer.code) => Kind::Busy,
         ClientError::Server(answer) if LOST.contains(&answer.code) => Kind::Unreachable,
         _ => Kind::Failed,
     }
@@ -288,8 +292,14 @@ mod tests {
 
     #[test]
     fn other_answers_keep_the_words_of_the_server() {
-        let error = error(1205, "Lock wait timeout exceeded; try restarting transaction");
+        let error = error(1050, "Table 't' already exists");
         assert_eq!(error.kind(), Kind::Failed);
-        assert!(error.chain().ends_with("Lock wait timeout exceeded; try restarting transaction"));
+        assert!(error.chain().ends_with("Table 't' already exists"));
+    }
+
+    #[test]
+    fn a_lock_that_others_hold_is_told_apart() {
+        let error = error(1205, "Lock wait timeout exceeded; try restarting transaction");
+        assert_eq!(error.kind(), Kind::Busy);
     }
 }

@@ -25,6 +25,7 @@ mod definition;
 mod statement;
 mod tables;
 mod views;
+mod foreign_keys;
 mod programs;
 mod schema;
 mod moment;

@@ -1,5 +1,7 @@
 //! The names of the schemas beside a database: staging, and the previous state.
 
+use crate::base::digest::sha256;
+
 /// The longest name that MariaDB takes, in characters.
 const LONGEST: usize = 64;
 
@@ -15,12 +17,19 @@ pub(super) fn previous(database: &str, suffix: &str) -> String {
     named(database, "__snap_previous_", suffix)
 }
 
-/// The database's name is cut where the whole would be too long for MariaDB.
+/// A name that leaves no room is cut, and ends in a digest of the whole: databases whose names
+/// only begin alike do not share what stands beside them.
 fn named(database: &str, infix: &str, suffix: &str) -> String {
     const SUFFIX: usize = 8;
-    let room = LONGEST - infix.len() - SUFFIX;
-    let start: String = database.chars().take(room).collect();
-    format!("{start}{infix}{suffix}")
+    const DIGEST: usize = 8;
+    let room = LONGEST - "__snap_previous_".len() - SUFFIX;
+    if database.chars().count() <= room {
+        return format!("{database}{infix}{suffix}");
+    }
+    let start: String = database.chars().take(room - DIGEST).collect();
+    let hash = sha256(database.as_bytes());
+    let digest = &hash[hash.len() - DIGEST..];
+    format!("{start}{digest}{infix}{suffix}")
 }
 
 #[cfg(test)]
@@ -32,5 +41,12 @@ mod tests {
         assert_eq!(staging("studio", "K3X9PQ"), "studio__snap_staging_K3X9PQ");
         assert!(previous(&"é".repeat(64), "12345678").chars().count() <= LONGEST);
         assert!(staging("studio", "K3X9PQ").starts_with(&staging("studio", "")));
+    }
+
+    #[test]
+    fn long_names_that_begin_alike_stay_apart() {
+        let [one, other] = ["1", "2"].map(|end| format!("{}{end}", "é".repeat(63)));
+        assert_ne!(staging(&one, "x"), staging(&other, "x"));
+        assert!(previous(&one, "12345678").chars().count() <= LONGEST);
     }
 }

@@ -39,17 +39,22 @@ pub(super) async fn names(
     database: &str,
 ) -> Result<Vec<(ProgramKind, String, String)>> {
     let routines = "SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES \
-                    WHERE ROUTINE_SCHEMA = {} ORDER BY ROUTINE_NAME";
+                    WHERE {} ORDER BY ROUTINE_NAME";
     let views = "SELECT 'VIEW', TABLE_NAME, DEFINER FROM information_schema.VIEWS \
-                 WHERE TABLE_SCHEMA = {} ORDER BY TABLE_NAME";
+                 WHERE {} ORDER BY TABLE_NAME";
     let triggers = "SELECT 'TRIGGER', TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS \
-                    WHERE TRIGGER_SCHEMA = {} ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, \
+                    WHERE {} ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, \
                     EVENT_MANIPULATION, ACTION_ORDER";
     let events = "SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS \
-                  WHERE EVENT_SCHEMA = {} ORDER BY EVENT_NAME";
+                  WHERE {} ORDER BY EVENT_NAME";
     let mut names = Vec::new();
-    for sql in [routines, views, triggers, events] {
-        let sql = sql.replace("{}", &quote::text(database));
+    for (sql, schema) in [
+        (routines, "ROUTINE_SCHEMA"),
+        (views, "TABLE_SCHEMA"),
+        (triggers, "TRIGGER_SCHEMA"),
+        (events, "EVENT_SCHEMA"),
+    ] {
+        let sql = sql.replace("{}", &quote::is_database(schema, database));
         let rows: Vec<(String, String, String)> =
             connection.rows("cannot list views, triggers, routines and events", &sql).await?;
         for (kind, name, definer) in rows {
@@ -130,6 +135,23 @@ pub(super) enum Purpose {
     Live,
 }
 
+/// Whom a created program belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The account that its statement names.
+    Definer,
+    /// Our own account, in place of whatever is there, until the definer can have it.
+    Ourselves,
+    /// The account that its statement names, in place of what was ours.
+    DefinerAtLast,
+}
+
+/// Where programs are created.
+struct Site<'a> {
+    database: &'a Database,
+    purpose: Purpose,
+}
+
 /// Creates programs in the selected database, each under its own settings. Returns the broken
 /// views, which could not be created because what they refer to is gone, as it was when saved.
 pub(super) async fn create(
@@ -138,55 +160,101 @@ pub(super) async fn create(
     programs: &[Program],
     purpose: Purpose,
 ) -> Result<Vec<String>> {
-    let mut later: Vec<&Program> = Vec::new();
-    for program in programs {
-        // A view out of order may succeed after the others.
-        match create_one(connection, database, program, purpose).await {
-            Ok(()) => {}
-            Err(_) if program.kind == ProgramKind::View => later.push(program),
-            Err(error) => return Err(error),
-        }
+    let site = Site { database, purpose };
+    let of_kind = |is_wanted: fn(ProgramKind) -> bool| {
+        programs.iter().filter(move |program| is_wanted(program.kind))
+    };
+    for program in of_kind(|kind| kind < ProgramKind::View) {
+        create_one(connection, &site, program, Owner::Definer).await?;
     }
-    while !later.is_empty() {
-        let waiting = later.len();
-        let mut failures = Vec::new();
-        for program in std::mem::take(&mut later) {
-            if let Err(error) = create_one(connection, database, program, purpose).await {
-                failures.push(error);
-                later.push(program);
-            }
-        }
-        if later.len() == waiting {
-            return broken_or_failed(&later, failures);
-        }
+    let views: Vec<_> = of_kind(|kind| kind == ProgramKind::View).collect();
+    let functions: Vec<_> = of_kind(|kind| kind == ProgramKind::Function).collect();
+    let broken = create_views(connection, &site, &views, &functions).await?;
+    for program in of_kind(|kind| kind > ProgramKind::View) {
+        create_one(connection, &site, program, Owner::Definer).await?;
     }
-    Ok(Vec::new())
+    Ok(broken)
 }
 
-fn broken_or_failed(views: &[&Program], failures: Vec<Error>) -> Result<Vec<String>> {
-    for (view, failure) in views.iter().zip(failures) {
+/// Creates views, which may stand on each other and call functions.
+///
+/// A server refuses a view on something whose definer it does not have, as on a new host whose
+/// accounts are still to come. Then all is ours until everything stands, and is given to its
+/// definers from the top down.
+async fn create_views(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    views: &[&Program],
+    functions: &[&Program],
+) -> Result<Vec<String>> {
+    let built = create_in_any_order(connection, site, views, Owner::Definer).await?;
+    if built.failed.is_empty() {
+        return Ok(Vec::new());
+    }
+    for function in functions {
+        create_one(connection, site, function, Owner::Ourselves).await?;
+    }
+    let built = create_in_any_order(connection, site, views, Owner::Ourselves).await?;
+    for program in built.created.iter().rev().chain(functions) {
+        create_one(connection, site, program, Owner::DefinerAtLast).await?;
+    }
+    let mut broken = Vec::new();
+    for (view, failure) in built.failed {
         if !view.is_broken {
             return Err(failure);
         }
+        broken.push(view.name.clone());
     }
-    Ok(views.iter().map(|view| view.name.clone()).collect())
+    Ok(broken)
+}
+
+/// Views that were created, each after what it stands on, and those that could not be.
+struct Built<'a> {
+    created: Vec<&'a Program>,
+    failed: Vec<(&'a Program, Error)>,
+}
+
+async fn create_in_any_order<'a>(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    views: &[&'a Program],
+    owner: Owner,
+) -> Result<Built<'a>> {
+    let mut created = Vec::new();
+    let mut waiting = views.to_vec();
+    loop {
+        let mut failed = Vec::new();
+        for view in &waiting {
+            match create_one(connection, site, view, owner).await {
+                Ok(()) => created.push(*view),
+                // What fails now may succeed after the others.
+                Err(error) if error.kind() == Kind::Failed => failed.push((*view, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        if failed.is_empty() || failed.len() == waiting.len() {
+            return Ok(Built { created, failed });
+        }
+        waiting = failed.iter().map(|(view, _)| *view).collect();
+    }
 }
 
 async fn create_one(
     connection: &mut Connection,
-    database: &Database,
+    site: &Site<'_>,
     program: &Program,
-    purpose: Purpose,
+    owner: Owner,
 ) -> Result<()> {
+    let database = site.database;
     let own_collation =
         program.database_collation.as_ref().filter(|own| **own != database.collation);
     if let Some(collation) = own_collation {
         connection.collate_database(&database.name, collation).await?;
     }
     connection.speak_as(program).await?;
-    let statement = match (program.kind, purpose) {
+    let statement = match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
-        _ => program.create.0.clone(),
+        _ => owned_by(owner, &program.create.0),
     };
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
@@ -195,6 +263,26 @@ async fn create_one(
         connection.collate_database(&database.name, &database.collation).await?;
     }
     created
+}
+
+/// Returns a view's or a function's statement with another owner than it names.
+fn owned_by(owner: Owner, create: &[u8]) -> Vec<u8> {
+    if owner == Owner::Definer {
+        return create.to_vec();
+    }
+    let replacing =
+        [b"CREATE OR REPLACE ", create.strip_prefix(b"CREATE ").unwrap_or(create)].concat();
+    if owner == Owner::DefinerAtLast {
+        return replacing;
+    }
+    let Some(start) = memchr::memmem::find(&replacing, b" DEFINER=`") else { return replacing };
+    let mut is_quoted = false;
+    let end = replacing[start + 1..].iter().position(|byte| {
+        is_quoted ^= *byte == b'`';
+        *byte == b' ' && !is_quoted
+    });
+    let end = end.map_or(replacing.len(), |length| start + 1 + length);
+    [&replacing[..start], &replacing[end..]].concat()
 }
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
@@ -277,6 +365,16 @@ mod tests {
                       ENABLE DO SET @a = ' ENABLE '";
         let expected = create.replacen("y' ENABLE DO", "y' DISABLE DO", 1);
         assert_eq!(disabled(create.as_bytes()), expected.as_bytes());
+    }
+
+    #[test]
+    fn a_program_can_be_ours_until_its_definer_gets_it() {
+        let create = b"CREATE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1";
+        let ours = b"CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY DEFINER VIEW `v` AS select 1";
+        assert_eq!(owned_by(Owner::Ourselves, create), ours);
+        let theirs = owned_by(Owner::DefinerAtLast, create);
+        assert!(theirs.starts_with(b"CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL"));
+        assert_eq!(owned_by(Owner::Definer, create), create);
     }
 
     #[test]

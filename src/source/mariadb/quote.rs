@@ -51,6 +51,13 @@ pub fn text(value: &str) -> String {
     format!("_utf8mb4 {}", bytes(value.as_bytes()))
 }
 
+/// Returns SQL that is true where a column of `information_schema` names exactly this database.
+/// The column's collation alone would take `É` for `e`; a server that ignores case ignores it here.
+pub(super) fn is_database(column: &str, name: &str) -> String {
+    let (text, bytes) = (text(name), bytes(name.as_bytes()));
+    format!("({column} = {text} AND (@@lower_case_table_names > 0 OR BINARY {column} = {bytes}))")
+}
+
 /// Returns a literal of bytes, without a character set.
 pub fn bytes(value: &[u8]) -> String {
     format!("x'{}'", hex(value))

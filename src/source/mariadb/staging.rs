@@ -176,9 +176,9 @@ impl Staging {
         Ok(Loader::new(connection, Arc::clone(&self.plan)))
     }
 
-    /// Adds the foreign keys, proves the definitions and rehearses every program. Returns the
-    /// names of the views that were broken when they were saved and are so still.
-    pub async fn finish(&mut self) -> Result<Vec<String>> {
+    /// Adds the foreign keys, proves the definitions and rehearses every program. A view that was
+    /// broken when it was saved may be so still: the swap tells.
+    pub async fn finish(&mut self) -> Result<()> {
         for (table, staged) in self.plan.definition.tables.iter().zip(&self.plan.staged) {
             self.connection.alter_table(&table.name, &staged.foreign_keys).await?;
         }
@@ -190,10 +190,8 @@ impl Staging {
         self.prove_sequences().await?;
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
-        let broken =
-            programs::create(&mut self.connection, &database, programs, Purpose::Rehearsal).await?;
-        programs::drop_all(&mut self.connection, &self.plan.schema).await?;
-        Ok(broken)
+        programs::create(&mut self.connection, &database, programs, Purpose::Rehearsal).await?;
+        programs::drop_all(&mut self.connection, &self.plan.schema).await
     }
 
     /// Drops the staging schema with all that it holds.
@@ -300,10 +298,11 @@ impl Connection {
 
     /// Returns the databases whose names begin with `start`.
     pub(super) async fn databases_like(&mut self, start: &str) -> Result<Vec<String>> {
-        let start = quote::text(start);
+        let characters = start.chars().count();
+        let is_start = quote::is_database(&format!("LEFT(SCHEMA_NAME, {characters})"), start);
         let sql = format!(
             "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA \
-             WHERE LEFT(SCHEMA_NAME, CHAR_LENGTH({start})) = {start} ORDER BY SCHEMA_NAME"
+             WHERE {is_start} ORDER BY SCHEMA_NAME"
         );
         self.rows("cannot list the databases", &sql).await
     }

@@ -120,6 +120,18 @@ impl<'a> CreateTable<'a> {
             .collect()
     }
 
+    /// Returns the foreign keys that name a table of `database`: the quoted name, and the clause.
+    pub(super) fn foreign_keys_into(&self, database: &str) -> Vec<(&'a str, &'a str)> {
+        let target = format!(" REFERENCES {}.", quote::identifier(database));
+        let keys = self.members.iter().filter(|member| member.kind == MemberKind::Foreign);
+        keys.filter(|member| member.text.contains(&target))
+            .filter_map(|member| {
+                let clause = member.text.trim();
+                Some((quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
+            })
+            .collect()
+    }
+
     /// Returns the quoted name of the column that counts up.
     fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
@@ -326,6 +338,16 @@ mod tests {
         assert!(moved.contains("nextval(`e`````.`s`) COMMENT '`d`.`s`'"), "{moved}");
         let defaults = CreateTable::parse(table).unwrap().sequence_defaults("d");
         assert_eq!(defaults, [("`a`".to_owned(), "nextval(`d`.`s`)".to_owned())]);
+    }
+
+    #[test]
+    fn a_foreign_key_into_another_database_is_found() {
+        let table = "CREATE TABLE `t` (\n  `a` int,\n  CONSTRAINT `x` FOREIGN KEY (`a`) \
+            REFERENCES `d`.`p` (`id`),\n  CONSTRAINT `y` FOREIGN KEY (`a`) REFERENCES `d` (`id`)\n) ENGINE=X";
+        let parsed = CreateTable::parse(table).unwrap();
+        let clause = "CONSTRAINT `x` FOREIGN KEY (`a`) REFERENCES `d`.`p` (`id`)";
+        assert_eq!(parsed.foreign_keys_into("d"), [("`x`", clause)]);
+        assert_eq!(parsed.foreign_keys_into("t"), []);
     }
 
     #[test]

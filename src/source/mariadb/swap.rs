@@ -9,9 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
-use mysql_async::Error as ClientError;
-use mysql_async::prelude::Queryable as _;
-
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -20,7 +17,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
-use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
@@ -37,8 +34,8 @@ const LOCK_SECONDS: u32 = 1;
 /// How often the swap is attempted, a second apart, before it gives up.
 const ATTEMPTS: u32 = 10;
 
-/// The server's answer when a lock was waited for in vain.
-const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// Seconds that putting back waits: what was live is worth any wait.
+const PATIENT_SECONDS: u32 = 3600;
 
 /// A database that was replaced.
 pub struct Swapped {
@@ -49,8 +46,8 @@ pub struct Swapped {
     connection: Connection,
     plan: Arc<Plan>,
     live: Option<Live>,
-    /// What was moved, in order.
-    moved: Vec<Move>,
+    /// What was moved, in order; `None` before.
+    moved: Option<Vec<Move>>,
 }
 
 /// A table on its way from one schema to another.
@@ -72,22 +69,27 @@ impl Staging {
     /// `suffix` tells the schema that keeps the previous state from others.
     pub async fn swap(mut self, suffix: &str, monitor: &dyn Monitor) -> Result<Swapped> {
         let plan = Arc::clone(&self.plan);
-        self.connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
-        let live = live(&mut self.connection, plan.target()).await?;
+        let live = match live(&mut self.connection, plan.target()).await {
+            Ok(live) => live,
+            Err(error) => {
+                self.discard().await?;
+                return Err(error);
+            }
+        };
         let mut swapped = Swapped {
             previous: live.as_ref().map(|_| names::previous(plan.target(), suffix)),
             incomplete: Duration::ZERO,
             connection: self.connection,
             plan,
             live,
-            moved: Vec::new(),
+            moved: None,
         };
         if let Err(error) = swapped.create_schemas().await {
             swapped.finish().await?;
             return Err(error);
         }
-        if let Err(error) = swapped.replace().await {
-            return Err(match swapped.undo().await {
+        if let Err(error) = swapped.replace(monitor).await {
+            return Err(match swapped.undo(monitor).await {
                 Ok(()) => {
                     swapped.finish().await?;
                     error
@@ -105,19 +107,27 @@ impl Staging {
 }
 
 impl Swapped {
-    async fn replace(&mut self) -> Result<()> {
+    async fn replace(&mut self, monitor: &dyn Monitor) -> Result<()> {
         let plan = Arc::clone(&self.plan);
         let target = plan.target();
         let database = Database { name: target.to_owned(), ..plan.definition().database.clone() };
         let started = self.move_tables().await?;
+        if let Some(previous) = &self.previous {
+            self.connection.select_database(previous).await?;
+            foreign_keys::bring_home(&mut self.connection, previous, target).await?;
+        }
         self.connection.select_database(target).await?;
         programs::drop_all(&mut self.connection, target).await?;
         self.connection.collate_database(target, &database.collation).await?;
+        foreign_keys::bring_home(&mut self.connection, target, plan.schema()).await?;
         for (table, column, default) in plan.sequence_defaults() {
             self.connection.set_default(table, &column, &default).await?;
         }
         let programs = &plan.definition().programs;
-        programs::create(&mut self.connection, &database, programs, Purpose::Live).await?;
+        let created = programs::create(&mut self.connection, &database, programs, Purpose::Live);
+        for view in created.await? {
+            monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
+        }
         self.incomplete = started.elapsed();
         Ok(())
     }
@@ -129,12 +139,15 @@ impl Swapped {
         let moves = self.moves().await?;
         for _ in 0..ATTEMPTS {
             let started = Instant::now();
-            programs::drop_triggers(&mut self.connection, &target).await?;
-            if self.connection.rename_tables(&moves).await? {
-                self.moved = moves;
-                return Ok(started);
+            match self.try_to_move(&moves).await {
+                Ok(()) => {
+                    self.moved = Some(moves);
+                    return Ok(started);
+                }
+                Err(error) if error.kind() == Kind::Busy => {}
+                Err(error) => return Err(error),
             }
-            self.restore_live_programs(|program| program.kind == ProgramKind::Trigger).await?;
+            self.create_missing_programs().await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let text = format!("cannot swap database {target:?}: somebody keeps its tables locked");
@@ -142,35 +155,60 @@ impl Swapped {
             .hint("SHOW FULL PROCESSLIST names who; the live database is as it was"))
     }
 
-    /// Creates programs of the live database again, as they were.
-    async fn restore_live_programs(&mut self, is_wanted: fn(&Program) -> bool) -> Result<()> {
-        let Some(live) = &self.live else { return Ok(()) };
-        let programs: Vec<_> =
-            live.programs.iter().filter(|program| is_wanted(program)).cloned().collect();
-        self.connection.select_database(&live.database.name).await?;
-        programs::create(&mut self.connection, &live.database, &programs, Purpose::Live).await?;
-        Ok(())
+    async fn try_to_move(&mut self, moves: &[Move]) -> Result<()> {
+        programs::drop_triggers(&mut self.connection, self.plan.target()).await?;
+        self.connection.rename_tables(moves).await
+    }
+
+    /// Creates the programs of the live database that are not there any more, as they were, and
+    /// waits for it as long as it takes. Returns the views that were broken and cannot come back.
+    async fn create_missing_programs(&mut self) -> Result<Vec<String>> {
+        let Some(live) = &self.live else { return Ok(Vec::new()) };
+        let name = &live.database.name;
+        let there = programs::names(&mut self.connection, name).await?;
+        let is_there = |program: &&Program| {
+            there.iter().any(|(kind, name, _)| *kind == program.kind && *name == program.name)
+        };
+        let missing: Vec<_> =
+            live.programs.iter().filter(|program| !is_there(program)).cloned().collect();
+        self.connection.select_database(name).await?;
+        self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
+        let purpose = Purpose::Live;
+        let broken =
+            programs::create(&mut self.connection, &live.database, &missing, purpose).await?;
+        self.connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
+        Ok(broken)
     }
 
     /// Puts the replaced database back; staging holds what was restored.
-    pub async fn undo(&mut self) -> Result<()> {
-        let target = self.plan.target().to_owned();
-        for schema in [Some(&target), self.previous.as_ref()].into_iter().flatten() {
+    pub async fn undo(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        self.move_back().await?;
+        let target = self.plan.target();
+        let Some(previous) = self.previous.clone() else {
+            return self.connection.drop_database(target).await;
+        };
+        for view in self.create_missing_programs().await? {
+            monitor.warn(&format!("view {view:?} was broken before and could not be put back"));
+        }
+        self.connection.drop_database(&previous).await
+    }
+
+    /// Moves the replaced tables back, where they were moved.
+    async fn move_back(&mut self) -> Result<()> {
+        let Some(moved) = self.moved.take() else { return Ok(()) };
+        let target = self.plan.target();
+        self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
+        for schema in [Some(target), self.previous.as_deref()].into_iter().flatten() {
             programs::drop_all(&mut self.connection, schema).await?;
         }
-        let back: Vec<Move> = self.moved.drain(..).rev().map(Move::reversed).collect();
-        if !self.connection.rename_tables(&back).await? {
-            let text = format!("cannot swap database {target:?} back: its tables are locked");
-            return Err(Error::new(Kind::Busy, text));
+        let back: Vec<Move> = moved.into_iter().rev().map(Move::reversed).collect();
+        self.connection.rename_tables(&back).await?;
+        if let (Some(live), Some(previous)) = (&self.live, &self.previous) {
+            self.connection.select_database(target).await?;
+            foreign_keys::bring_home(&mut self.connection, target, previous).await?;
+            self.connection.collate_database(target, &live.database.collation).await?;
         }
-        match (&self.live, self.previous.clone()) {
-            (Some(live), Some(previous)) => {
-                self.connection.collate_database(&target, &live.database.collation).await?;
-                self.restore_live_programs(|_| true).await?;
-                self.connection.drop_database(&previous).await
-            }
-            _ => self.connection.drop_database(&target).await,
-        }
+        Ok(())
     }
 
     /// Drops the schemas that keep what earlier restores of this database replaced.
@@ -234,6 +272,7 @@ impl Swapped {
 }
 
 async fn live(connection: &mut Connection, target: &str) -> Result<Option<Live>> {
+    connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
     let Some(database) = tables::database(connection, target).await? else { return Ok(None) };
     connection.select_database(target).await?;
     let programs = programs::programs(connection, target).await?;
@@ -265,10 +304,10 @@ impl Connection {
         Ok(schemas)
     }
 
-    /// Moves all tables, or none; returns `false` where somebody holds one of them.
-    async fn rename_tables(&mut self, moves: &[Move]) -> Result<bool> {
+    /// Moves all tables, or none; fails with [`Kind::Busy`] where somebody holds one of them.
+    async fn rename_tables(&mut self, moves: &[Move]) -> Result<()> {
         if moves.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let clauses: Vec<_> = moves
             .iter()
@@ -277,11 +316,7 @@ impl Connection {
             })
             .collect();
         let statement = format!("RENAME TABLE {}", clauses.join(", "));
-        match self.raw().query_drop(statement).await {
-            Ok(()) => Ok(true),
-            Err(ClientError::Server(answer)) if answer.code == LOCK_WAIT_TIMEOUT => Ok(false),
-            Err(cause) => Err(self.peer().error("cannot swap the tables", cause)),
-        }
+        self.execute("cannot swap the tables", &statement).await
     }
 
     /// Sets the default of a column of the selected database.

@@ -45,8 +45,8 @@ struct ListedColumn {
 /// Returns a database's own attributes, or `None` where there is no such database.
 pub(super) async fn database(connection: &mut Connection, name: &str) -> Result<Option<Database>> {
     let sql = "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT \
-               FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ";
-    let sql = format!("{sql}{}", quote::text(name));
+               FROM information_schema.SCHEMATA WHERE ";
+    let sql = format!("{sql}{}", quote::is_database("SCHEMA_NAME", name));
     let found: Option<(String, String, String)> =
         connection.first("cannot look for the database", &sql).await?;
     Ok(found.map(|(charset, collation, comment)| Database {
@@ -60,8 +60,8 @@ pub(super) async fn database(connection: &mut Connection, name: &str) -> Result<
 /// Returns what lies in a database, views included, by name.
 pub(super) async fn listed(connection: &mut Connection, database: &str) -> Result<Vec<Listed>> {
     let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_COMMENT \
-               FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} ORDER BY TABLE_NAME";
-    let sql = sql.replace("{}", &quote::text(database));
+               FROM information_schema.TABLES WHERE {} ORDER BY TABLE_NAME";
+    let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let rows: Vec<ListedRow> = connection.rows("cannot list the tables", &sql).await?;
     let tables = rows.into_iter().map(|(name, kind, engine, bytes, comment)| Listed {
         name,
@@ -166,9 +166,9 @@ async fn columns(
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
     let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
-               IS_GENERATED FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {} \
+               IS_GENERATED FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
-    let sql = sql.replace("{}", &quote::text(database));
+    let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
         let (table, name, data_type, charset, collation, is_generated) = row;
@@ -190,9 +190,9 @@ async fn primary_keys(
     database: &str,
 ) -> Result<HashMap<String, Vec<KeyPart>>> {
     let sql = "SELECT TABLE_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-               WHERE TABLE_SCHEMA = {} AND INDEX_NAME = 'PRIMARY' \
+               WHERE {} AND INDEX_NAME = 'PRIMARY' \
                ORDER BY TABLE_NAME, SEQ_IN_INDEX";
-    let sql = sql.replace("{}", &quote::text(database));
+    let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let rows: Vec<(String, String, Option<u64>)> =
         connection.rows("cannot list the primary keys", &sql).await?;
     let mut keys: HashMap<String, Vec<KeyPart>> = HashMap::new();
@@ -251,19 +251,4 @@ pub(super) async fn sequences(
         sequences.push(Sequence { name: listed.name.clone(), create, next, round });
     }
     Ok(sequences)
-}
-
-/// Returns the foreign keys of other databases that point into this one, as
-/// `database.table (constraint)`: they would follow the replaced tables away.
-pub(super) async fn foreign_keys_from_elsewhere(
-    connection: &mut Connection,
-    database: &str,
-) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME \
-               FROM information_schema.KEY_COLUMN_USAGE \
-               WHERE REFERENCED_TABLE_SCHEMA = {} AND TABLE_SCHEMA <> REFERENCED_TABLE_SCHEMA";
-    let sql = sql.replace("{}", &quote::text(database));
-    let rows: Vec<(String, String, String)> =
-        connection.rows("cannot look for foreign keys of other databases", &sql).await?;
-    Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
 }

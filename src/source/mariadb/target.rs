@@ -8,6 +8,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::server::ServerFacts;
@@ -47,7 +48,7 @@ async fn look_over(connection: &mut Connection, database: &str) -> Result<Target
         None => None,
     };
     let server = connection.read_facts().await?;
-    let foreign_keys = tables::foreign_keys_from_elsewhere(connection, database).await?;
+    let foreign_keys = foreign_keys::from_elsewhere(connection, database).await?;
     Ok(Target { tables, server, foreign_keys })
 }
 

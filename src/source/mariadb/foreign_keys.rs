@@ -1,0 +1,56 @@
+//! Foreign keys that cross databases.
+//!
+//! A key follows the table that it points to when both move, and when either does. But one whose
+//! table is gone stays a name: moved to another database, it still names the table of the first,
+//! and would bind itself to whatever comes in its place.
+
+use crate::base::error::Result;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::quote;
+use crate::source::mariadb::statement;
+use crate::source::mariadb::statement::CreateTable;
+use crate::source::mariadb::tables;
+
+/// Returns the foreign keys of other databases that point into this one, as
+/// `database.table (constraint)`: they would follow the replaced tables away.
+pub(super) async fn from_elsewhere(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME \
+               FROM information_schema.KEY_COLUMN_USAGE \
+               WHERE {} AND NOT {}";
+    let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", database);
+    let own = quote::is_database("TABLE_SCHEMA", database);
+    let sql = sql.replacen("{}", &pointing, 1).replacen("{}", &own, 1);
+    let rows: Vec<(String, String, String)> =
+        connection.rows("cannot look for foreign keys of other databases", &sql).await?;
+    Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
+}
+
+/// Makes the keys of the selected database that name tables of the database `left`, which its own
+/// tables came from, name tables of its own.
+pub(super) async fn bring_home(
+    connection: &mut Connection,
+    database: &str,
+    left: &str,
+) -> Result<()> {
+    let sql = "SELECT DISTINCT TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE \
+               WHERE {} AND {}";
+    let own = quote::is_database("TABLE_SCHEMA", database);
+    let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", left);
+    let sql = sql.replacen("{}", &own, 1).replacen("{}", &pointing, 1);
+    let tables: Vec<String> =
+        connection.rows("cannot look for foreign keys of moved tables", &sql).await?;
+    for table in tables {
+        let create = tables::show_create_table(connection, database, &table).await?;
+        let (mut dropped, mut added) = (Vec::new(), Vec::new());
+        for (name, key) in CreateTable::parse(&create)?.foreign_keys_into(left) {
+            dropped.push(format!("DROP FOREIGN KEY {name}"));
+            added.push(format!("ADD {}", statement::requalified(key, left, database)));
+        }
+        connection.alter_table(&table, &dropped).await?;
+        connection.alter_table(&table, &added).await?;
+    }
+    Ok(())
+}
