@@ -13,6 +13,7 @@ mod registry;
 mod stored;
 mod archive;
 mod recovery;
+mod qualified;
 mod input;
 mod housekeeping;
 mod restore;

@@ -25,6 +25,7 @@ mod definition;
 mod statement;
 mod tables;
 mod views;
+mod relocate;
 mod foreign_keys;
 mod programs;
 mod schema;

@@ -270,6 +270,12 @@ pub(super) fn requalified(sql: &str, from: &str, to: &str) -> String {
     result
 }
 
+/// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
+/// so that positions are those of the bytes.
+pub(super) fn in_ascii(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
+}
+
 fn outside_quotes(sql: &str) -> String {
     unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
 }
