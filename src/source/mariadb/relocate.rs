@@ -51,7 +51,8 @@ fn heading_dots(text: &str) -> Vec<usize> {
                 words.push(String::new());
             }
             _ => {
-                words.last_mut().expect("one at least").push(char::from(byte.to_ascii_uppercase()))
+                let word = words.last_mut().expect("there is one at least");
+                word.push(char::from(byte.to_ascii_uppercase()));
             }
         }
     }
