@@ -164,9 +164,7 @@ fn an_absent_repository_exits_with_ten_from_an_empty_environment() {
 fn a_list_of_nothing_answers_nothing_and_says_so_beside_it() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let location = folder.path().join("repository").into_os_string().into_string().expect("UTF-8");
-    // An upload of what is no archive fails, and makes the repository first.
-    let upload = run(&["upload", "/dev/null", "--repository", &location]);
-    assert_eq!(upload.status.code(), Some(13), "{}", stderr(&upload));
+    make_repository(folder.path(), &location);
     let output = run(&["list", "--repository", &location]);
     assert_eq!(stdout(&output), "");
     assert_eq!(stderr(&output), format!("note: no snapshots in {location}\n"));
@@ -188,13 +186,21 @@ fn what_the_process_makes_is_for_its_user_alone() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let repository = folder.path().join("repository");
     let location = repository.to_str().expect("UTF-8");
-    run(&["upload", "/dev/null", "--repository", location]);
+    make_repository(folder.path(), location);
     let mode = |path: &Path| path.metadata().expect("look at it").permissions().mode();
     assert_eq!(mode(&repository) & 0o077, 0);
     for entry in repository.read_dir().expect("list the repository") {
         let path = entry.expect("read an entry").path();
         assert_eq!(mode(&path) & 0o077, 0, "{}", path.display());
     }
+}
+
+/// Makes an empty repository: an upload of what is no archive fails when it has made one.
+fn make_repository(folder: &Path, location: &str) {
+    let archive = tempfile::NamedTempFile::new_in(folder).expect("make an empty file");
+    let path = archive.path().to_str().expect("UTF-8");
+    let upload = run(&["upload", path, "--repository", location]);
+    assert_eq!(upload.status.code(), Some(13), "{}", stderr(&upload));
 }
 
 /// Returns the connection that the process makes to this server; fails when it ends without one.

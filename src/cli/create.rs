@@ -67,15 +67,10 @@ pub(super) fn answer(summary: &Summary) -> Answer {
     table.row(["  sources".to_owned(), listed(&summary.sources)]);
     table.row(["  rows".to_owned(), count(summary.rows)]);
     table.row(["  raw".to_owned(), size(summary.raw_bytes)]);
-    table.row(["  stored".to_owned(), stored(summary)]);
-    Answer::new("snapshot", summary, format!("{id}{}", table.to_text())).least(id)
-}
-
-fn stored(summary: &Summary) -> String {
-    let stored = size(summary.stored_bytes);
+    table.row(["  stored".to_owned(), size(summary.stored_bytes)]);
     // What an upload wrote is not known, and a reader would take 0 for the truth.
-    if summary.uploaded {
-        return stored;
+    if !summary.uploaded {
+        table.row(["  new".to_owned(), size(summary.written_bytes)]);
     }
-    format!("{stored}, of which {} are new", size(summary.written_bytes))
+    Answer::new("snapshot", summary, format!("{id}{}", table.to_text())).least(id)
 }

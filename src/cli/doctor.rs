@@ -40,8 +40,17 @@ fn to_text<'a>(checks: impl Iterator<Item = &'a Check> + Clone) -> String {
         table.row([outcome.to_owned(), check.name.clone(), check.detail.clone()]);
     }
     let fixes = checks.filter_map(|check| Some((check, check.fix.as_ref()?)));
-    let fixes = fixes.map(|(check, fix)| format!("fix for {}: {}", check.name, printable(fix)));
-    table.to_text() + &lines(fixes)
+    table.to_text() + &lines(fixes.map(|(check, fix)| advice(&check.name, fix)))
+}
+
+/// Returns a fix as text; several statements stand on lines of their own, to be copied.
+fn advice(name: &str, fix: &str) -> String {
+    if !fix.contains('\n') {
+        return format!("fix for {name}: {}", printable(fix));
+    }
+    let statements: Vec<String> =
+        fix.lines().map(|line| format!("  {}", printable(line))).collect();
+    format!("fix for {name}:\n{}", statements.join("\n"))
 }
 
 fn failure(bad: usize) -> Option<Error> {

@@ -14,6 +14,7 @@ const DATABASE: &str = "Database options";
 
 /// Where things are, and how to talk about them.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct GlobalFlags {
     /// Keep the snapshots in this folder
     ///
@@ -55,6 +56,10 @@ pub(super) struct GlobalFlags {
     /// Answer with the least, such as the id alone; no progress and no notes
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(super) quiet: bool,
+
+    /// Say how many bytes and seconds each step took, also where no progress is shown
+    #[arg(long, short, global = true, conflicts_with = "quiet", help_heading = GLOBAL)]
+    pub(super) verbose: bool,
 
     /// Show no progress; there is none anyway when standard error is no terminal
     #[arg(long, global = true, help_heading = GLOBAL)]

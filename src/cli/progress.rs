@@ -53,7 +53,9 @@ impl Progress {
             bar.set_style(style(FINISHED));
             // Not `finish`, which would claim that all of an estimated total was reached.
             bar.abandon();
-            if !bar.is_hidden() {
+            if bar.is_hidden() {
+                self.ui.step(&bar.message(), bar.position(), bar.elapsed());
+            } else {
                 ui::end_line();
             }
         }

@@ -7,6 +7,7 @@ use std::io;
 use std::io::ErrorKind;
 use std::io::IsTerminal as _;
 use std::io::Write as _;
+use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
@@ -17,6 +18,7 @@ use crate::base::error::Result;
 use crate::base::monitor::Said;
 use crate::cli::answer::Answer;
 use crate::cli::flags::GlobalFlags;
+use crate::cli::human;
 use crate::cli::human::printable_lines;
 
 /// The exit code of a verb that is done, but whose result lacks something.
@@ -38,6 +40,7 @@ pub(super) enum Style {
 pub(super) struct Ui {
     style: Style,
     quiet: bool,
+    verbose: bool,
     progress: bool,
 }
 
@@ -50,12 +53,20 @@ impl Ui {
             (false, false) => Style::Text,
         };
         let progress = style == Style::Text && !flags.no_progress && io::stderr().is_terminal();
-        Self { style, quiet: flags.quiet, progress }
+        Self { style, quiet: flags.quiet, verbose: flags.verbose && !flags.quiet, progress }
     }
 
     /// Returns whether progress is shown.
     pub(super) const fn shows_progress(self) -> bool {
         self.progress
+    }
+
+    /// Prints what a step took, where progress does not show it and the user wants to know.
+    pub(super) fn step(self, name: &str, bytes: u64, elapsed: Duration) {
+        if self.verbose && !self.progress {
+            let (bytes, seconds) = (human::size(bytes), elapsed.as_secs_f64());
+            talk(&format!("step: {name}: {bytes} in {seconds:.1} s"));
+        }
     }
 
     /// Prints a note.

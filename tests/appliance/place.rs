@@ -53,7 +53,7 @@ impl Place {
         let server = Server::start(&folder.path().join("server"), options);
         let place = Self { server, folder };
         fs::create_dir(place.root()).expect("create the root");
-        fs::write(place.path("snap.toml"), "").expect("write snap.toml");
+        place.configure("");
         let socket = place.server.socket();
         let defaults = format!("[client]\nuser=root\nsocket={}\n", socket.display());
         fs::write(place.path("my.cnf"), defaults).expect("write my.cnf");
@@ -129,6 +129,23 @@ impl Place {
             .expect("create the folder of the security file");
         fs::copy(script("rest-security.conf"), &file).expect("copy the security file");
         fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("set its mode");
+    }
+
+    /// Makes the security file all that the profile names: such a `snap` needs no server.
+    pub(crate) fn save_security_file_only(&self) {
+        self.make_security_file();
+        let source = format!("name = 'users'\nkind = 'files'\npath = '/{SECURITY_FILE}'\n");
+        self.configure(&format!("[[profiles.studio.sources]]\n{source}"));
+    }
+
+    /// Writes the configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        fs::write(self.path("snap.toml"), text).expect("write snap.toml");
+    }
+
+    /// Returns the ids that are listed, one a line.
+    pub(crate) fn ids(&self) -> String {
+        self.snap(&["list", "-q"]).succeeded().to_owned()
     }
 
     /// Returns all that is in the certificates' folder and the security file, as text to compare.

@@ -80,9 +80,17 @@ fn a_snapshot_comes_back_from_a_registry_as_it_was() {
     assert_eq!(skopeo(&["inspect", "--raw", "--tls-verify=false", &remote]), manifest);
 
     let back = place.path("back.tar").display().to_string();
-    skopeo(&["copy", "--src-tls-verify=false", &remote, &format!("oci-archive:{back}")]);
+    skopeo(&["copy", "--src-tls-verify=false", &remote, &format!("oci-archive:{back}:before")]);
     place.snap(&["upload", &back, "--snapshot-id", "after"]).succeeded();
     place.snap(&["verify", "after", "--read-data"]).succeeded();
+
+    let tree = place.tree();
+    fs::remove_dir_all(place.root()).expect("lose all files");
+    let copy = ["restore", "after", "--database", "copy", "--restore-certificates"];
+    place.snap(&copy).succeeded();
+    let databases = ["centreon_studio", "copy"].map(|database| place.server.dump(database));
+    assert!(databases[0] == databases[1], "the databases differ");
+    assert_eq!(place.tree(), tree);
 
     let downloads = ["before", "after"].map(|id| {
         let archive = place.path(&format!("{id}.snap.tar"));

@@ -76,7 +76,12 @@ impl Server {
     /// Makes the database `centreon_studio` of `fixtures/studio.sql`.
     pub(crate) fn load_fixture(&self) {
         let fixture = File::open(script("studio.sql")).expect("open fixtures/studio.sql");
-        let output = self.command("mariadb").stdin(fixture).output().expect("start mariadb");
+        let output = self
+            .command("mariadb")
+            .arg("--comments")
+            .stdin(fixture)
+            .output()
+            .expect("start mariadb");
         assert_succeeds(&output, "load fixtures/studio.sql");
     }
 

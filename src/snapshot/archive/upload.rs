@@ -49,16 +49,18 @@ pub async fn upload(
     if let Some(id) = &id {
         refuse_taken(repository, id).await?;
     }
-    let archive = Incoming::open(path).await?;
+    let archive = Incoming::open(path).await.map_err(advised)?;
     let uploaded = take(repository, &archive, id, monitor).await;
-    uploaded.map_err(|error| {
-        let doing = format!("cannot upload {}", path.display());
-        let error = error.while_doing(&doing);
-        if error.kind() == Kind::Damaged && error.advice().is_none() {
-            return error.hint("nothing was listed; copy or download the archive again");
-        }
-        error
-    })
+    let doing = || format!("cannot upload {}", path.display());
+    uploaded.map_err(|error| advised(error.while_doing(&doing())))
+}
+
+/// Returns the error with what helps against a damaged archive.
+fn advised(error: Error) -> Error {
+    if error.kind() == Kind::Damaged && error.advice().is_none() {
+        return error.hint("nothing was listed; copy or download the archive again");
+    }
+    error
 }
 
 async fn take(

@@ -5,7 +5,7 @@
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
-//! tables, programs → definition        what a database is made of; schema is its blob
+//! tables, views, programs → definition what a database is made of; schema is its blob
 //! moment → range → rows → dump         saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
 //! ```
@@ -24,6 +24,8 @@ mod key;
 mod definition;
 mod statement;
 mod tables;
+mod views;
+mod relocate;
 mod foreign_keys;
 mod programs;
 mod schema;

@@ -14,17 +14,23 @@ use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::relocate;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
+use crate::source::mariadb::views;
 
 /// Returns all programs of the selected database in the order of their creation.
 pub(super) async fn programs(connection: &mut Connection, database: &str) -> Result<Vec<Program>> {
     connection.receive_text_as_stored().await?;
     let mut programs = Vec::new();
     for (kind, name, definer) in names(connection, database).await? {
-        programs.push(program(connection, kind, name, definer).await?);
+        programs.push(program(connection, database, kind, name, definer).await?);
     }
     connection.receive_text_as_utf8().await?;
+    let start = programs.partition_point(|program| program.kind < ProgramKind::View);
+    let end = programs.partition_point(|program| program.kind <= ProgramKind::View);
+    let views = views::in_order(&programs[start..end]);
+    programs.splice(start..end, views);
     Ok(programs)
 }
 
@@ -76,9 +82,10 @@ fn parse_kind(word: &str, name: &str) -> Result<ProgramKind> {
         .ok_or_else(|| Error::failed(format!("cannot save {name:?}: {word} is not supported yet")))
 }
 
-/// Reads one program of the selected database. A view's names stay unqualified only there.
+/// Reads one program of the selected database. Most views' names stay unqualified only there.
 async fn program(
     connection: &mut Connection,
+    database: &str,
     kind: ProgramKind,
     name: String,
     definer: String,
@@ -107,6 +114,7 @@ async fn program(
     Ok(Program {
         kind,
         name,
+        database: database.to_owned(),
         create: Text(create),
         definer,
         sql_mode: text("sql_mode"),
@@ -142,12 +150,10 @@ enum Owner {
     DefinerAtLast,
 }
 
-/// Where programs are created, and where they come from.
+/// Where programs are created.
 pub(super) struct Site<'a> {
     /// The selected database.
     pub(super) database: &'a Database,
-    /// The name of the database that they were written in.
-    pub(super) written_in: &'a str,
     /// What for.
     pub(super) purpose: Purpose,
 }
@@ -252,8 +258,7 @@ async fn create_one(
     connection.speak_as(program).await?;
     let statement = match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
-        (ProgramKind::View, _) => owned_by(owner, &at_home(site, &program.create.0)),
-        _ => owned_by(owner, &program.create.0),
+        _ => owned_by(owner, &relocate::statement_for(program, &database.name)),
     };
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
@@ -262,16 +267,6 @@ async fn create_one(
         connection.collate_database(&database.name, &database.collation).await?;
     }
     created
-}
-
-/// Returns a view's statement for the database that it is created in.
-fn at_home(site: &Site<'_>, create: &[u8]) -> Vec<u8> {
-    match str::from_utf8(create) {
-        Ok(text) => {
-            statement::view_requalified(text, site.written_in, &site.database.name).into_bytes()
-        }
-        Err(_) => create.to_vec(),
-    }
 }
 
 /// Returns a view's or a function's statement with another owner than it names.
@@ -296,7 +291,7 @@ fn owned_by(owner: Owner, create: &[u8]) -> Vec<u8> {
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
 fn disabled(create: &[u8]) -> Vec<u8> {
-    let text: String = create.iter().map(|byte| char::from(byte & 0x7f)).collect();
+    let text = statement::in_ascii(create);
     let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let positions: Vec<usize> = statement::unquoted(&text).map(|(position, _)| position).collect();
     let Some(found) = bare.find(" ENABLE ") else { return create.to_vec() };
@@ -384,6 +379,15 @@ mod tests {
         let theirs = owned_by(Owner::DefinerAtLast, create);
         assert!(theirs.starts_with(b"CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL"));
         assert_eq!(owned_by(Owner::Definer, create), create);
+    }
+
+    #[test]
+    fn an_event_is_found_enabled_behind_letters_of_any_character_set() {
+        let create = |state: &[u8]| {
+            [b"CREATE EVENT `\xe7` ON SCHEDULE EVERY 1 DAY COMMENT '\xc3\xa7 \xa7' ", state]
+                .concat()
+        };
+        assert_eq!(disabled(&create(b"ENABLE DO SET @a = 1")), create(b"DISABLE DO SET @a = 1"));
     }
 
     #[test]

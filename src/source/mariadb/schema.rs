@@ -2,7 +2,8 @@
 //!
 //! `database.sql`, `tables.sql`, `load.sql` and `programs.sql`, given to the `mariadb` client in
 //! this order, rebuild the database without `snap`: `load.sql` takes the rows of the n-th table
-//! from a file `n.tsv`, the table's chunks decompressed and joined. The README shows it.
+//! from a file `n.tsv`, the table's chunks decompressed and joined. The README shows it, and a
+//! test does what the README says.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -20,7 +21,8 @@ const DEFINITION: &str = "definition.json";
 
 /// What the client needs to take everything as it was: old rows may break new rules.
 const SETTINGS: &str = "SET NAMES utf8mb4;\nSET time_zone = '+00:00', foreign_key_checks = 0, \
-    check_constraint_checks = 0, sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n";
+    check_constraint_checks = 0, innodb_strict_mode = 0, \
+    sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n";
 
 /// Returns the tar of all definitions; equal definitions give equal bytes.
 pub(super) fn pack(definition: &Definition) -> Vec<u8> {
@@ -31,7 +33,7 @@ pub(super) fn pack(definition: &Definition) -> Vec<u8> {
         ("database.sql", database_sql(definition).into_bytes()),
         ("tables.sql", tables_sql(definition).into_bytes()),
         ("load.sql", load_sql(&definition.tables).into_bytes()),
-        ("programs.sql", programs_sql(&definition.programs)),
+        ("programs.sql", programs_sql(definition)),
     ];
     for (name, bytes) in files {
         let mut header = tar::Header::new_ustar();
@@ -66,21 +68,36 @@ fn database_sql(definition: &Definition) -> String {
     let database = &definition.database;
     let name = quote::identifier(&database.name);
     format!(
-        "CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET {} COLLATE {};\n",
-        database.charset, database.collation
+        "CREATE DATABASE {name} CHARACTER SET {} COLLATE {} COMMENT {};\n",
+        database.charset,
+        database.collation,
+        quote::string(&database.comment)
     )
 }
 
 fn tables_sql(definition: &Definition) -> String {
     let mut sql = SETTINGS.to_owned();
-    for Sequence { name, create, next, round } in &definition.sequences {
-        let name = quote::identifier(name);
-        let _ = writeln!(sql, "{create};\nDO SETVAL({name}, {next}, 0, {round});");
+    for sequence in &definition.sequences {
+        for statement in sequence_statements(sequence) {
+            let _ = writeln!(sql, "{statement};");
+        }
     }
     for table in &definition.tables {
         let _ = writeln!(sql, "{};", table.create);
     }
     sql
+}
+
+/// Returns the statements that create a sequence which goes on where the saved one was.
+pub(super) fn sequence_statements(sequence: &Sequence) -> Vec<String> {
+    let Sequence { name, create, next, round } = sequence;
+    let name = quote::identifier(name);
+    // SETVAL never goes back, RESTART does not know of rounds.
+    let mut statements = vec![create.clone(), format!("ALTER SEQUENCE {name} RESTART {next}")];
+    if *round > 0 {
+        statements.push(format!("DO SETVAL({name}, {next}, 0, {round})"));
+    }
+    statements
 }
 
 fn load_sql(tables: &[Table]) -> String {
@@ -112,23 +129,40 @@ pub(super) fn load_statement(table: &Table, file: &str) -> String {
     )
 }
 
-fn programs_sql(programs: &[Program]) -> Vec<u8> {
+/// Returns the statements for all programs, each between the settings it was written under.
+fn programs_sql(definition: &Definition) -> Vec<u8> {
     const END: &str = "//snap//";
+    let collation = &definition.database.collation;
     let mut sql = format!("DELIMITER {END}\n").into_bytes();
-    for program in programs {
-        let mut settings = format!(
-            "SET character_set_client = {}, collation_connection = {}",
-            program.charset, program.collation
-        );
-        if let Some(sql_mode) = &program.sql_mode {
-            let _ = write!(settings, ", sql_mode = {}", quote::string(sql_mode));
+    for program in &definition.programs {
+        if program.is_broken {
+            let lost =
+                format!("-- {} read from what was gone when it was saved\n", program.title());
+            sql.extend_from_slice(lost.as_bytes());
+            continue;
         }
-        if let Some(time_zone) = &program.time_zone {
-            let _ = write!(settings, ", time_zone = {}", quote::string(time_zone));
+        let own_collation = program.database_collation.as_ref().filter(|own| *own != collation);
+        let mut settings = program_settings(program);
+        if let Some(own) = own_collation {
+            let _ = write!(settings, " {END}\nALTER DATABASE COLLATE {own}");
         }
         sql.extend_from_slice(format!("{settings} {END}\n").as_bytes());
         sql.extend_from_slice(&program.create.0);
         sql.extend_from_slice(format!(" {END}\n").as_bytes());
+        if own_collation.is_some() {
+            sql.extend_from_slice(format!("ALTER DATABASE COLLATE {collation} {END}\n").as_bytes());
+        }
     }
     sql
+}
+
+/// Returns the statement that takes the settings of a program; nothing of the one before stays.
+fn program_settings(program: &Program) -> String {
+    format!(
+        "SET character_set_client = {}, collation_connection = {}, sql_mode = {}, time_zone = {}",
+        program.charset,
+        program.collation,
+        quote::string(program.sql_mode.as_deref().unwrap_or_default()),
+        quote::string(program.time_zone.as_deref().unwrap_or("+00:00")),
+    )
 }

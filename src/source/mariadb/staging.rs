@@ -191,8 +191,7 @@ impl Staging {
         self.prove_sequences().await?;
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
-        let written_in = &self.plan.definition.database.name;
-        let site = Site { database: &database, written_in, purpose: Purpose::Rehearsal };
+        let site = Site { database: &database, purpose: Purpose::Rehearsal };
         programs::create(&mut self.connection, &site, programs).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await
     }
@@ -323,14 +322,9 @@ impl Connection {
 
     /// Creates a sequence of the selected database that goes on where the saved one was.
     async fn create_sequence(&mut self, sequence: &Sequence) -> Result<()> {
-        let Sequence { name, create, next, round } = sequence;
-        let doing = format!("cannot create sequence {name:?}");
-        let name = quote::identifier(name);
-        self.execute(&doing, create).await?;
-        // SETVAL never goes back, RESTART does not know of rounds.
-        self.execute(&doing, &format!("ALTER SEQUENCE {name} RESTART {next}")).await?;
-        if *round > 0 {
-            self.execute(&doing, &format!("DO SETVAL({name}, {next}, 0, {round})")).await?;
+        let doing = format!("cannot create sequence {:?}", sequence.name);
+        for statement in schema::sequence_statements(sequence) {
+            self.execute(&doing, &statement).await?;
         }
         Ok(())
     }

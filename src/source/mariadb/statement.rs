@@ -274,15 +274,20 @@ fn requalified_where(sql: &str, from: &str, to: &str, is_wanted: impl Fn(&str) -
     result
 }
 
-/// Returns SQL with the quoted database name `from` replaced by `to` where a view's definition
-/// names it in full: before a table and its column, and before a function. Elsewhere it may be
-/// the alias of a table.
+/// Returns a view's definition with the database name `from` replaced by `to`. Where a table of the
+/// view has the database's name for an alias, only what cannot be that alias is replaced: a name
+/// before a table and its column, and before a function.
 pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
+    let alias = format!(" {}", quote::identifier(from));
+    let has_alias = sql.match_indices(&alias).any(|(position, _)| {
+        let (before, after) = (&sql[..position], &sql[position + alias.len()..]);
+        before.ends_with(['`', ')']) && !after.starts_with('.')
+    });
     let is_full = |rest: &str| {
         let name = quoted_name(rest);
         name.is_some_and(|name| rest[name.len()..].starts_with(['.', '(']))
     };
-    requalified_where(sql, from, to, is_full)
+    requalified_where(sql, from, to, |rest| !has_alias || is_full(rest))
 }
 
 /// Returns the default of a column's definition, where it is a function or stands in parentheses.
@@ -303,6 +308,12 @@ fn default_expression(column: &str) -> Option<&str> {
         }
     }
     None
+}
+
+/// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
+/// so that positions are those of the bytes.
+pub(super) fn in_ascii(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
 }
 
 fn outside_quotes(sql: &str) -> String {

@@ -125,8 +125,7 @@ impl Swapped {
             self.connection.set_default(table, &column, &default).await?;
         }
         let programs = &plan.definition().programs;
-        let written_in = &plan.definition().database.name;
-        let site = Site { database: &database, written_in, purpose: Purpose::Live };
+        let site = Site { database: &database, purpose: Purpose::Live };
         for view in programs::create(&mut self.connection, &site, programs).await? {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
@@ -175,7 +174,7 @@ impl Swapped {
             live.programs.iter().filter(|program| !is_there(program)).cloned().collect();
         self.connection.select_database(name).await?;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
-        let site = Site { database: &live.database, written_in: name, purpose: Purpose::Live };
+        let site = Site { database: &live.database, purpose: Purpose::Live };
         let broken = programs::create(&mut self.connection, &site, &missing).await?;
         self.connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
         Ok(broken)
@@ -260,8 +259,7 @@ impl Swapped {
         let kept = match self.connection.select_database(previous).await {
             // Rehearsal keeps the events disabled: nothing may run in there.
             Ok(()) => {
-                let written_in = &live.database.name;
-                let site = Site { database: &database, written_in, purpose: Purpose::Rehearsal };
+                let site = Site { database: &database, purpose: Purpose::Rehearsal };
                 programs::create(&mut self.connection, &site, &live.programs).await
             }
             Err(error) => Err(error),

@@ -53,7 +53,7 @@ fn an_account_with_all_rights_lacks_nothing() {
 fn the_rights_of_a_role_and_of_everybody_count() {
     let rights = rights(&[
         "GRANT `r1` TO `snap`@`localhost`",
-        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON `my_db`.* TO `r1`",
+        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `my_db`.* TO `r1`",
         "GRANT RELOAD ON *.* TO `r2`",
         "GRANT SELECT ON `mysql`.`proc` TO PUBLIC",
     ]);
@@ -137,9 +137,8 @@ fn the_schemas_beside_a_database_with_a_long_name_are_granted_too() {
     let facts = ServerFacts { log_bin: false, ..facts() };
     let database = "d".repeat(64);
     let missing = none.missing_for_restore(&database, &facts);
-    let start = format!("ON `{}", "d".repeat(32));
-    let grant = &missing[1].grant;
-    assert!(grant.contains(&start) && grant.contains(r"\_\_snap\_%`.*"), "{grant}");
+    let pattern = format!("{}07b7fb69\\_\\_snap\\_%", "d".repeat(32));
+    assert!(missing[1].grant.contains(&format!("ON `{pattern}`.*")), "{}", missing[1].grant);
     let granted =
         rights(&missing.iter().map(|m| m.grant.trim_end_matches(';')).collect::<Vec<_>>());
     assert_eq!(granted.missing_for_restore(&database, &facts), []);
