@@ -56,6 +56,14 @@ pub struct Restored {
     pub plan: Plan,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
+    /// What became of what was live.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What a swap came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Outcome {
     /// How long the live database was incomplete, in seconds.
     pub incomplete_seconds: f64,
     /// Where what was replaced is kept: schemas and paths.
@@ -89,7 +97,7 @@ pub async fn restore(
         planned = planning => planned?,
     };
     if options.dry_run {
-        return Ok(restored(plan, false, &[]));
+        return Ok(Restored { plan, done: false, outcome: Outcome::default() });
     }
     let turn = Turn::take(host, profile, "restore").await?;
     let plan = plan.checked(options)?;
@@ -102,11 +110,17 @@ pub async fn restore(
         }
         staged = stage(repository, &contents, &plan, host, &suffix, monitor) => staged?,
     };
+    // From here on nothing may stop half-way: whoever wants the process to end waits for it.
+    monitor.step("swap", None);
     let mut swapped = swap(staged, monitor).await?;
     for part in &mut swapped {
         part.discard_older(monitor).await;
     }
-    let restored = restored(plan, true, &swapped);
+    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    let outcome = Outcome {
+        incomplete_seconds: incomplete.as_secs_f64(),
+        previous: swapped.iter().filter_map(Swapped::previous).collect(),
+    };
     for part in swapped {
         // All is restored: what is left of staging takes room, and goes with the next restore.
         if let Err(error) = part.finish().await {
@@ -114,7 +128,7 @@ pub async fn restore(
         }
     }
     turn.end();
-    Ok(restored)
+    Ok(Restored { plan, done: true, outcome })
 }
 
 /// Builds and proves everything that will be swapped in.
@@ -171,8 +185,14 @@ async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>
         match part.swap(monitor).await {
             Ok(part) => swapped.push(part),
             Err(error) => {
+                let mut error = error;
                 while let Some(part) = swapped.pop() {
-                    part.undo(monitor).await;
+                    if let Err(undo) = part.undo(monitor).await {
+                        let text = format!("{}; and then: {}", error.chain(), undo.chain());
+                        error = Error::failed(text).hint(
+                            undo.advice().unwrap_or("look for what was live beside it").to_owned(),
+                        );
+                    }
                 }
                 discard(waiting.collect(), monitor).await;
                 return Err(error);
@@ -204,16 +224,6 @@ fn suffix() -> Result<String> {
     let id = SnapshotId::generate()?;
     let (_, suffix) = id.as_str().split_at("snapshot_".len());
     Ok(suffix.to_owned())
-}
-
-fn restored(plan: Plan, done: bool, swapped: &[Swapped]) -> Restored {
-    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
-    Restored {
-        plan,
-        done,
-        incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-    }
 }
 
 /// Returns the error for a target that is not empty.

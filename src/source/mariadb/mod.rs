@@ -39,6 +39,8 @@ mod names;
 pub mod target;
 pub mod staging;
 pub mod load;
+mod moves;
+mod undo;
 pub mod swap;
 #[cfg(test)]
 mod throwaway;
