@@ -203,11 +203,11 @@ impl Connection {
     }
 }
 
-/// Returns the error of a snapshot whose tables kept changing.
-pub(super) fn inconsistent(table: &str) -> Error {
+/// Returns the error of a snapshot during which a table or a program changed.
+pub(super) fn inconsistent(name: &str) -> Error {
     Error::new(
         Kind::Inconsistent,
-        format!("cannot save one moment: the definition of table {table:?} changed meanwhile"),
+        format!("cannot save one moment: the definition of {name:?} changed meanwhile"),
     )
     .hint("wait until the upgrade or the maintenance of this database has ended")
 }
