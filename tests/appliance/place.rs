@@ -6,9 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process;
+use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
 use tempfile::TempDir;
 
 use crate::server::Server;
@@ -38,6 +43,9 @@ pub(crate) struct Output {
     /// Its talk.
     pub(crate) stderr: String,
 }
+
+/// A `snap` at work.
+pub(crate) struct Running(Child);
 
 impl Place {
     /// Returns a place whose server holds no database yet.
@@ -85,12 +93,14 @@ impl Place {
 
     /// Runs `snap` to its end.
     pub(crate) fn snap(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().expect("start snap");
-        Output {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
-        }
+        self.command(arguments).output().expect("start snap").into()
+    }
+
+    /// Starts `snap`, which talks to us alone, and does not wait for its end.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command(arguments);
+        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Running(process.expect("start snap"))
     }
 
     /// Returns the command that runs `snap` here, as cron would: no terminal, and no environment but ours.
@@ -163,6 +173,43 @@ impl Place {
         let describe = |path: &str| tree::describe(&root.join(path));
         format!("{}{}", describe(CERTIFICATES), describe(SECURITY_FILE))
     }
+}
+
+impl From<process::Output> for Output {
+    fn from(output: process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
+        }
+    }
+}
+
+impl Running {
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = Pid::from_child(&self.0);
+        kill_process(process, signal).expect("send a signal to snap");
+    }
+
+    /// Returns its process id.
+    pub(crate) fn process(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(self) -> Output {
+        self.0.wait_with_output().expect("wait for snap").into()
+    }
+}
+
+/// Returns the command run by these words in front of it: another program that starts it.
+pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
+    let mut around = Command::new(words[0]);
+    around.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    around.env_clear().stdin(Stdio::null());
+    around.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    around
 }
 
 impl Output {
