@@ -186,10 +186,17 @@ impl From<process::Output> for Output {
 }
 
 impl Running {
-    /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
-        let process = Pid::from_child(&self.0);
-        kill_process(process, signal).expect("send a signal to snap");
+    /// Sends it a signal, unless it has ended.
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        if !self.has_ended() {
+            let process = Pid::from_child(&self.0);
+            kill_process(process, signal).expect("send a signal to snap");
+        }
+    }
+
+    /// Returns whether it has come to its end.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("ask for the end of snap").is_some()
     }
 
     /// Returns its process id.

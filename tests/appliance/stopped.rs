@@ -17,6 +17,7 @@ use rustix::process::geteuid;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::run_by;
+use crate::server::until;
 
 const KILLS: u32 = 16;
 
@@ -32,8 +33,14 @@ fn a_killed_create_leaves_complete_snapshots_only_and_what_prune_removes() {
             "UPDATE centreon_studio.element_property SET value = '{round}' WHERE element_id MOD 7 = 0"
         ));
         let id = format!("round-{round}");
-        let create = place.start(&["create", &id]);
-        thread::sleep(duration * round / (KILLS - 2));
+        let before = place.stored_blobs().len();
+        let mut create = place.start(&["create", &id]);
+        if round % 2 == 0 {
+            thread::sleep(duration * round / KILLS);
+        } else {
+            until("it writes", || create.has_ended() || place.stored_blobs().len() > before);
+            thread::sleep(duration * round / KILLS / 4);
+        }
         create.signal(Signal::KILL);
         let created = create.end();
         let listed = listed(&place);
@@ -63,7 +70,7 @@ fn an_interrupted_create_says_so_by_its_code_and_lists_nothing() {
     let mut lock = place.server.session();
     lock.run("LOCK TABLES centreon_studio.view WRITE");
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let create = place.start(&["create", "never", "--connections", "1"]);
+        let mut create = place.start(&["create", "never", "--connections", "1"]);
         place.server.wait_for_waiters(1);
         let began = Instant::now();
         create.signal(signal);

@@ -27,7 +27,7 @@ fn of_two_at_once_the_second_is_told_who_the_first_is() {
     let place = Place::studio();
     let mut lock = place.server.session();
     lock.run("LOCK TABLES centreon_studio.view WRITE");
-    let first = place.start(&["create", "first", "--connections", "1"]);
+    let mut first = place.start(&["create", "first", "--connections", "1"]);
     place.server.wait_for_waiters(1);
     let second = place.snap(&["create", "second"]);
     assert_eq!((second.code, second.stdout.as_str()), (11, ""), "{second:#?}");
