@@ -3,4 +3,5 @@
 pub mod error;
 pub mod digest;
 pub mod lock;
+pub mod interrupt;
 pub mod monitor;

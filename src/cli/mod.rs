@@ -11,6 +11,7 @@ use clap::Subcommand;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::interrupt as interruption;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
 use crate::cli::answer::Answer;
@@ -126,6 +127,9 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
         interruption = interrupt::interrupted() => Err(interruption),
         outcome = dispatch(cli.command, &cli.flags, &monitor) => outcome,
     };
+    if interruption::settled().await {
+        monitor.note("the swap was under way: it has come to its end first");
+    }
     progress.finish();
     ui.finish(outcome, &monitor.said())
 }

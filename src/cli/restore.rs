@@ -97,9 +97,9 @@ fn to_text(restored: &Restored) -> String {
     if !restored.done {
         return format!("would restore {id}; nothing was touched\n\n{plan}");
     }
-    let seconds = restored.incomplete_seconds;
+    let seconds = restored.outcome.incomplete_seconds;
     let previous =
-        restored.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
+        restored.outcome.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
     let previous = lines(previous);
     format!(
         "restored {id}; the live database was incomplete for {seconds:.3} s\n\n{plan}{previous}"

@@ -1,6 +1,7 @@
 //! Definitions that change while `create` reads: there is no snapshot of half an upgrade.
 
 use crate::place::Place;
+use crate::restore_failures::finished;
 
 /// What is done to table `view` before its rows are read, and the name that is blamed.
 const CHANGES: &[(&str, &str)] = &[
@@ -23,7 +24,7 @@ fn a_table_that_changes_before_it_is_read_is_named_and_nothing_is_listed() {
         let create = place.start(&["create", "never", "--connections", "1"]);
         place.server.wait_for_waiters(1);
         owner.run(&format!("{change}; UNLOCK TABLES"));
-        let output = create.end();
+        let output = finished(create);
         assert_eq!(output.code, 21, "{change}: {output:#?}");
         assert!(output.stderr.contains(&format!("{blamed:?}")), "{change}: {output:#?}");
         owner.run("DROP TABLE IF EXISTS later; CREATE TABLE IF NOT EXISTS view LIKE spare");
@@ -51,7 +52,7 @@ fn what_is_made_or_dropped_while_others_are_read_is_named() {
         place.server.wait_for_waiters(1);
         owner.run(change);
         lock.run("UNLOCK TABLES");
-        let output = create.end();
+        let output = finished(create);
         assert_eq!(output.code, 21, "{change}: {output:#?}");
         assert!(output.stderr.contains(&format!("{blamed:?}")), "{change}: {output:#?}");
     }

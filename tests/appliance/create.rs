@@ -90,7 +90,7 @@ fn a_repository_is_for_its_owner_alone_whatever_the_umask() {
     let words = ["sh", "-c", "umask 022; exec \"$0\" \"$@\""];
     for id in ["first", "second"] {
         let output = run_by(&words, &place.command(&["create", id])).output().expect("start sh");
-        assert_eq!(Output::from(output).code, 0);
+        assert_eq!(Output::of(output).code, 0);
     }
     let seen = assert_private(&place.repository()) + assert_private(&place.path("state"));
     assert!(seen > 40, "only {seen} files and folders");
@@ -140,7 +140,7 @@ fn a_snapshot_that_lacks_a_file_says_so_for_ever() {
     // A superuser reads everything, unless he gives his capabilities away.
     let words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
     let mut command = if geteuid().is_root() { run_by(&words, &command) } else { command };
-    let created = Output::from(command.output().expect("start snap"));
+    let created = Output::of(command.output().expect("start snap"));
     assert_eq!(created.code, 3, "{created:#?}");
     for name in ["agent.sock", "secret.pem"] {
         assert!(created.stderr.contains(&format!("/{name} is left out: ")), "{created:#?}");

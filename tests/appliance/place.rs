@@ -7,13 +7,9 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process;
-use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
-use rustix::process::Pid;
-use rustix::process::Signal;
-use rustix::process::kill_process;
 use tempfile::TempDir;
 
 use crate::server::Server;
@@ -43,9 +39,6 @@ pub(crate) struct Output {
     /// Its talk.
     pub(crate) stderr: String,
 }
-
-/// A `snap` at work.
-pub(crate) struct Running(Child);
 
 impl Place {
     /// Returns a place whose server holds no database yet.
@@ -93,14 +86,7 @@ impl Place {
 
     /// Runs `snap` to its end.
     pub(crate) fn snap(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("start snap").into()
-    }
-
-    /// Starts `snap`, which talks to us alone, and does not wait for its end.
-    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
-        let process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        Running(process.expect("start snap"))
+        Output::of(self.command(arguments).output().expect("start snap"))
     }
 
     /// Returns the command that runs `snap` here, as cron would: no terminal, and no environment but ours.
@@ -175,41 +161,6 @@ impl Place {
     }
 }
 
-impl From<process::Output> for Output {
-    fn from(output: process::Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
-        }
-    }
-}
-
-impl Running {
-    /// Sends it a signal, unless it has ended.
-    pub(crate) fn signal(&mut self, signal: Signal) {
-        if !self.has_ended() {
-            let process = Pid::from_child(&self.0);
-            kill_process(process, signal).expect("send a signal to snap");
-        }
-    }
-
-    /// Returns whether it has come to its end.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.0.try_wait().expect("ask for the end of snap").is_some()
-    }
-
-    /// Returns its process id.
-    pub(crate) fn process(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Waits for its end.
-    pub(crate) fn end(self) -> Output {
-        self.0.wait_with_output().expect("wait for snap").into()
-    }
-}
-
 /// Returns the command run by these words in front of it: another program that starts it.
 pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
     let mut around = Command::new(words[0]);
@@ -220,6 +171,15 @@ pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
 }
 
 impl Output {
+    /// Returns what a process left behind.
+    pub(crate) fn of(output: process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).expect("snap prints UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("snap prints UTF-8"),
+        }
+    }
+
     /// Returns stdout without the last line's end, of a `snap` that must have exited 0.
     pub(crate) fn succeeded(&self) -> &str {
         assert_eq!(self.code, 0, "{self:#?}");

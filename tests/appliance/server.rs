@@ -77,6 +77,20 @@ impl Server {
         });
     }
 
+    /// Returns what the server says to these statements, which must fail.
+    pub(crate) fn fails(&self, statements: &str) -> String {
+        let output = self.client("mariadb", ["--batch", "-e", statements]);
+        assert!(!output.status.success(), "{statements} did not fail");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Starts a client that runs these statements, and goes on.
+    pub(crate) fn spawn(&self, statements: &str) -> Child {
+        let mut command = self.command("mariadb");
+        command.args(["--batch", "-e", statements]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("start mariadb")
+    }
+
     /// Makes the database `centreon_studio` of `fixtures/studio.sql`.
     pub(crate) fn load_fixture(&self) {
         let fixture = File::open(script("studio.sql")).expect("open fixtures/studio.sql");

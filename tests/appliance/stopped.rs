@@ -11,12 +11,15 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::geteuid;
+use rustix::process::kill_process;
 
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::run_by;
+use crate::restore_failures::finished;
 use crate::server::until;
 
 const KILLS: u32 = 16;
@@ -38,11 +41,11 @@ fn a_killed_create_leaves_complete_snapshots_only_and_what_prune_removes() {
         if round % 2 == 0 {
             thread::sleep(duration * round / KILLS);
         } else {
-            until("it writes", || create.has_ended() || place.stored_blobs().len() > before);
+            until("it writes", || has_ended(&mut create) || place.stored_blobs().len() > before);
             thread::sleep(duration * round / KILLS / 4);
         }
-        create.signal(Signal::KILL);
-        let created = create.end();
+        signal(&mut create, Signal::KILL);
+        let created = finished(create);
         let listed = listed(&place);
         assert!(created.code != 0 || listed.contains(&id), "{created:#?}");
         assert!(listed.contains(&"whole".to_owned()), "{listed:?}");
@@ -69,12 +72,12 @@ fn an_interrupted_create_says_so_by_its_code_and_lists_nothing() {
     let place = Place::studio();
     let mut lock = place.server.session();
     lock.run("LOCK TABLES centreon_studio.view WRITE");
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let mut create = place.start(&["create", "never", "--connections", "1"]);
         place.server.wait_for_waiters(1);
         let began = Instant::now();
-        create.signal(signal);
-        let output = create.end();
+        signal(&mut create, sent);
+        let output = finished(create);
         assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output:#?}");
         assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
         assert_eq!(listed(&place), [""; 0]);
@@ -123,6 +126,17 @@ fn listed(place: &Place) -> Vec<String> {
     list.succeeded().lines().map(str::to_owned).collect()
 }
 
+/// Sends a signal to a process, unless it has ended.
+pub(crate) fn signal(process: &mut Child, signal: Signal) {
+    if !has_ended(process) {
+        kill_process(Pid::from_child(process), signal).expect("send a signal");
+    }
+}
+
+fn has_ended(process: &mut Child) -> bool {
+    process.try_wait().expect("ask for the end of a process").is_some()
+}
+
 /// A small disk in a namespace of its own: no mount is left behind, whatever ends this test.
 struct Disk {
     holder: Child,
@@ -163,7 +177,8 @@ impl Disk {
         if !geteuid().is_root() {
             words.extend(["--user", "--preserve-credentials"]);
         }
-        run_by(&words, &command).output().expect("start nsenter, of the package util-linux").into()
+        let output = run_by(&words, &command).output();
+        Output::of(output.expect("start nsenter, of the package util-linux"))
     }
 
     /// Leaves so many bytes free at most.

@@ -19,7 +19,9 @@ pub(crate) fn describe(path: &Path) -> String {
 fn add_lines(path: &Path, name: &Path, lines: &mut Vec<String>) {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound => return,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return;
+        }
         Err(error) => panic!("read the metadata of {}: {error}", path.display()),
     };
     let kind = metadata.file_type();

@@ -8,6 +8,8 @@ use rustix::process::Signal;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::run_by;
+use crate::restore_failures::finished;
+use crate::stopped::signal;
 
 #[test]
 fn cron_needs_no_environment_no_terminal_and_no_home() {
@@ -17,7 +19,7 @@ fn cron_needs_no_environment_no_terminal_and_no_home() {
     command.arg("--config").arg(place.path("snap.toml")).current_dir("/");
     // A session of its own has no terminal.
     let output = run_by(&["setsid", "--wait"], &command).output().expect("start setsid");
-    assert_eq!(Output::from(output).succeeded().lines().next(), Some("nightly"));
+    assert_eq!(Output::of(output).succeeded().lines().next(), Some("nightly"));
     let unreachable = place.snap(&["list"]);
     assert!(unreachable.succeeded().contains("nightly"));
 }
@@ -31,15 +33,15 @@ fn of_two_at_once_the_second_is_told_who_the_first_is() {
     place.server.wait_for_waiters(1);
     let second = place.snap(&["create", "second"]);
     assert_eq!((second.code, second.stdout.as_str()), (11, ""), "{second:#?}");
-    let named = format!("in use by snap create (process {} on ", first.process());
+    let named = format!("in use by snap create (process {} on ", first.id());
     assert!(second.stderr.contains(&named), "{second:#?}");
     let since = second.stderr.split_once(", since 20").expect("it says since when").1;
     assert!(since.lines().next().is_some_and(|line| line.ends_with(" UTC)")), "{second:#?}");
 
     // Reading needs no turn; a killed first one leaves no lock.
     place.snap(&["list"]).succeeded();
-    first.signal(Signal::KILL);
-    assert_eq!(first.end().code, -1);
+    signal(&mut first, Signal::KILL);
+    assert_eq!(finished(first).code, -1);
     lock.run("UNLOCK TABLES");
     place.snap(&["create", "second"]).succeeded();
     assert_eq!(place.snap(&["list", "-q"]).succeeded(), "second");
@@ -74,5 +76,5 @@ fn at_terminal(command: &Command) -> String {
     script.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output =
         script.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").stdin(Stdio::null()).output();
-    Output::from(output.expect("start script, of the package util-linux")).succeeded().to_owned()
+    Output::of(output.expect("start script, of the package util-linux")).succeeded().to_owned()
 }

@@ -10,7 +10,10 @@ use serde::Serialize;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::interrupt;
 use crate::base::monitor::Monitor;
+use crate::base::monitor::Recorder;
+use crate::base::monitor::Silent;
 use crate::profile::Profile;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
@@ -54,6 +57,14 @@ pub struct Restored {
     pub plan: Plan,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
+    /// What became of what was live.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What a swap came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Outcome {
     /// How long the live database was incomplete, in seconds.
     pub incomplete_seconds: f64,
     /// Where what was replaced is kept: schemas and paths.
@@ -74,21 +85,42 @@ pub async fn restore(
     let contents = repository.contents(id).await?;
     let plan = plan::plan(id, &contents, profile, host, options).await?;
     if options.dry_run {
-        return Ok(restored(plan, false, &[]));
+        return Ok(Restored { plan, done: false, outcome: Outcome::default() });
     }
     let turn = Turn::take(host, profile, "restore").await?;
     let plan = plan.checked(options)?;
     let staged = stage(repository, &contents, &plan, host, monitor).await?;
+    monitor.step("swap", None);
+    // From here on nothing may stop half-way: the user's Ctrl-C waits for the end.
+    let (swapped, said) = interrupt::shielded(async move {
+        let recorder = Recorder::new(&Silent);
+        let swapped = go_live(staged, &recorder).await;
+        turn.end();
+        (swapped, recorder.said())
+    })
+    .await;
+    said.repeat(monitor);
+    Ok(Restored { plan, done: true, outcome: swapped? })
+}
+
+/// Swaps everything in and drops what older restores kept; returns all but the plan.
+async fn go_live(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Outcome> {
     let mut swapped = swap(staged, monitor).await?;
     for part in &mut swapped {
         part.discard_older(monitor).await;
     }
-    let restored = restored(plan, true, &swapped);
+    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    let outcome = Outcome {
+        incomplete_seconds: incomplete.as_secs_f64(),
+        previous: swapped.iter().filter_map(Swapped::previous).collect(),
+    };
     for part in swapped {
-        part.finish().await?;
+        // All is restored: what is left of staging takes room, and goes with the next restore.
+        if let Err(error) = part.finish().await {
+            monitor.note(&format!("staging is left behind: {}", error.chain()));
+        }
     }
-    turn.end();
-    Ok(restored)
+    Ok(outcome)
 }
 
 /// Builds and proves everything that will be swapped in.
@@ -135,8 +167,14 @@ async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>
         match part.swap(monitor).await {
             Ok(part) => swapped.push(part),
             Err(error) => {
+                let mut error = error;
                 while let Some(part) = swapped.pop() {
-                    part.undo(monitor).await;
+                    if let Err(undo) = part.undo(monitor).await {
+                        let text = format!("{}; and then: {}", error.chain(), undo.chain());
+                        error = Error::failed(text).hint(
+                            undo.advice().unwrap_or("look for what was live beside it").to_owned(),
+                        );
+                    }
                 }
                 discard(waiting.collect(), monitor).await;
                 return Err(error);
@@ -168,16 +206,6 @@ fn suffix() -> Result<String> {
     let id = SnapshotId::generate()?;
     let (_, suffix) = id.as_str().split_at("snapshot_".len());
     Ok(suffix.to_owned())
-}
-
-fn restored(plan: Plan, done: bool, swapped: &[Swapped]) -> Restored {
-    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
-    Restored {
-        plan,
-        done,
-        incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-    }
 }
 
 /// Returns the error for a target that is not empty.

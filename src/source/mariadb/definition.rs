@@ -130,6 +130,8 @@ impl ProgramKind {
 pub(super) struct Program {
     pub(super) kind: ProgramKind,
     pub(super) name: String,
+    /// The database it was read from, which its statement may name.
+    pub(super) database: String,
     /// The statement that creates it, in the character set `charset`.
     pub(super) create: Text,
     /// The account whose rights it runs with, as `user@host`.

@@ -25,6 +25,7 @@ mod definition;
 mod statement;
 mod tables;
 mod views;
+mod relocate;
 mod foreign_keys;
 mod programs;
 mod schema;
@@ -38,6 +39,8 @@ mod names;
 pub mod target;
 pub mod staging;
 pub mod load;
+mod moves;
+mod undo;
 pub mod swap;
 #[cfg(test)]
 mod throwaway;

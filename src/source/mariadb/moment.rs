@@ -21,6 +21,7 @@ use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::grants;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::quote;
 
@@ -136,7 +137,15 @@ impl TableLock {
             tables.iter().map(|table| quote::qualified(database, &table.name)).collect();
         let locks: Vec<_> = names.iter().map(|name| format!("{name} READ")).collect();
         let locks = format!("LOCK TABLES {}", locks.join(", "));
-        connection.execute(&format!("cannot lock tables {}", names.join(", ")), &locks).await?;
+        let doing = format!("cannot lock tables {}", names.join(", "));
+        connection.execute(&doing, &locks).await.map_err(|error| match error.kind() {
+            Kind::Denied => {
+                let pattern = quote::identifier(&grants::escaped(database));
+                let account = connection.account();
+                error.hint(format!("GRANT LOCK TABLES ON {pattern}.* TO {account};"))
+            }
+            _ => error,
+        })?;
         Ok(Self(connection))
     }
 

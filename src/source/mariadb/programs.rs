@@ -14,6 +14,7 @@ use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::relocate;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
@@ -23,7 +24,7 @@ pub(super) async fn programs(connection: &mut Connection, database: &str) -> Res
     connection.receive_text_as_stored().await?;
     let mut programs = Vec::new();
     for (kind, name, definer) in names(connection, database).await? {
-        programs.push(program(connection, kind, name, definer).await?);
+        programs.push(program(connection, database, kind, name, definer).await?);
     }
     connection.receive_text_as_utf8().await?;
     let start = programs.partition_point(|program| program.kind < ProgramKind::View);
@@ -81,9 +82,10 @@ fn parse_kind(word: &str, name: &str) -> Result<ProgramKind> {
         .ok_or_else(|| Error::failed(format!("cannot save {name:?}: {word} is not supported yet")))
 }
 
-/// Reads one program of the selected database. A view's names stay unqualified only there.
+/// Reads one program of the selected database. Most views' names stay unqualified only there.
 async fn program(
     connection: &mut Connection,
+    database: &str,
     kind: ProgramKind,
     name: String,
     definer: String,
@@ -104,13 +106,15 @@ async fn program(
     // Without the right to see it, the server answers with NULL in the place of the body.
     let create = field(&row, create_column).ok_or_else(|| {
         let words = kind.words().to_lowercase();
-        Error::new(Kind::Denied, format!("cannot read the body of {words} {name:?}"))
-            .hint("`snap doctor` prints the rights that are missing")
+        let account = connection.account();
+        let text = format!("cannot read the body of {words} {name:?} as {account}");
+        Error::new(Kind::Denied, text).hint(format!("GRANT SELECT ON `mysql`.`proc` TO {account};"))
     })?;
     let text = |column| field(&row, column).map(|bytes| Text(bytes).lossy());
     Ok(Program {
         kind,
         name,
+        database: database.to_owned(),
         create: Text(create),
         definer,
         sql_mode: text("sql_mode"),
@@ -140,40 +144,52 @@ pub(super) enum Purpose {
 enum Owner {
     /// The account that its statement names.
     Definer,
-    /// Our own account, in place of whatever is there, until the definer can have it.
+    /// Our own account, until the definer can have it.
     Ourselves,
-    /// The account that its statement names, in place of what was ours.
-    DefinerAtLast,
 }
 
 /// Where programs are created.
-struct Site<'a> {
-    database: &'a Database,
-    purpose: Purpose,
+pub(super) struct Site<'a> {
+    /// The selected database.
+    pub(super) database: &'a Database,
+    /// What for.
+    pub(super) purpose: Purpose,
 }
 
 /// Creates programs in the selected database, each under its own settings. Returns the broken
 /// views, which could not be created because what they refer to is gone, as it was when saved.
 pub(super) async fn create(
     connection: &mut Connection,
-    database: &Database,
+    site: &Site<'_>,
     programs: &[Program],
-    purpose: Purpose,
 ) -> Result<Vec<String>> {
-    let site = Site { database, purpose };
     let of_kind = |is_wanted: fn(ProgramKind) -> bool| {
         programs.iter().filter(move |program| is_wanted(program.kind))
     };
     for program in of_kind(|kind| kind < ProgramKind::View) {
-        create_one(connection, &site, program, Owner::Definer).await?;
+        create_one(connection, site, program, Owner::Definer).await?;
     }
     let views: Vec<_> = of_kind(|kind| kind == ProgramKind::View).collect();
     let functions: Vec<_> = of_kind(|kind| kind == ProgramKind::Function).collect();
-    let broken = create_views(connection, &site, &views, &functions).await?;
+    let broken = create_views(connection, site, &views, &functions).await?;
     for program in of_kind(|kind| kind > ProgramKind::View) {
-        create_one(connection, &site, program, Owner::Definer).await?;
+        create_one(connection, site, program, Owner::Definer).await?;
     }
     Ok(broken)
+}
+
+/// Makes these the programs of the selected database: those of other names are dropped, the others
+/// replaced in place. Returns the broken views as [`create`] does.
+pub(super) async fn replace_all(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    programs: &[Program],
+) -> Result<Vec<String>> {
+    let is_other = |kind: ProgramKind, name: &str| {
+        !programs.iter().any(|program| program.kind == kind && program.name == name)
+    };
+    drop_where(connection, &site.database.name, is_other).await?;
+    create(connection, site, programs).await
 }
 
 /// Creates views, which may stand on each other and call functions.
@@ -196,7 +212,7 @@ async fn create_views(
     }
     let built = create_in_any_order(connection, site, views, Owner::Ourselves).await?;
     for program in built.created.iter().rev().chain(functions) {
-        create_one(connection, site, program, Owner::DefinerAtLast).await?;
+        create_one(connection, site, program, Owner::Definer).await?;
     }
     let mut broken = Vec::new();
     for (view, failure) in built.failed {
@@ -254,7 +270,7 @@ async fn create_one(
     connection.speak_as(program).await?;
     let statement = match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
-        _ => owned_by(owner, &program.create.0),
+        _ => replacing(owner, &relocate::statement_for(program, &database.name)),
     };
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
@@ -265,14 +281,12 @@ async fn create_one(
     created
 }
 
-/// Returns a view's or a function's statement with another owner than it names.
-fn owned_by(owner: Owner, create: &[u8]) -> Vec<u8> {
-    if owner == Owner::Definer {
-        return create.to_vec();
-    }
+/// Returns the statement that creates a program in place of one that is there, so that the rights
+/// given on a routine stay; of our own account where `owner` says so.
+fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
     let replacing =
         [b"CREATE OR REPLACE ", create.strip_prefix(b"CREATE ").unwrap_or(create)].concat();
-    if owner == Owner::DefinerAtLast {
+    if owner == Owner::Definer {
         return replacing;
     }
     let Some(start) = memchr::memmem::find(&replacing, b" DEFINER=`") else { return replacing };
@@ -287,7 +301,7 @@ fn owned_by(owner: Owner, create: &[u8]) -> Vec<u8> {
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
 fn disabled(create: &[u8]) -> Vec<u8> {
-    let text: String = create.iter().map(|byte| char::from(byte & 0x7f)).collect();
+    let text = statement::in_ascii(create);
     let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let positions: Vec<usize> = statement::unquoted(&text).map(|(position, _)| position).collect();
     let Some(found) = bare.find(" ENABLE ") else { return create.to_vec() };
@@ -323,22 +337,22 @@ impl Connection {
 
 /// Drops all programs of a database. Tables must be there still: a trigger falls with its table.
 pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |_| true).await
+    drop_where(connection, database, |_, _| true).await
 }
 
 /// Drops the triggers of a database, which hold its tables where they are.
 pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |kind| kind == ProgramKind::Trigger).await
+    drop_where(connection, database, |kind, _| kind == ProgramKind::Trigger).await
 }
 
 async fn drop_where(
     connection: &mut Connection,
     database: &str,
-    is_wanted: fn(ProgramKind) -> bool,
+    is_wanted: impl Fn(ProgramKind, &str) -> bool,
 ) -> Result<()> {
     let mut names = names(connection, database).await?;
     // Bodies fall with their packages; views and triggers before what they call.
-    names.retain(|(kind, _, _)| is_wanted(*kind) && *kind != ProgramKind::PackageBody);
+    names.retain(|(kind, name, _)| is_wanted(*kind, name) && *kind != ProgramKind::PackageBody);
     for (kind, name, _) in names.into_iter().rev() {
         let name = quote::qualified(database, &name);
         let words = kind.words();
@@ -371,10 +385,18 @@ mod tests {
     fn a_program_can_be_ours_until_its_definer_gets_it() {
         let create = b"CREATE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1";
         let ours = b"CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY DEFINER VIEW `v` AS select 1";
-        assert_eq!(owned_by(Owner::Ourselves, create), ours);
-        let theirs = owned_by(Owner::DefinerAtLast, create);
+        assert_eq!(replacing(Owner::Ourselves, create), ours);
+        let theirs = replacing(Owner::Definer, create);
         assert!(theirs.starts_with(b"CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL"));
-        assert_eq!(owned_by(Owner::Definer, create), create);
+    }
+
+    #[test]
+    fn an_event_is_found_enabled_behind_letters_of_any_character_set() {
+        let create = |state: &[u8]| {
+            [b"CREATE EVENT `\xe7` ON SCHEDULE EVERY 1 DAY COMMENT '\xc3\xa7 \xa7' ", state]
+                .concat()
+        };
+        assert_eq!(disabled(&create(b"ENABLE DO SET @a = 1")), create(b"DISABLE DO SET @a = 1"));
     }
 
     #[test]

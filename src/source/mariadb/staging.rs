@@ -23,6 +23,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
+use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
@@ -30,6 +31,7 @@ use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::statement::StagedTable;
 use crate::source::mariadb::tables;
+use crate::source::mariadb::undo;
 
 /// What is built, and where.
 pub(super) struct Plan {
@@ -81,7 +83,7 @@ impl Plan {
             let text = statement::requalified(&table.create, saved_name, &self.target);
             let parsed = CreateTable::parse(&text).expect("it was parsed to be staged");
             for (column, default) in parsed.sequence_defaults(&self.target) {
-                defaults.push((table.name.as_str(), column, default));
+                defaults.push((table.name.as_str(), column.to_owned(), default.to_owned()));
             }
         }
         defaults
@@ -148,6 +150,7 @@ impl Staging {
         let mut connection = connect(login).await?;
         connection.prepare_loading().await?;
         connection.claim_restore_of(blueprint.target).await?;
+        undo::killed_swaps(&mut connection, blueprint.target, monitor).await?;
         drop_leftovers(&mut connection, blueprint.target, monitor).await?;
         let version = connection.read_facts().await?.version;
         let definition = schema::unpack(blueprint.schema)?;
@@ -156,7 +159,7 @@ impl Staging {
             Arc::new(plan(definition, blueprint, schema, version == blueprint.server_version)?);
         let mut staging = Self { login: login.clone(), connection, plan };
         if let Err(error) = staging.create_tables().await {
-            staging.discard().await?;
+            staging.discard_noting(monitor).await;
             return Err(error);
         }
         Ok(staging)
@@ -190,13 +193,21 @@ impl Staging {
         self.prove_sequences().await?;
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
-        programs::create(&mut self.connection, &database, programs, Purpose::Rehearsal).await?;
+        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        programs::create(&mut self.connection, &site, programs).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await
     }
 
     /// Drops the staging schema with all that it holds.
     pub async fn discard(mut self) -> Result<()> {
         self.connection.drop_database(&self.plan.schema).await
+    }
+
+    /// Drops the staging schema after something failed: that it cannot be dropped is not why.
+    pub async fn discard_noting(self, monitor: &dyn Monitor) {
+        if let Err(left) = self.discard().await {
+            monitor.note(&format!("staging is left behind: {}", left.chain()));
+        }
     }
 
     async fn create_tables(&mut self) -> Result<()> {

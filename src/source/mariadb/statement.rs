@@ -105,17 +105,15 @@ impl<'a> CreateTable<'a> {
         format!("{}{}{tail}", self.head, members.join(","))
     }
 
-    /// Returns the columns whose default draws from a sequence of `database`: the quoted name, and
-    /// the default.
-    pub(super) fn sequence_defaults(&self, database: &str) -> Vec<(String, String)> {
-        let start = format!(" DEFAULT nextval({}.", quote::identifier(database));
+    /// Returns the columns whose default names `database`, since it draws from a sequence there:
+    /// the quoted name, and the default.
+    pub(super) fn sequence_defaults(&self, database: &str) -> Vec<(&'a str, &'a str)> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
             .filter_map(|member| {
                 let name = quoted_name(member.text.trim_start())?;
-                let place = member.text.find(&start)? + " DEFAULT ".len();
-                let (open, _) = unquoted(&member.text[place..]).find(|(_, byte)| *byte == b')')?;
-                Some((name.to_owned(), member.text[place..=place + open].to_owned()))
+                let default = default_expression(member.text)?;
+                (requalified(default, database, "") != default).then_some((name, default))
             })
             .collect()
     }
@@ -246,13 +244,19 @@ fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
 /// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
 /// strings. `SHOW CREATE TABLE` names its own database only where a default uses a sequence.
 pub(super) fn requalified(sql: &str, from: &str, to: &str) -> String {
+    requalified_where(sql, from, to, |_| true)
+}
+
+/// Replaces where what follows the database and its dot is wanted.
+fn requalified_where(sql: &str, from: &str, to: &str, is_wanted: impl Fn(&str) -> bool) -> String {
     let from = format!("{}.`", quote::identifier(from));
     let to = format!("{}.`", quote::identifier(to));
     let bytes = sql.as_bytes();
     let mut result = String::with_capacity(sql.len());
     let mut position = 0;
     while position < bytes.len() {
-        if bytes[position] == b'`' && sql[position..].starts_with(&from) {
+        let rest = &sql[position..];
+        if rest.starts_with(&from) && is_wanted(&rest[from.len() - 1..]) {
             result.push_str(&to[..to.len() - 1]);
             position += from.len() - 1;
             continue;
@@ -268,6 +272,48 @@ pub(super) fn requalified(sql: &str, from: &str, to: &str) -> String {
         position = end;
     }
     result
+}
+
+/// Returns a view's definition with the database name `from` replaced by `to`. Where a table of the
+/// view has the database's name for an alias, only what cannot be that alias is replaced: a name
+/// before a table and its column, and before a function.
+pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
+    let alias = format!(" {}", quote::identifier(from));
+    let has_alias = sql.match_indices(&alias).any(|(position, _)| {
+        let (before, after) = (&sql[..position], &sql[position + alias.len()..]);
+        before.ends_with(['`', ')']) && !after.starts_with('.')
+    });
+    let is_full = |rest: &str| {
+        let name = quoted_name(rest);
+        name.is_some_and(|name| rest[name.len()..].starts_with(['.', '(']))
+    };
+    requalified_where(sql, from, to, |rest| !has_alias || is_full(rest))
+}
+
+/// Returns the default of a column's definition, where it is a function or stands in parentheses.
+fn default_expression(column: &str) -> Option<&str> {
+    const WORD: &str = " DEFAULT ";
+    let plain: Vec<(usize, u8)> = unquoted(column).collect();
+    let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
+    let word = plain.windows(WORD.len()).find(is_word)?;
+    let expression = &column[word[0].0 + WORD.len()..];
+    let mut depth = 0_usize;
+    for (position, byte) in unquoted(expression) {
+        match byte {
+            b'(' => depth += 1,
+            b')' if depth == 1 => return Some(&expression[..=position]),
+            b')' => depth = depth.checked_sub(1)?,
+            b' ' if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
+/// so that positions are those of the bytes.
+pub(super) fn in_ascii(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
 }
 
 fn outside_quotes(sql: &str) -> String {
@@ -337,7 +383,36 @@ mod tests {
         let moved = requalified(table, "d", "e``");
         assert!(moved.contains("nextval(`e`````.`s`) COMMENT '`d`.`s`'"), "{moved}");
         let defaults = CreateTable::parse(table).unwrap().sequence_defaults("d");
-        assert_eq!(defaults, [("`a`".to_owned(), "nextval(`d`.`s`)".to_owned())]);
+        assert_eq!(defaults, [("`a`", "nextval(`d`.`s`)")]);
+    }
+
+    #[test]
+    fn a_sequence_is_found_anywhere_in_a_default_and_nowhere_else() {
+        let defaults = |column: &str| {
+            let table = format!("CREATE TABLE `t` (\n  {column},\n  `z` int\n) ENGINE=InnoDB");
+            let parsed = CreateTable::parse(&table).unwrap();
+            parsed.sequence_defaults("d").first().map(|(_, default)| (*default).to_owned())
+        };
+        let found = defaults("`a` int NOT NULL DEFAULT (nextval(`d`.`s`) * 2) COMMENT 'x'");
+        assert_eq!(found.unwrap(), "(nextval(`d`.`s`) * 2)");
+        let found = defaults("` DEFAULT ` text DEFAULT concat(' DEFAULT (',nextval(`d`.`s`),')')");
+        assert_eq!(found.unwrap(), "concat(' DEFAULT (',nextval(`d`.`s`),')')");
+        for other in [
+            "`a` int DEFAULT 1 COMMENT 'nextval(`d`.`s`)'",
+            "`a` text DEFAULT concat('`d`.`s`')",
+            "`a` int DEFAULT nextval(`e`.`s`)",
+            "`a` timestamp DEFAULT current_timestamp() ON UPDATE current_timestamp()",
+        ] {
+            assert_eq!(defaults(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_view_leaves_its_database_but_for_aliases_of_the_same_name() {
+        let view = "CREATE VIEW `v` AS select `d`.`f`(`d`.`t`.`c`),`d`.`c`,'`d`.`f`(' from `t` `d`";
+        let moved =
+            "CREATE VIEW `v` AS select `e`.`f`(`e`.`t`.`c`),`d`.`c`,'`d`.`f`(' from `t` `d`";
+        assert_eq!(view_requalified(view, "d", "e"), moved);
     }
 
     #[test]

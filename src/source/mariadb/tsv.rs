@@ -9,6 +9,9 @@ use mysql_async::Row;
 use mysql_async::Value;
 use mysql_async::consts::ColumnType;
 
+/// As many decimals as this and more say that their number is not fixed.
+const NOT_FIXED: u8 = 31;
+
 /// How a column of a result is written, taken from the metadata of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Format {
@@ -22,6 +25,8 @@ enum FormatKind {
     Date,
     /// Four digits: the text `0` would become the year 2000.
     Year,
+    /// A FLOAT or DOUBLE of so many digits before and after the point: `FLOAT(8,3)` has 5 and 3.
+    Fixed { whole: u32, fraction: u32 },
     /// What its value shows by itself.
     Plain,
 }
@@ -34,9 +39,16 @@ pub(super) fn formats(columns: &[mysql_async::Column]) -> Vec<Format> {
             kind: match column.column_type() {
                 ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE => FormatKind::Date,
                 ColumnType::MYSQL_TYPE_YEAR => FormatKind::Year,
+                ColumnType::MYSQL_TYPE_FLOAT | ColumnType::MYSQL_TYPE_DOUBLE
+                    if column.decimals() < NOT_FIXED =>
+                {
+                    let fraction = u32::from(column.decimals());
+                    let whole = column.column_length().saturating_sub(fraction);
+                    FormatKind::Fixed { whole, fraction }
+                }
                 _ => FormatKind::Plain,
             },
-            // 31 and more stand for "not fixed"; times have at most six.
+            // Times have at most six.
             fraction_digits: column.decimals().min(6),
         })
         .collect()
@@ -73,6 +85,12 @@ fn append_value(value: &Value, format: Format, line: &mut Vec<u8>) {
         Value::Float(number) if number.abs() >= f32::MAX => {
             append_float(ryu::Buffer::new().format(f64::from(*number)), line);
         }
+        Value::Float(number) if format.is_beyond(f64::from(*number)) => {
+            append_largest(format, number.is_sign_negative(), line);
+        }
+        Value::Double(number) if format.is_beyond(*number) => {
+            append_largest(format, number.is_sign_negative(), line);
+        }
         Value::Float(number) => append_float(ryu::Buffer::new().format(*number), line),
         Value::Double(number) => append_float(ryu::Buffer::new().format(*number), line),
         Value::Date(year, month, day, hour, minute, second, micros) => {
@@ -95,6 +113,26 @@ fn append_value(value: &Value, format: Format, line: &mut Vec<u8>) {
             append_fraction(*micros, format.fraction_digits, line);
         }
     }
+}
+
+impl Format {
+    /// Returns whether a number has more digits before the point than its column allows: the
+    /// largest one of the column may have been rounded up to that when it was stored.
+    fn is_beyond(self, number: f64) -> bool {
+        let FormatKind::Fixed { whole, .. } = self.kind else { return false };
+        i32::try_from(whole).is_ok_and(|whole| number.abs() >= 10_f64.powi(whole))
+    }
+}
+
+/// Appends the largest number of a column of fixed digits, which is stored as the same again.
+fn append_largest(format: Format, is_negative: bool, line: &mut Vec<u8>) {
+    let FormatKind::Fixed { whole, fraction } = format.kind else { return };
+    if is_negative {
+        line.push(b'-');
+    }
+    line.extend((0..whole).map(|_| b'9'));
+    line.push(b'.');
+    line.extend((0..fraction).map(|_| b'9'));
 }
 
 fn append_escaped(bytes: &[u8], line: &mut Vec<u8>) {
@@ -193,6 +231,15 @@ mod tests {
         assert_eq!(written(&Value::Float(f32::MIN), PLAIN), "-3.4028234663852886e38");
         assert_eq!(written(&Value::Double(1e300), PLAIN), "1e300");
         assert_eq!(written(&Value::Double(-0.0), PLAIN), "-0");
+    }
+
+    #[test]
+    fn what_was_rounded_beyond_its_column_is_written_as_its_largest_number() {
+        let kind = FormatKind::Fixed { whole: 5, fraction: 3 };
+        let format = Format { kind, fraction_digits: 3 };
+        assert_eq!(written(&Value::Float(99_999.999), format), "99999.999");
+        assert_eq!(written(&Value::Double(-100_000.0), format), "-99999.999");
+        assert_eq!(written(&Value::Float(99_999.99), format), "99999.99");
     }
 
     /// Reads a field as `LOAD DATA` does.

@@ -67,6 +67,7 @@ mod tests {
         Program {
             kind: ProgramKind::View,
             name: name.to_owned(),
+            database: "studio".to_owned(),
             create: Text(format!("CREATE VIEW `{name}` AS {query}").into_bytes()),
             definer: String::new(),
             sql_mode: None,

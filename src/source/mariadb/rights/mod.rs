@@ -91,10 +91,10 @@ impl Rights {
         if !self.allows_everywhere("RELOAD") {
             let why = "bring all connections to one moment while others write";
             missing.push(self.missing_everywhere("RELOAD", why));
-            let lock: &[Need] = &[("LOCK TABLES", "read tables that InnoDB does not keep")];
-            let lock = self.missing_on(database, &grants::escaped(database), lock);
-            missing.extend(lock.map(|lock| Missing { optional: true, ..lock }));
         }
+        let lock: &[Need] = &[("LOCK TABLES", "read tables that InnoDB does not keep")];
+        let lock = self.missing_on(database, &grants::escaped(database), lock);
+        missing.extend(lock.map(|lock| Missing { optional: true, ..lock }));
         missing
     }
 

@@ -1,0 +1,320 @@
+//! What a database is made of beside plain tables comes back as it was, and works: sequences, views, programs,
+//! foreign keys, odd names. What cannot be saved is refused by name.
+
+use std::fs;
+
+use crate::place::Place;
+
+impl Place {
+    /// Makes `snap` save this database alone.
+    pub(crate) fn save_only(&self, database: &str) {
+        // A JSON string is a TOML string.
+        let name = serde_json::to_string(database).expect("a name is JSON");
+        let profile = format!(
+            "profile = 'one'\n[[profiles.one.sources]]\nname = 'database'\nkind = 'database'\ndatabase = {name}\n"
+        );
+        fs::write(self.path("snap.toml"), profile).expect("write snap.toml");
+    }
+
+    /// Returns all of a database: its dump, and the server's own checksum of every stored row.
+    /// A name with quotes or a backslash, which `mariadb-dump` cannot open, has its tables shown.
+    pub(crate) fn all_of(&self, database: &str) -> String {
+        let tables = self.server.sql(&format!(
+            "SELECT CONCAT('`', REPLACE(table_name, '`', '``'), '`') FROM information_schema.tables
+             WHERE BINARY table_schema = '{}' AND table_type = 'BASE TABLE' ORDER BY BINARY table_name",
+            database.replace('\\', "\\\\").replace('\'', "''")
+        ));
+        let tables: Vec<_> = tables.lines().collect();
+        let name = database.replace('`', "``");
+        let sums = self.server.sql(&format!("USE `{name}`; CHECKSUM TABLE {}", tables.join(", ")));
+        let sums = sums.lines().filter_map(|line| line.rsplit_once('\t'));
+        let sums: Vec<_> =
+            tables.iter().zip(sums).map(|(table, (_, sum))| format!("{table} {sum}\n")).collect();
+        assert_eq!(sums.len(), tables.len());
+        let shown = if database.contains(['\'', '"', '\\']) {
+            let show = |table: &&str| format!("SHOW CREATE TABLE `{name}`.{table};");
+            self.server.sql(&tables.iter().map(show).collect::<String>())
+        } else {
+            self.server.dump(database)
+        };
+        format!("{}{shown}", sums.concat())
+    }
+
+    /// Checks that a database comes back from a snapshot, under another name and in its own place.
+    /// What its definitions name by database and name has to name the copy there.
+    #[track_caller]
+    pub(crate) fn assert_comes_back(&self, database: &str, named_in_full: &[&str]) {
+        self.save_only(database);
+        let before = self.all_of(database);
+        self.snap(&["create", "before"]).succeeded();
+        self.snap(&["restore", "before", "--database", "copy"]).succeeded();
+        let expected = named_in_full.iter().fold(before.clone(), |text, name| {
+            text.replace(&format!("`{database}`.`{name}`"), &format!("`copy`.`{name}`"))
+        });
+        assert_same(&expected, &self.all_of("copy"));
+        self.snap(&["restore", "before", "--force"]).succeeded();
+        assert_same(&before, &self.all_of(database));
+        assert_eq!(self.beside().len(), 1, "{:?}", self.beside());
+    }
+}
+
+/// Compares two texts; only the first line that differs is shown.
+#[track_caller]
+fn assert_same(before: &str, after: &str) {
+    let mut lines = before.lines().zip(after.lines());
+    if let Some((old, new)) = lines.find(|(old, new)| old != new) {
+        let start = |line: &str| line.chars().take(300).collect::<String>();
+        panic!("it came back otherwise:\n{}\n{}", start(old), start(new));
+    }
+    assert_eq!(before.lines().count(), after.lines().count());
+}
+
+#[test]
+fn sequences_go_on_where_they_were_and_feed_their_columns_under_any_name() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio;
+         CREATE SEQUENCE number START WITH 10;
+         CREATE SEQUENCE used_up MAXVALUE 3 NOCACHE; DO NEXTVAL(used_up), NEXTVAL(used_up), NEXTVAL(used_up);
+         CREATE SEQUENCE down START WITH -5 INCREMENT BY -2 MINVALUE -100 MAXVALUE -1 CACHE 3; DO NEXTVAL(down);
+         CREATE SEQUENCE circle MAXVALUE 3 CYCLE NOCACHE;
+         DO NEXTVAL(circle), NEXTVAL(circle), NEXTVAL(circle), NEXTVAL(circle), NEXTVAL(circle);
+         CREATE TABLE plain (id INT PRIMARY KEY DEFAULT NEXTVAL(number), name TEXT);
+         CREATE TABLE computed (id INT PRIMARY KEY DEFAULT (NEXTVAL(number) * 2 + 1), name TEXT);
+         CREATE TABLE quoted (id INT PRIMARY KEY,
+             code VARCHAR(90) DEFAULT (CONCAT('DEFAULT nextval(`studio`.`other`)', NEXTVAL(number)))
+             COMMENT ' DEFAULT nextval(`studio`.`other`)');
+         INSERT INTO plain (name) VALUES ('a'), ('b'); INSERT INTO computed (name) VALUES ('c')",
+    );
+    place.assert_comes_back("studio", &["number"]);
+    let next = |database: &str| {
+        place.server.sql(&format!(
+            "USE {database}; INSERT INTO plain (name) VALUES ('new'); INSERT INTO computed (name) VALUES ('new');
+             SELECT id FROM plain WHERE name = 'new' UNION ALL SELECT id FROM computed WHERE name = 'new';
+             SELECT NEXTVAL(down), NEXTVAL(circle), NEXTVAL(circle)"
+        ))
+    };
+    // Cached numbers are skipped, none comes twice.
+    let expected = "1010\n2023\n-11\t3\t1\n";
+    assert_eq!(next("studio"), expected);
+    place.server.sql("DROP DATABASE studio");
+    assert_eq!(next("copy"), expected, "the copy lives by the original");
+    let used_up =
+        place.server.sql("SET @@sql_mode = ''; SELECT next_not_cached_value FROM copy.used_up");
+    assert_eq!(used_up, "4\n");
+}
+
+#[test]
+fn views_triggers_routines_and_events_come_back_as_they_were_written() {
+    let place = Place::empty();
+    place.server.sql(PROGRAMS);
+    place.assert_comes_back("studio", &["f1"]);
+    let order = "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = 'copy'
+                 ORDER BY action_order";
+    assert_eq!(place.server.sql(order), "second\né `third`%'\nfirst\n");
+    let events = "SELECT event_name, status, time_zone FROM information_schema.events
+                  WHERE event_schema = 'studio' ORDER BY event_name";
+    let expected = "elsewhere\tSLAVESIDE_DISABLED\t+05:30\nonce ENABLE é\tENABLED\t+05:30\nrepeated\tENABLED\tSYSTEM\n";
+    assert_eq!(place.server.sql(events), expected);
+    let oracle = "USE copy; SET sql_mode = ORACLE; SELECT pack.one()";
+    assert_eq!(place.server.sql(oracle), "5\n");
+    assert_eq!(place.server.sql("SELECT r, z FROM copy.through"), "12\té12\n");
+}
+
+/// Views in reverse alphabetical order, and every kind of program in settings of its own.
+const PROGRAMS: &str = r#"
+    CREATE DATABASE studio CHARACTER SET latin1 COLLATE latin1_bin COMMENT 'it''s "the" \\ studio é'; USE studio;
+    CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, a INT, b VARCHAR(20)); INSERT INTO t VALUES (1, 1, 'x');
+    CREATE VIEW zz AS SELECT id, a FROM t; CREATE VIEW yy AS SELECT * FROM zz;
+    CREATE VIEW xx AS SELECT * FROM yy; CREATE VIEW aa AS SELECT * FROM xx;
+    CREATE VIEW `it's % ``named``` AS
+        SELECT studio.t.id, studio.t.b AS `be``e.f'%` FROM studio.t WHERE studio.t.b <> '`studio`.`t`';
+    CREATE FUNCTION f1(x INT) RETURNS INT DETERMINISTIC RETURN x + 10 + (SELECT COUNT(*) FROM t);
+    CREATE FUNCTION `f``2 é%'`(x INT) RETURNS VARCHAR(40) RETURN CONCAT('é', f1(x));
+    CREATE VIEW through AS SELECT f1(id) AS q, studio.f1(a) AS r, `f``2 é%'`(1) AS z FROM t;
+    CREATE TRIGGER first BEFORE INSERT ON t FOR EACH ROW SET NEW.a = NEW.a + 1;
+    CREATE TRIGGER second BEFORE INSERT ON t FOR EACH ROW PRECEDES first SET NEW.a = NEW.a * 2;
+    CREATE TRIGGER `é ``third``%'` BEFORE INSERT ON t FOR EACH ROW FOLLOWS second SET NEW.b = CONCAT(NEW.b, 'é');
+    CREATE EVENT repeated ON SCHEDULE EVERY 1 HOUR STARTS '2037-01-01' ENABLE DO INSERT INTO t (a) VALUES (1);
+    SET time_zone = '+05:30';
+    CREATE EVENT `once ENABLE é` ON SCHEDULE AT '2037-01-01' ON COMPLETION PRESERVE ENABLE COMMENT ' ENABLE '
+        DO SELECT ' ENABLE ';
+    CREATE EVENT elsewhere ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DISABLE ON SLAVE DO SELECT 1;
+    DELIMITER //
+    CREATE AGGREGATE FUNCTION total(x INT) RETURNS INT BEGIN
+        DECLARE s INT DEFAULT 0; DECLARE CONTINUE HANDLER FOR NOT FOUND RETURN s;
+        LOOP FETCH GROUP NEXT ROW; SET s = s + x; END LOOP;
+    END //
+    SET sql_mode = ORACLE //
+    CREATE PACKAGE pack AS FUNCTION one RETURN INT; PROCEDURE two(x INT); END; //
+    CREATE PACKAGE BODY pack AS
+        y INT := 5; FUNCTION one RETURN INT AS BEGIN RETURN y; END; PROCEDURE two(x INT) AS BEGIN SELECT x; END;
+    END; //
+    CREATE PROCEDURE oracle(x IN INT) AS BEGIN IF x > 1 THEN SELECT 'a' || 'b'; END IF; END; //
+    SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES' //
+    CREATE PROCEDURE "ansi"() SELECT "id", 'back\' FROM "t" //
+    SET sql_mode = '' //
+    SET NAMES latin1 //
+    CREATE PROCEDURE written_in_latin1() SELECT 'cafÃ©', _utf8mb4'x' //
+    CREATE VIEW seen_in_latin1 AS SELECT 'cafÃ©' AS c, id AS `cafÃ©` FROM t //
+"#;
+
+#[test]
+fn what_belongs_to_accounts_that_the_server_lacks_comes_back_and_works_once_they_are_there() {
+    let place = Place::empty();
+    let account = "CREATE USER ghost@localhost; GRANT ALL ON studio.* TO ghost@localhost;";
+    place.server.sql(&format!(
+        "{account} CREATE DATABASE studio; USE studio;
+         CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1);
+         CREATE DEFINER = ghost@localhost FUNCTION f() RETURNS INT RETURN 5;
+         CREATE DEFINER = ghost@localhost VIEW zz AS SELECT id FROM t;
+         CREATE DEFINER = ghost@localhost VIEW yy AS SELECT * FROM zz;
+         CREATE DEFINER = ghost@localhost VIEW aa AS SELECT id, f() AS f FROM yy;
+         CREATE DEFINER = ghost@localhost TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.id = NEW.id + f();
+         CREATE DEFINER = ghost@localhost EVENT ev ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DO DELETE FROM t"
+    ));
+    place.save_only("studio");
+    let before = place.all_of("studio");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql("DROP USER ghost@localhost; DROP DATABASE studio");
+    place.snap(&["restore", "before"]).succeeded();
+    // Again, over views that their own server cannot open any more.
+    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.server.sql(account);
+    assert_same(&before, &place.all_of("studio"));
+    assert_eq!(place.server.sql("SELECT * FROM studio.aa"), "1\t5\n");
+}
+
+#[test]
+fn a_broken_view_is_told_at_both_ends_and_keeps_nothing_else_away() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE gone (x INT);
+         CREATE VIEW broken AS SELECT x FROM gone; CREATE VIEW on_it AS SELECT * FROM broken;
+         CREATE VIEW sound AS SELECT id FROM t; DROP TABLE gone",
+    );
+    place.save_only("studio");
+    let created = place.snap(&["create", "before"]);
+    created.succeeded();
+    for view in ["broken", "on_it"] {
+        assert!(created.stderr.contains(&format!("note: view {view:?} is broken")), "{created:#?}");
+    }
+    let restored = place.snap(&["restore", "before", "--force"]);
+    restored
+        .failed(3, &["warning: view \"broken\" was broken", "warning: view \"on_it\" was broken"]);
+    assert_eq!(place.server.sql("SHOW TABLES FROM studio"), "sound\nt\n");
+    assert_eq!(place.beside().len(), 1);
+}
+
+#[test]
+fn a_foreign_key_whose_table_is_gone_names_its_own_database_again() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; CREATE TABLE parent (id INT PRIMARY KEY);
+         CREATE TABLE child (id INT PRIMARY KEY, p INT, CONSTRAINT `to ``p``` FOREIGN KEY (p) REFERENCES parent (id));
+         SET foreign_key_checks = 0; INSERT INTO child VALUES (1, 99); DROP TABLE parent",
+    );
+    place.assert_comes_back("studio", &[]);
+    // The parent comes back in another way: the key that is kept aside must not bind itself to it.
+    place.server.sql("CREATE TABLE studio.parent (id INT PRIMARY KEY); INSERT INTO studio.parent VALUES (1), (99)");
+    let previous = place.beside().remove(0);
+    for database in ["studio", &previous] {
+        let refused = place.server.fails(&format!("INSERT INTO `{database}`.child VALUES (2, 7)"));
+        assert!(refused.contains("REFERENCES `parent`"), "{refused}");
+    }
+    place.server.sql("DELETE FROM studio.child; DELETE FROM studio.parent");
+}
+
+#[test]
+fn names_of_every_kind_come_back() {
+    let place = Place::empty();
+    let names = [
+        "studio's",
+        "a `b` c",
+        "per%cent",
+        "dot.ted",
+        "select",
+        "é東 ü",
+        "back\\slash",
+        "UPPER",
+        "\"q\"",
+    ];
+    for name in names {
+        let quoted = name.replace('`', "``");
+        place.server.sql(&format!(
+            "CREATE DATABASE `{quoted}`; USE `{quoted}`; SET sql_mode = NO_BACKSLASH_ESCAPES;
+             CREATE TABLE `t {quoted}` (`{quoted}` INT AUTO_INCREMENT COMMENT '{}', `x{quoted}` INT AS (`{quoted}` + 1),
+                 `%` INT CHECK (`%` > 0), PRIMARY KEY (`{quoted}`), KEY `k {quoted}` (`%`),
+                 CONSTRAINT `c {quoted}` CHECK (`%` < 50)) AUTO_INCREMENT = 7;
+             INSERT INTO `t {quoted}` (`%`) VALUES (1), (2);
+             CREATE TABLE child (id INT PRIMARY KEY, p INT,
+                 CONSTRAINT `f {quoted}` FOREIGN KEY (p) REFERENCES `t {quoted}` (`{quoted}`));
+             INSERT INTO child VALUES (1, 7); CREATE SEQUENCE `s {quoted}`;
+             CREATE TABLE fed (id INT PRIMARY KEY DEFAULT NEXTVAL(`s {quoted}`));
+             CREATE VIEW `v {quoted}` AS SELECT `{quoted}` AS `{quoted}` FROM `t {quoted}`;
+             CREATE TRIGGER `r {quoted}` BEFORE INSERT ON `t {quoted}` FOR EACH ROW SET NEW.`%` = NEW.`%` + 1;
+             CREATE PROCEDURE `p {quoted}`() SELECT * FROM `v {quoted}`;
+             CREATE EVENT `e {quoted}` ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DO DO 1",
+            name.replace('\'', "''")
+        ));
+        place.save_only(name);
+        let before = place.all_of(name);
+        let id = format!("n{}", name.len() * 1000 + usize::from(name.as_bytes()[0]));
+        place.snap(&["create", &id]).succeeded();
+        place.snap(&["restore", &id, "--force"]).succeeded();
+        assert_same(&before, &place.all_of(name));
+        place.snap(&["restore", "--discard-previous"]).succeeded();
+    }
+}
+
+#[test]
+fn databases_whose_names_are_nearly_alike_stay_apart() {
+    let place = Place::empty();
+    let long = "l".repeat(63);
+    let names = [
+        "studio".to_owned(),
+        "Studio".to_owned(),
+        "stüdio".to_owned(),
+        format!("{long}1"),
+        format!("{long}2"),
+    ];
+    for (name, number) in names.iter().zip(1..) {
+        place.server.sql(&format!(
+            "CREATE DATABASE `{name}`; USE `{name}`; CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES ({number});
+             CREATE TABLE only_{number} (id INT PRIMARY KEY); CREATE FUNCTION f{number}() RETURNS INT RETURN {number};
+             CREATE TRIGGER r{number} BEFORE INSERT ON t FOR EACH ROW SET NEW.id = {number};
+             CREATE EVENT e{number} ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DO DO {number}"
+        ));
+    }
+    let before: Vec<_> = names.iter().map(|name| place.all_of(name)).collect();
+    for (name, number) in names.iter().zip(1..) {
+        place.save_only(name);
+        let id = format!("s{number}");
+        place.snap(&["create", &id]).succeeded();
+        place.snap(&["restore", &id, "--force"]).succeeded();
+        // What others keep aside stays.
+        assert_eq!(place.beside().len(), number, "{:?}", place.beside());
+    }
+    for (name, before) in names.iter().zip(before) {
+        assert_same(&before, &place.all_of(name));
+    }
+}
+
+#[test]
+fn what_cannot_be_saved_is_refused_by_name_and_nothing_is_listed() {
+    let place = Place::empty();
+    place.save_only("studio");
+    let cases = [
+        ("CREATE TABLE bad (id INT) WITH SYSTEM VERSIONING", "system-versioned"),
+        (
+            "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
+            "MRG_MyISAM",
+        ),
+    ];
+    for (statements, word) in cases {
+        place.server.sql(&format!("CREATE DATABASE studio; USE studio; {statements}"));
+        place.snap(&["create", "before"]).failed(1, &["cannot save table \"bad\"", word]);
+        assert_eq!(place.snap(&["list", "--json"]).json()["snapshots"], serde_json::json!([]));
+        place.server.sql("DROP DATABASE studio");
+    }
+}
