@@ -3,5 +3,4 @@
 pub mod error;
 pub mod digest;
 pub mod lock;
-pub mod interrupt;
 pub mod monitor;

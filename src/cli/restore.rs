@@ -2,6 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 
+use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
@@ -62,7 +63,12 @@ pub(super) struct Args {
     discard_previous: bool,
 }
 
-pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+pub(super) async fn run(
+    args: Args,
+    settings: &Settings,
+    monitor: &dyn Monitor,
+    interruption: impl Future<Output = Error>,
+) -> Result<Answer> {
     let Some(id) = &args.id else { return discard(&args, settings, monitor).await };
     let id = id.parse()?;
     let options = RestoreOptions {
@@ -75,7 +81,8 @@ pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) 
     let host = settings.host(monitor)?;
     let repository = settings.open("restore").await?;
     let profile = &settings.profile;
-    let restored = restore(&repository, profile, &host, &id, &options, monitor).await?;
+    let restored =
+        restore(&repository, profile, &host, &id, &options, monitor, interruption).await?;
     let answer = Answer::new("restore", &restored, to_text(&restored));
     Ok(if restored.done { answer.least(String::new()) } else { answer })
 }

@@ -29,3 +29,4 @@ mod restore_objects;
 mod restore_values;
 mod restore_failures;
 mod rights;
+mod restore_interrupts;

@@ -3,6 +3,7 @@
 //! Nothing live is touched before all that will be restored is staged and proven. What is
 //! replaced is kept until the next restore.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -10,10 +11,7 @@ use serde::Serialize;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
-use crate::base::interrupt;
 use crate::base::monitor::Monitor;
-use crate::base::monitor::Recorder;
-use crate::base::monitor::Silent;
 use crate::profile::Profile;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
@@ -28,6 +26,7 @@ use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::Swapped;
 use crate::snapshot::turn::Turn;
+use crate::source::mariadb::staging;
 
 pub mod plan;
 mod database;
@@ -72,6 +71,9 @@ pub struct Outcome {
 }
 
 /// Restores a snapshot in place of what is live, or says what it would do.
+///
+/// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
+/// that takes a moment, and is done or undone as a whole.
 pub async fn restore(
     repository: &Repository,
     profile: &Profile,
@@ -79,32 +81,37 @@ pub async fn restore(
     id: &SnapshotId,
     options: &RestoreOptions,
     monitor: &dyn Monitor,
+    stop: impl Future<Output = Error>,
 ) -> Result<Restored> {
+    let mut stop = pin!(stop);
     profile.check_names("--only", &options.only)?;
-    let _lock = repository.lock(Access::Shared).await?;
-    let contents = repository.contents(id).await?;
-    let plan = plan::plan(id, &contents, profile, host, options).await?;
+    let planning = async {
+        let lock = repository.lock(Access::Shared).await?;
+        let contents = repository.contents(id).await?;
+        let plan = plan::plan(id, &contents, profile, host, options).await?;
+        Ok((lock, contents, plan))
+    };
+    let (_lock, contents, plan) = tokio::select! {
+        biased;
+        stopped = &mut stop => return Err(stopped),
+        planned = planning => planned?,
+    };
     if options.dry_run {
         return Ok(Restored { plan, done: false, outcome: Outcome::default() });
     }
     let turn = Turn::take(host, profile, "restore").await?;
     let plan = plan.checked(options)?;
-    let staged = stage(repository, &contents, &plan, host, monitor).await?;
+    let suffix = suffix()?;
+    let staged = tokio::select! {
+        biased;
+        stopped = stop => {
+            take_back(&plan, host, &suffix, monitor).await;
+            return Err(stopped);
+        }
+        staged = stage(repository, &contents, &plan, host, &suffix, monitor) => staged?,
+    };
+    // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
-    // From here on nothing may stop half-way: the user's Ctrl-C waits for the end.
-    let (swapped, said) = interrupt::shielded(async move {
-        let recorder = Recorder::new(&Silent);
-        let swapped = go_live(staged, &recorder).await;
-        turn.end();
-        (swapped, recorder.said())
-    })
-    .await;
-    said.repeat(monitor);
-    Ok(Restored { plan, done: true, outcome: swapped? })
-}
-
-/// Swaps everything in and drops what older restores kept; returns all but the plan.
-async fn go_live(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Outcome> {
     let mut swapped = swap(staged, monitor).await?;
     for part in &mut swapped {
         part.discard_older(monitor).await;
@@ -120,7 +127,8 @@ async fn go_live(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Outcome> 
             monitor.note(&format!("staging is left behind: {}", error.chain()));
         }
     }
-    Ok(outcome)
+    turn.end();
+    Ok(Restored { plan, done: true, outcome })
 }
 
 /// Builds and proves everything that will be swapped in.
@@ -129,9 +137,9 @@ async fn stage(
     contents: &Contents,
     plan: &Plan,
     host: &Host,
+    suffix: &str,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Staged>> {
-    let suffix = suffix()?;
     let mut staged = Vec::new();
     for source in &plan.sources {
         if !matches!(source.action, Action::Create | Action::Replace) {
@@ -141,11 +149,11 @@ async fn stage(
         let (record, index) = saved(contents, &source.name)?;
         let part = match site {
             Site::Database { database } => {
-                let target = database::Target { name: database, suffix: &suffix };
+                let target = database::Target { name: database, suffix };
                 database::stage(repository, record, index, host, &target, monitor).await
             }
             Site::Files { path } => {
-                staged::stage_files(repository, record, index, path, &suffix, monitor).await
+                staged::stage_files(repository, record, index, path, suffix, monitor).await
             }
         };
         match part {
@@ -157,6 +165,16 @@ async fn stage(
         }
     }
     Ok(staged)
+}
+
+/// Drops the schemas of a staging that was left in the middle; files go by themselves.
+async fn take_back(plan: &Plan, host: &Host, suffix: &str, monitor: &dyn Monitor) {
+    for source in &plan.sources {
+        let Some(Site::Database { database }) = &source.site else { continue };
+        if let Err(error) = staging::take_back(&host.database, database, suffix).await {
+            monitor.warn(&format!("staging is left behind: {}", error.chain()));
+        }
+    }
 }
 
 /// Swaps all parts in; where one fails, those before it are swapped back.

@@ -186,7 +186,9 @@ pub(super) async fn replace_all(
     programs: &[Program],
 ) -> Result<Vec<String>> {
     let is_other = |kind: ProgramKind, name: &str| {
-        !programs.iter().any(|program| program.kind == kind && program.name == name)
+        // A broken view cannot be replaced, and one that is there may be another one.
+        let stays = |program: &Program| !program.is_broken && program.name == name;
+        !programs.iter().any(|program| program.kind == kind && stays(program))
     };
     drop_where(connection, &site.database.name, is_other).await?;
     create(connection, site, programs).await

@@ -33,6 +33,9 @@ use crate::source::mariadb::statement::StagedTable;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::undo;
 
+/// Seconds that an interrupted restore waits for its own last statements.
+const TAKE_BACK_SECONDS: u32 = 5;
+
 /// What is built, and where.
 pub(super) struct Plan {
     definition: Definition,
@@ -248,6 +251,16 @@ impl Staging {
     fn staging_database(&self) -> Database {
         Database { name: self.plan.schema.clone(), ..self.plan.definition.database.clone() }
     }
+}
+
+/// Drops the staging schema of a restore whose connections are gone.
+pub async fn take_back(login: &Login, target: &str, suffix: &str) -> Result<()> {
+    let mut connection = connect(login).await?;
+    // A statement that runs on by itself, such as the building of an index, holds its table.
+    connection.wait_for_locks_at_most(TAKE_BACK_SECONDS).await?;
+    connection.drop_database(&names::staging(target, suffix)).await?;
+    connection.close().await;
+    Ok(())
 }
 
 fn plan(

@@ -16,13 +16,10 @@ use std::time::Instant;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
-use crate::base::interrupt;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
-use crate::source::mariadb::definition::Program;
-use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moves;
@@ -151,9 +148,6 @@ impl Swap<'_> {
                 Err(error) => return Err(error),
             }
             self.create_triggers_again().await?;
-            if interrupt::is_requested() {
-                break;
-            }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let text = format!(
@@ -178,16 +172,8 @@ impl Swap<'_> {
 
     async fn create_triggers_again(&mut self) -> Result<()> {
         let Some(live) = &self.undo.live else { return Ok(()) };
-        let triggers: Vec<Program> = live
-            .programs
-            .iter()
-            .filter(|program| program.kind == ProgramKind::Trigger)
-            .cloned()
-            .collect();
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
-        self.connection.select_database(&live.database.name).await?;
-        let site = Site { database: &live.database, purpose: Purpose::Live };
-        programs::create(&mut self.connection, &site, &triggers).await?;
+        live.create_triggers(&mut self.connection).await?;
         self.connection.wait_for_locks_at_most(LOCK_SECONDS).await
     }
 
@@ -228,15 +214,14 @@ impl Swap<'_> {
         let Some(live) = &self.undo.live else { return };
         let previous = &self.undo.previous;
         let database = Database { name: previous.clone(), ..live.database.clone() };
-        let kept = match self.connection.select_database(previous).await {
-            // Rehearsal keeps the events disabled: nothing may run in there.
-            Ok(()) => {
-                let site = Site { database: &database, purpose: Purpose::Rehearsal };
-                programs::create(&mut self.connection, &site, &live.programs).await
-            }
-            Err(error) => Err(error),
+        // Rehearsal keeps the events disabled: nothing may run in there.
+        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        let kept = async {
+            self.connection.dress_database(&database).await?;
+            self.connection.select_database(previous).await?;
+            programs::create(&mut self.connection, &site, &live.programs).await
         };
-        if let Err(error) = kept {
+        if let Err(error) = kept.await {
             let why = error.chain();
             monitor.note(&format!("{previous} keeps the replaced tables without programs: {why}"));
         }

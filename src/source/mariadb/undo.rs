@@ -13,6 +13,7 @@ use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
@@ -47,6 +48,17 @@ pub(super) struct Live {
     pub(super) tables: Vec<String>,
 }
 
+impl Live {
+    /// Creates the triggers again, which go before the tables move; all else is untouched then.
+    pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
+        let is_trigger = |program: &&Program| program.kind == ProgramKind::Trigger;
+        let triggers: Vec<_> = self.programs.iter().filter(is_trigger).cloned().collect();
+        connection.select_database(&self.database.name).await?;
+        let site = Site { database: &self.database, purpose: Purpose::Live };
+        programs::create(connection, &site, &triggers).await.map(drop)
+    }
+}
+
 impl Undo {
     /// Writes the note, in a new schema that is to keep what was live.
     pub(super) async fn note(&self, connection: &mut Connection) -> Result<()> {
@@ -79,10 +91,10 @@ impl Undo {
 
     /// Forgets the note: what was restored is live for good.
     pub(super) async fn forget(&self, connection: &mut Connection) -> Result<()> {
-        let Some(live) = &self.live else { return connection.drop_database(&self.previous).await };
-        connection.drop_table(&self.previous, NOTE).await?;
-        let database = Database { name: self.previous.clone(), ..live.database.clone() };
-        connection.dress_database(&database).await
+        match &self.live {
+            Some(_) => connection.drop_table(&self.previous, NOTE).await,
+            None => connection.drop_database(&self.previous).await,
+        }
     }
 
     /// Puts back what was live, however far the swap had come; what was restored is moved to
@@ -92,11 +104,13 @@ impl Undo {
         connection: &mut Connection,
         monitor: &dyn Monitor,
     ) -> Result<()> {
-        self.move_back(connection).await?;
+        let is_moved = self.is_moved(connection).await?;
+        if is_moved {
+            self.move_back(connection).await?;
+        }
         match &self.live {
             None => connection.drop_database(&self.target).await?,
-            Some(live) => {
-                connection.select_database(&self.target).await?;
+            Some(live) if is_moved => {
                 connection.dress_database(&live.database).await?;
                 let site = Site { database: &live.database, purpose: Purpose::Live };
                 for view in programs::replace_all(connection, &site, &live.programs).await? {
@@ -104,6 +118,7 @@ impl Undo {
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
             }
+            Some(live) => live.create_triggers(connection).await?,
         }
         connection.drop_database(&self.previous).await
     }
@@ -117,11 +132,8 @@ impl Undo {
         )
     }
 
-    /// Moves the tables back, where they were moved.
+    /// Moves the tables back.
     async fn move_back(&self, connection: &mut Connection) -> Result<()> {
-        if !self.is_moved(connection).await? {
-            return Ok(());
-        }
         for schema in [&self.target, &self.previous] {
             programs::drop_triggers(connection, schema).await?;
         }
