@@ -28,6 +28,7 @@ mod views;
 mod relocate;
 mod foreign_keys;
 mod programs;
+mod guard;
 mod schema;
 mod moment;
 pub mod range;
