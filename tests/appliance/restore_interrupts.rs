@@ -92,7 +92,7 @@ fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
         place.use_on();
         let used = place.live();
         place.restore_until(Signal::KILL, whole * moment / MOMENTS);
-        if place.beside().iter().any(|name| name.contains("previous")) {
+        if place.beside().iter().any(|name| name.contains("__snap_previous_")) {
             // The swap had begun: the tables are of one state, whatever the programs are.
             let rows = place.rows();
             assert!(
@@ -103,8 +103,14 @@ fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
             assert!(place.live() == used, "moment {moment}: something was touched before the swap");
             untouched += 1;
         }
+        let was_whole = place.server.dump("centreon_studio") == saved.0;
         place.snap(RESTORE).succeeded();
         assert!(place.live() == saved, "moment {moment}: it is not what was saved");
+        let previous = place.beside().remove(0);
+        // Nothing runs in what is kept aside.
+        let kept = place.server.dump(&previous).replace(" DISABLE DO", " ENABLE DO");
+        let is_kept = kept == used.0 || (was_whole && kept == saved.0);
+        assert!(is_kept, "moment {moment}: what was live before is not in {previous}");
         let beside = place.beside();
         assert!(beside.iter().all(|name| name.contains("previous")), "moment {moment}: {beside:?}");
         assert!(beside.len() <= 3, "moment {moment}: {beside:?}");
