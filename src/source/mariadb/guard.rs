@@ -17,15 +17,8 @@ use crate::source::mariadb::tables::ENGINES;
 const COMMENTS: &[&str] = &["/*M!100301 COMPRESSED*/", "/*!100301 COMPRESSED*/"];
 
 /// What would make a table of other rows than the snapshot's, or put them elsewhere.
-const FORBIDDEN: &[&str] = &[
-    " SELECT ",
-    " UNION=",
-    " UNION (",
-    " CONNECTION=",
-    " DATA DIRECTORY",
-    " INDEX DIRECTORY",
-    ,
-];
+const FORBIDDEN: &[&str] =
+    &[" SELECT ", " UNION=", " UNION (", " CONNECTION=", " DATA DIRECTORY", " INDEX DIRECTORY"];
 
 /// Returns what a definition holds that is not what its record says, by its title.
 pub(super) fn unsound(definition: &Definition) -> Option<String> {

@@ -64,7 +64,8 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Definition> {
                 None => Ok(definition),
                 Some(what) => {
                     let text = format!("cannot run the definition of {what}: it is something else");
-                    Err(Error::damaged(text).hint("somebody has changed the snapshot's definitions"))
+                    Err(Error::damaged(text)
+                        .hint("somebody has changed the snapshot's definitions"))
                 }
             };
         }
