@@ -85,11 +85,13 @@ impl Repository {
     }
 
     /// Returns the id of the newest sound snapshot of a profile and a host, whose blobs the next
-    /// one may use again.
+    /// one may use again. What was uploaded is somebody else's word, and is passed over.
     pub async fn newest(&self, profile: &str, host: &str) -> Result<Option<SnapshotId>> {
         let sound = self.list().await?.into_iter().filter_map(|(_, listed)| listed.ok());
         let summaries = sound.map(|listed| listed.summary);
-        let ours = summaries.filter(|summary| summary.profile == profile && summary.host == host);
+        let ours = summaries.filter(|summary| {
+            summary.profile == profile && summary.host == host && !summary.uploaded
+        });
         Ok(ours.max_by_key(|summary| summary.created).map(|summary| summary.id))
     }
 

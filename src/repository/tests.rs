@@ -167,6 +167,12 @@ async fn the_newest_of_a_profile_and_a_host_lends_its_blobs() {
         writer.commit(catalog).await.unwrap();
     }
     samples::put(&temp.path().join("snapshots/broken.json"), b"{");
+    let writer = repository.writer([]).await.unwrap();
+    let mut catalog = samples::write(&writer, "theirs", "theirs").await;
+    (catalog.host, catalog.created) = ("web1".into(), "2026-01-06T00:00:00Z".parse().unwrap());
+    let contents = repository.contents_of(catalog).await.unwrap();
+    let (id, manifest) = ("theirs".parse().unwrap(), Bytes::from_static(b"{}"));
+    writer.commit_upload(&id, &manifest, &contents).await.unwrap();
     let newest = repository.newest("studio", "web1").await.unwrap();
     assert_eq!(newest.unwrap().as_str(), "newer");
     assert_eq!(repository.newest("centreon-map", "web1").await.unwrap(), None);
