@@ -16,6 +16,7 @@ mod recovery;
 mod qualified;
 mod input;
 mod housekeeping;
+mod following;
 mod restore;
 mod restore_objects;
 mod restore_values;
