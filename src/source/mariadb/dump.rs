@@ -197,8 +197,18 @@ async fn lock_what_has_no_snapshot(
     TableLock::take(login, &definition.database.name, &tables).await.map(Some)
 }
 
-/// Returns the name of the first table or program that differs, counters aside.
+/// Returns the name of the first thing that differs, counters and places of sequences aside.
 fn difference(before: &Definition, after: &Definition) -> Result<Option<String>> {
+    if before.database != after.database {
+        return Ok(Some(before.database.name.clone()));
+    }
+    let sequences = |definition: &Definition| -> Vec<(String, String)> {
+        let sequences = definition.sequences.iter();
+        sequences.map(|sequence| (sequence.name.clone(), sequence.create.clone())).collect()
+    };
+    if let Some((name, _)) = first_difference(&sequences(before), &sequences(after)) {
+        return Ok(Some(name.clone()));
+    }
     for (old, new) in before.tables.iter().zip(&after.tables) {
         let without_counter = |table: &Table| -> Result<String> {
             Ok(CreateTable::parse(&table.create)?.without_counter())
@@ -207,15 +217,69 @@ fn difference(before: &Definition, after: &Definition) -> Result<Option<String>>
             return Ok(Some(old.name.clone()));
         }
     }
-    let (old, new) = (before.tables.len(), after.tables.len());
-    if old != new {
-        let longer = if old > new { &before.tables } else { &after.tables };
-        return Ok(Some(longer[old.min(new)].name.clone()));
+    if let Some(added) = longer(&before.tables, &after.tables) {
+        return Ok(Some(added.name.clone()));
     }
-    if before.programs != after.programs {
-        let changed = before.programs.iter().zip(&after.programs).find(|(old, new)| old != new);
-        let name = changed.map_or("(a program)", |(old, _)| old.name.as_str());
-        return Ok(Some(name.to_owned()));
+    Ok(first_difference(&before.programs, &after.programs).map(|program| program.name.clone()))
+}
+
+/// Returns the first element that the other list lacks in its place.
+fn first_difference<'a, T: PartialEq>(before: &'a [T], after: &'a [T]) -> Option<&'a T> {
+    let changed = before.iter().zip(after).find(|(old, new)| old != new);
+    changed.map(|(old, _)| old).or_else(|| longer(before, after))
+}
+
+/// Returns the first element that one list has beyond the end of the other.
+fn longer<'a, T>(before: &'a [T], after: &'a [T]) -> Option<&'a T> {
+    before.get(after.len()).or_else(|| after.get(before.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::mariadb::definition::Database;
+    use crate::source::mariadb::definition::Sequence;
+
+    fn definition() -> Definition {
+        let sequence = |name: &str| Sequence {
+            name: name.to_owned(),
+            create: format!("CREATE SEQUENCE `{name}` increment by 1"),
+            next: 1,
+            round: 0,
+        };
+        let word = || "utf8mb4".to_owned();
+        let name = "studio".to_owned();
+        Definition {
+            database: Database { name, charset: word(), collation: word(), comment: word() },
+            tables: Vec::new(),
+            sequences: vec![sequence("a"), sequence("b")],
+            programs: Vec::new(),
+        }
     }
-    Ok(None)
+
+    fn changed(change: fn(&mut Definition)) -> Option<String> {
+        let mut after = definition();
+        change(&mut after);
+        let both = (difference(&definition(), &after), difference(&after, &definition()));
+        let (there, back) = (both.0.unwrap(), both.1.unwrap());
+        assert_eq!(there.is_some(), back.is_some());
+        there
+    }
+
+    #[test]
+    fn sequences_may_go_on_but_neither_change_nor_come_and_go() {
+        assert_eq!(changed(|after| after.sequences[1].next = 1_001), None);
+        let altered = changed(|after| after.sequences[1].create.push_str(" cycle"));
+        assert_eq!(altered.as_deref(), Some("b"));
+        let dropped = changed(|after| drop(after.sequences.pop()));
+        assert_eq!(dropped.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_database_keeps_its_attributes() {
+        let altered = changed(|after| after.database.collation = "utf8mb4_bin".to_owned());
+        assert_eq!(altered.as_deref(), Some("studio"));
+        let commented = changed(|after| after.database.comment.clear());
+        assert_eq!(commented.as_deref(), Some("studio"));
+    }
 }
