@@ -6,7 +6,7 @@
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
 //! tables, views, programs → definition what a database is made of; schema is its blob
-//! moment → range → rows → dump         saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
+//! moment → range → rows → reading → dump  saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
 //! ```
 
@@ -35,6 +35,7 @@ pub mod range;
 mod tsv;
 mod cut;
 mod rows;
+mod reading;
 pub mod dump;
 mod names;
 pub mod target;
