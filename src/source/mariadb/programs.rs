@@ -13,6 +13,8 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::heading;
+use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
 use crate::source::mariadb::statement;
@@ -111,6 +113,10 @@ async fn program(
         Error::new(Kind::Denied, text).hint(format!("GRANT SELECT ON `mysql`.`proc` TO {account};"))
     })?;
     let text = |column| field(&row, column).map(|bytes| Text(bytes).lossy());
+    let charset = text("character_set_client").unwrap_or_else(|| "utf8mb4".to_owned());
+    let is_broken = kind == ProgramKind::View && connection.raw().get_warnings() > 0;
+    let printed = Printed { kind, name: &name, charset: &charset };
+    let create = heading::in_own_charset(connection, database, &printed, create).await?;
     Ok(Program {
         kind,
         name,
@@ -118,11 +124,11 @@ async fn program(
         create: Text(create),
         definer,
         sql_mode: text("sql_mode"),
-        charset: text("character_set_client").unwrap_or_else(|| "utf8mb4".to_owned()),
+        charset,
         collation: text("collation_connection").unwrap_or_else(|| "utf8mb4_general_ci".to_owned()),
         database_collation: text("Database Collation"),
         time_zone: text("time_zone"),
-        is_broken: kind == ProgramKind::View && connection.raw().get_warnings() > 0,
+        is_broken,
     })
 }
 
@@ -268,10 +274,7 @@ async fn create_one(
         connection.collate_database(&database.name, collation).await?;
     }
     connection.speak_as(program).await?;
-    let statement = match (program.kind, site.purpose) {
-        (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
-        _ => replacing(owner, &relocate::statement_for(program, &database.name)),
-    };
+    let statement = replacing(owner, &meant(site, program));
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
     connection.speak_plainly().await?;
@@ -279,6 +282,15 @@ async fn create_one(
         connection.collate_database(&database.name, &database.collation).await?;
     }
     created
+}
+
+/// Returns the statement of a program as it must read where it is created.
+pub(super) fn meant(site: &Site<'_>, program: &Program) -> Vec<u8> {
+    let statement = relocate::statement_for(program, &site.database.name);
+    match (program.kind, site.purpose) {
+        (ProgramKind::Event, Purpose::Rehearsal) => disabled(&statement),
+        _ => statement,
+    }
 }
 
 /// Returns the statement that creates a program in place of one that is there, so that the rights

@@ -25,6 +25,8 @@ use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
 use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::statement;
@@ -194,7 +196,9 @@ impl Staging {
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
         let site = Site { database: &database, purpose: Purpose::Rehearsal };
-        programs::create(&mut self.connection, &site, programs).await?;
+        let broken = programs::create(&mut self.connection, &site, programs).await?;
+        let likeness = if self.plan.is_same_server { Likeness::Exact } else { Likeness::Names };
+        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await
     }
 
