@@ -30,6 +30,7 @@ mod foreign_keys;
 mod heading;
 mod programs;
 mod rehearsal;
+mod replay;
 mod schema;
 mod moment;
 pub mod range;

@@ -17,6 +17,7 @@ use crate::source::mariadb::heading;
 use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
+use crate::source::mariadb::replay;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
@@ -324,18 +325,8 @@ fn disabled(create: &[u8]) -> Vec<u8> {
 impl Connection {
     /// Takes the settings under which a program was written.
     async fn speak_as(&mut self, program: &Program) -> Result<()> {
-        let mut settings = format!(
-            "character_set_client = {}, collation_connection = {}",
-            quote::word(&program.charset)?,
-            quote::word(&program.collation)?
-        );
-        let sql_mode = program.sql_mode.as_deref().unwrap_or_default();
-        settings = format!("{settings}, sql_mode = {}", quote::text(sql_mode));
-        if let Some(time_zone) = &program.time_zone {
-            settings = format!("{settings}, time_zone = {}", quote::text(time_zone));
-        }
         let doing = format!("cannot take the settings of {}", program.title());
-        self.execute(&doing, &format!("SET {settings}")).await
+        self.execute(&doing, &replay::program_settings(program)?).await
     }
 
     /// Changes the collation that new columns, parameters and variables of a database get.

@@ -27,6 +27,7 @@ use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::rehearsal::Likeness;
+use crate::source::mariadb::replay;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::statement;
@@ -336,7 +337,7 @@ impl Connection {
     /// Creates a sequence of the selected database that goes on where the saved one was.
     async fn create_sequence(&mut self, sequence: &Sequence) -> Result<()> {
         let doing = format!("cannot create sequence {:?}", sequence.name);
-        for statement in schema::sequence_statements(sequence) {
+        for statement in replay::sequence_statements(sequence) {
             self.execute(&doing, &statement).await?;
         }
         Ok(())
