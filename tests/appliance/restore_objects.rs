@@ -259,6 +259,35 @@ fn keys_come_back_in_their_order_whatever_the_counter_needs() {
 }
 
 #[test]
+fn programs_of_a_client_of_another_character_set_keep_names_comments_and_bodies() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; CREATE TABLE studio.`té` (`é` VARCHAR(9) CHARSET utf8mb4);
+         INSERT INTO studio.`té` VALUES ('é'); CREATE USER `dé`@localhost; GRANT ALL ON *.* TO `dé`@localhost",
+    );
+    place.server.run_in_latin1(
+        "USE studio; CREATE DEFINER = `dé`@localhost EVENT `à` ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' COMMENT 'd''été' DO SET @a = 'é';
+         CREATE DEFINER = `dé`@localhost FUNCTION `à`(`è` INT) RETURNS VARCHAR(9) CHARSET utf8mb4 COMMENT 'd''été' RETURN 'é';
+         CREATE PROCEDURE p() COMMENT 'é' SELECT HEX(`é`), HEX('é'), 'é' = `é` FROM `té`;
+         CREATE DEFINER = `dé`@localhost VIEW `à` AS SELECT `é` AS `è`, 'é' AS a FROM `té` WHERE `é` = 'é';
+         CREATE DEFINER = `dé`@localhost TRIGGER `à` BEFORE INSERT ON `té` FOR EACH ROW SET NEW.`é` = 'é'",
+    );
+    let seen = || {
+        place.server.sql(
+            "SELECT event_name, event_comment, event_definition, definer FROM information_schema.events WHERE event_schema = 'studio';
+             SELECT routine_name, routine_comment, routine_definition, definer FROM information_schema.routines WHERE routine_schema = 'studio' ORDER BY 1;
+             SELECT trigger_name, action_statement, definer FROM information_schema.triggers WHERE trigger_schema = 'studio';
+             SELECT table_name, view_definition, definer FROM information_schema.views WHERE table_schema = 'studio';
+             CALL studio.p(); SELECT HEX(`è`), HEX(a) FROM studio.`à`",
+        )
+    };
+    let before = seen();
+    assert!(before.contains("d'été") && before.ends_with("C3A9\tE9\n"), "{before}");
+    place.assert_comes_back("studio", &[]);
+    assert_same(&before, &seen());
+}
+
+#[test]
 fn names_of_every_kind_come_back() {
     let place = Place::empty();
     let names = [

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::path::PathBuf;
@@ -75,6 +76,16 @@ impl Server {
         until("somebody waits for a table", || {
             self.sql(waiters).trim().parse::<usize>().expect("a count") >= count
         });
+    }
+
+    /// Runs statements as a client of Latin 1 does, whose bytes they are sent in.
+    pub(crate) fn run_in_latin1(&self, statements: &str) {
+        let latin1 = |letter: char| u8::try_from(letter).expect("a letter of Latin 1");
+        let bytes: Vec<u8> = statements.chars().map(latin1).collect();
+        let mut command = self.command("mariadb");
+        command.args(["--default-character-set=latin1", "--batch", "-e"]);
+        let output = command.arg(OsStr::from_bytes(&bytes)).output().expect("start mariadb");
+        assert_succeeds(&output, statements);
     }
 
     /// Returns what the server says to these statements, which must fail.

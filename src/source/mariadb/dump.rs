@@ -136,7 +136,7 @@ impl Dump {
         reading.read_shared(&mut self.readers).await?;
         let totals = reading.finish();
         self.compare_definitions().await?;
-        Ok(self.dumped(&totals))
+        self.dumped(&totals)
     }
 
     /// Fails where a definition is no longer what it was before the moment.
@@ -153,16 +153,16 @@ impl Dump {
         Ok(())
     }
 
-    fn dumped(self, totals: &[Totals]) -> Dumped {
+    fn dumped(self, totals: &[Totals]) -> Result<Dumped> {
         let totals_of_table = |totals: &Totals| TableTotals {
             rows: totals.stored.rows(),
             raw_bytes: totals.bytes,
             digest: totals.stored.to_text(),
             generated_digest: (totals.generated.rows() > 0).then(|| totals.generated.to_text()),
         };
-        Dumped {
+        Ok(Dumped {
             totals: totals.iter().map(totals_of_table).collect(),
-            schema: schema::pack(&self.definition),
+            schema: schema::pack(&self.definition)?,
             detail: json!({
                 "server": self.server,
                 "address": self.login.server.to_string(),
@@ -171,7 +171,7 @@ impl Dump {
                 "sequences": self.definition.sequences.len(),
                 "programs": self.definition.programs.len(),
             }),
-        }
+        })
     }
 }
 

@@ -13,8 +13,8 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
-use crate::source::mariadb::schema;
 use crate::source::mariadb::staging::Plan;
 use crate::source::mariadb::tables;
 
@@ -52,7 +52,7 @@ impl Loader {
         bytes: Vec<u8>,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let statement = schema::load_statement(table, "snap");
+        let statement = replay::load_statement(table, "snap");
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let loaded = self.connection.load(&doing, &statement, bytes).await?;
         if let Some(warning) = self.connection.first_warning().await? {
@@ -81,7 +81,7 @@ impl Loader {
     }
 
     /// Fails where a staged table is not defined as it was saved.
-    pub async fn prove_definition(&mut self, position: usize) -> Result<()> {
+    pub(super) async fn prove_definition(&mut self, position: usize) -> Result<()> {
         let table = &self.plan.definition().tables[position];
         let schema = self.plan.schema();
         let staged = tables::show_create_table(&mut self.connection, schema, &table.name).await?;

@@ -5,9 +5,9 @@
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
-//! tables, views, programs → definition what a database is made of; schema is its blob
+//! tables, views, programs → definition what a database is made of (heading); schema is its blob
 //! moment → range → rows → reading → dump  saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
-//! staging → load → swap                restoring: build beside (statement), prove, take the place
+//! staging → load → rehearsal → swap    restoring: build beside (statement), prove, take the place
 //! ```
 
 mod defaults;
@@ -27,8 +27,11 @@ mod tables;
 mod views;
 mod relocate;
 mod foreign_keys;
+mod heading;
 mod programs;
 mod guard;
+mod rehearsal;
+mod replay;
 mod schema;
 mod moment;
 pub mod range;

@@ -13,8 +13,11 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::heading;
+use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
+use crate::source::mariadb::replay;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
@@ -111,6 +114,10 @@ async fn program(
         Error::new(Kind::Denied, text).hint(format!("GRANT SELECT ON `mysql`.`proc` TO {account};"))
     })?;
     let text = |column| field(&row, column).map(|bytes| Text(bytes).lossy());
+    let charset = text("character_set_client").unwrap_or_else(|| "utf8mb4".to_owned());
+    let is_broken = kind == ProgramKind::View && connection.raw().get_warnings() > 0;
+    let printed = Printed { kind, name: &name, charset: &charset };
+    let create = heading::in_own_charset(connection, database, &printed, create).await?;
     Ok(Program {
         kind,
         name,
@@ -118,11 +125,11 @@ async fn program(
         create: Text(create),
         definer,
         sql_mode: text("sql_mode"),
-        charset: text("character_set_client").unwrap_or_else(|| "utf8mb4".to_owned()),
+        charset,
         collation: text("collation_connection").unwrap_or_else(|| "utf8mb4_general_ci".to_owned()),
         database_collation: text("Database Collation"),
         time_zone: text("time_zone"),
-        is_broken: kind == ProgramKind::View && connection.raw().get_warnings() > 0,
+        is_broken,
     })
 }
 
@@ -270,10 +277,7 @@ async fn create_one(
         connection.collate_database(&database.name, collation).await?;
     }
     connection.speak_as(program).await?;
-    let statement = match (program.kind, site.purpose) {
-        (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
-        _ => replacing(owner, &relocate::statement_for(program, &database.name)),
-    };
+    let statement = replacing(owner, &meant(site, program));
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
     connection.speak_plainly().await?;
@@ -281,6 +285,15 @@ async fn create_one(
         connection.collate_database(&database.name, &database.collation).await?;
     }
     created
+}
+
+/// Returns the statement of a program as it must read where it is created.
+pub(super) fn meant(site: &Site<'_>, program: &Program) -> Vec<u8> {
+    let statement = relocate::statement_for(program, &site.database.name);
+    match (program.kind, site.purpose) {
+        (ProgramKind::Event, Purpose::Rehearsal) => disabled(&statement),
+        _ => statement,
+    }
 }
 
 /// Returns the statement that creates a program in place of one that is there, so that the rights
@@ -314,18 +327,8 @@ fn disabled(create: &[u8]) -> Vec<u8> {
 impl Connection {
     /// Takes the settings under which a program was written.
     async fn speak_as(&mut self, program: &Program) -> Result<()> {
-        let mut settings = format!(
-            "character_set_client = {}, collation_connection = {}",
-            quote::word(&program.charset)?,
-            quote::word(&program.collation)?
-        );
-        let sql_mode = program.sql_mode.as_deref().unwrap_or_default();
-        settings = format!("{settings}, sql_mode = {}", quote::text(sql_mode));
-        if let Some(time_zone) = &program.time_zone {
-            settings = format!("{settings}, time_zone = {}", quote::text(time_zone));
-        }
         let doing = format!("cannot take the settings of {}", program.title());
-        self.execute(&doing, &format!("SET {settings}")).await
+        self.execute(&doing, &replay::program_settings(program)?).await
     }
 
     /// Changes the collation that new columns, parameters and variables of a database get.

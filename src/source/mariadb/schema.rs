@@ -12,11 +12,10 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::definition::Definition;
-use crate::source::mariadb::definition::Program;
-use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::guard;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::replay;
 
 const DEFINITION: &str = "definition.json";
 
@@ -26,7 +25,7 @@ const SETTINGS: &str = "SET NAMES utf8mb4;\nSET time_zone = '+00:00', foreign_ke
     sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n";
 
 /// Returns the tar of all definitions; equal definitions give equal bytes.
-pub(super) fn pack(definition: &Definition) -> Vec<u8> {
+pub(super) fn pack(definition: &Definition) -> Result<Vec<u8>> {
     let json = serde_json::to_vec_pretty(definition).expect("definitions are JSON");
     let mut archive = tar::Builder::new(Vec::new());
     let files = [
@@ -34,7 +33,7 @@ pub(super) fn pack(definition: &Definition) -> Vec<u8> {
         ("database.sql", database_sql(definition).into_bytes()),
         ("tables.sql", tables_sql(definition).into_bytes()),
         ("load.sql", load_sql(&definition.tables).into_bytes()),
-        ("programs.sql", programs_sql(definition)),
+        ("programs.sql", programs_sql(definition)?),
     ];
     for (name, bytes) in files {
         let mut header = tar::Header::new_ustar();
@@ -45,7 +44,7 @@ pub(super) fn pack(definition: &Definition) -> Vec<u8> {
             .append_data(&mut header, name, bytes.as_slice())
             .expect("writing to memory does not fail");
     }
-    archive.into_inner().expect("writing to memory does not fail")
+    Ok(archive.into_inner().expect("writing to memory does not fail"))
 }
 
 /// Returns the definitions of a schema blob.
@@ -87,7 +86,7 @@ fn database_sql(definition: &Definition) -> String {
 fn tables_sql(definition: &Definition) -> String {
     let mut sql = SETTINGS.to_owned();
     for sequence in &definition.sequences {
-        for statement in sequence_statements(sequence) {
+        for statement in replay::sequence_statements(sequence) {
             let _ = writeln!(sql, "{statement};");
         }
     }
@@ -97,49 +96,16 @@ fn tables_sql(definition: &Definition) -> String {
     sql
 }
 
-/// Returns the statements that create a sequence which goes on where the saved one was.
-pub(super) fn sequence_statements(sequence: &Sequence) -> Vec<String> {
-    let Sequence { name, create, next, round } = sequence;
-    let name = quote::identifier(name);
-    // SETVAL never goes back, RESTART does not know of rounds.
-    let mut statements = vec![create.clone(), format!("ALTER SEQUENCE {name} RESTART {next}")];
-    if *round > 0 {
-        statements.push(format!("DO SETVAL({name}, {next}, 0, {round})"));
-    }
-    statements
-}
-
 fn load_sql(tables: &[Table]) -> String {
     let mut sql = SETTINGS.to_owned();
     for (table, number) in tables.iter().zip(1..) {
-        let _ = writeln!(sql, "{};", load_statement(table, &format!("{number}.tsv")));
+        let _ = writeln!(sql, "{};", replay::load_statement(table, &format!("{number}.tsv")));
     }
     sql
 }
 
-/// Returns the statement that loads rows from `file` into a table of the selected database.
-pub(super) fn load_statement(table: &Table, file: &str) -> String {
-    let mut targets = Vec::new();
-    let mut settings = Vec::new();
-    for (column, number) in table.stored_columns().zip(1..) {
-        let name = quote::identifier(&column.name);
-        if column.is_loaded_as_text() {
-            targets.push(format!("@v{number}"));
-            settings.push(format!("{name} = CONVERT(@v{number} USING latin1)"));
-        } else {
-            targets.push(name);
-        }
-    }
-    let settings =
-        if settings.is_empty() { String::new() } else { format!(" SET {}", settings.join(", ")) };
-    let (name, targets) = (quote::identifier(&table.name), targets.join(", "));
-    format!(
-        "LOAD DATA LOCAL INFILE '{file}' INTO TABLE {name} CHARACTER SET binary ({targets}){settings}"
-    )
-}
-
 /// Returns the statements for all programs, each between the settings it was written under.
-fn programs_sql(definition: &Definition) -> Vec<u8> {
+fn programs_sql(definition: &Definition) -> Result<Vec<u8>> {
     const END: &str = "//snap//";
     let collation = &definition.database.collation;
     let mut sql = format!("DELIMITER {END}\n").into_bytes();
@@ -151,7 +117,7 @@ fn programs_sql(definition: &Definition) -> Vec<u8> {
             continue;
         }
         let own_collation = program.database_collation.as_ref().filter(|own| *own != collation);
-        let mut settings = program_settings(program);
+        let mut settings = replay::program_settings(program)?;
         if let Some(own) = own_collation {
             let _ = write!(settings, " {END}\nALTER DATABASE COLLATE {own}");
         }
@@ -162,16 +128,5 @@ fn programs_sql(definition: &Definition) -> Vec<u8> {
             sql.extend_from_slice(format!("ALTER DATABASE COLLATE {collation} {END}\n").as_bytes());
         }
     }
-    sql
-}
-
-/// Returns the statement that takes the settings of a program; nothing of the one before stays.
-fn program_settings(program: &Program) -> String {
-    format!(
-        "SET character_set_client = {}, collation_connection = {}, sql_mode = {}, time_zone = {}",
-        program.charset,
-        program.collation,
-        quote::string(program.sql_mode.as_deref().unwrap_or_default()),
-        quote::string(program.time_zone.as_deref().unwrap_or("+00:00")),
-    )
+    Ok(sql)
 }

@@ -25,6 +25,9 @@ use crate::source::mariadb::programs;
 use crate::source::mariadb::programs::Purpose;
 use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::rehearsal::Likeness;
+use crate::source::mariadb::replay;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::statement;
@@ -197,7 +200,9 @@ impl Staging {
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
         let site = Site { database: &database, purpose: Purpose::Rehearsal };
-        programs::create(&mut self.connection, &site, programs).await?;
+        let broken = programs::create(&mut self.connection, &site, programs).await?;
+        let likeness = if self.plan.is_same_server { Likeness::Exact } else { Likeness::Names };
+        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await
     }
 
@@ -345,7 +350,7 @@ impl Connection {
     /// Creates a sequence of the selected database that goes on where the saved one was.
     async fn create_sequence(&mut self, sequence: &Sequence) -> Result<()> {
         let doing = format!("cannot create sequence {:?}", sequence.name);
-        for statement in schema::sequence_statements(sequence) {
+        for statement in replay::sequence_statements(sequence) {
             self.execute(&doing, &statement).await?;
         }
         Ok(())
