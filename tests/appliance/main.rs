@@ -21,3 +21,6 @@ mod restore_objects;
 mod restore_values;
 mod restore_failures;
 mod rights;
+mod history;
+mod logins;
+mod mariadb_11_8;

@@ -72,7 +72,7 @@ pub async fn restore(
     profile.check_names("--only", &options.only)?;
     let _lock = repository.lock(Access::Shared).await?;
     let contents = repository.contents(id).await?;
-    let plan = plan::plan(id, &contents, profile, host, options).await?;
+    let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
     if options.dry_run {
         return Ok(restored(plan, false, &[]));
     }

@@ -23,6 +23,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
 use crate::source::mariadb::moment::TableLock;
+use crate::source::mariadb::parameters;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::range;
 use crate::source::mariadb::range::Job;
@@ -59,6 +60,8 @@ pub struct Dumped {
 pub struct TableTotals {
     /// The number of rows.
     pub rows: u64,
+    /// How many of them are current, where the table keeps its history too.
+    pub current_rows: Option<u64>,
     /// The size of its lines, in bytes.
     pub raw_bytes: u64,
     /// The digest of the stored columns.
@@ -126,6 +129,7 @@ impl Dump {
         self.read_in_parallel(jobs, sizes, &sender, &mut totals).await?;
         drop(sender);
         self.count_again(&split, &totals).await?;
+        self.refuse_rows_of_no_time(&totals)?;
         self.compare_definitions().await?;
         Ok(self.dumped(&totals))
     }
@@ -194,18 +198,34 @@ impl Dump {
     async fn count_again(&mut self, split: &[usize], totals: &[Totals]) -> Result<()> {
         let database = self.definition.database.name.clone();
         for &position in split {
-            let table = &self.definition.tables[position].name;
+            let table = &self.definition.tables[position];
             let counted = self.readers[0].count_rows(&database, table).await?;
             let read = totals[position].stored.rows();
             if counted != read {
                 return Err(Error::new(
                     Kind::Inconsistent,
-                    format!("cannot read table {table:?} in ranges: {read} rows of {counted}"),
+                    format!(
+                        "cannot read table {:?} in ranges: {read} rows of {counted}",
+                        table.name
+                    ),
                 )
                 .hint("this is a defect of snap; please report the table's definition"));
             }
         }
         Ok(())
+    }
+
+    /// Fails on history that no server takes: a row that was deleted in the microsecond in which it
+    /// came. No query of any moment sees it.
+    fn refuse_rows_of_no_time(&self, totals: &[Totals]) -> Result<()> {
+        let tables = self.definition.tables.iter().zip(totals);
+        let Some((table, totals)) = tables.into_iter().find(|(_, totals)| totals.never > 0) else {
+            return Ok(());
+        };
+        let (name, rows) = (&table.name, totals.never);
+        let why = format!("{rows} rows of its history end when they begin, or before");
+        Err(Error::failed(format!("cannot save table {name:?}: {why}"))
+            .hint("no server takes such rows back; DELETE HISTORY removes them with what is older"))
     }
 
     /// Fails where a definition is no longer what it was before the moment.
@@ -223,14 +243,15 @@ impl Dump {
     }
 
     fn dumped(self, totals: &[Totals]) -> Dumped {
-        let totals_of_table = |totals: &Totals| TableTotals {
+        let totals_of_table = |(table, totals): (&Table, &Totals)| TableTotals {
             rows: totals.stored.rows(),
+            current_rows: table.is_versioned().then_some(totals.current),
             raw_bytes: totals.bytes,
             digest: totals.stored.to_text(),
             generated_digest: (totals.generated.rows() > 0).then(|| totals.generated.to_text()),
         };
         Dumped {
-            totals: totals.iter().map(totals_of_table).collect(),
+            totals: self.definition.tables.iter().zip(totals).map(totals_of_table).collect(),
             schema: schema::pack(&self.definition),
             detail: json!({
                 "server": self.server,
@@ -254,6 +275,7 @@ async fn definition(connection: &mut Connection, name: &str) -> Result<Option<De
         tables: tables::tables(connection, name, &listed).await?,
         sequences: tables::sequences(connection, name, &listed).await?,
         programs: programs::programs(connection, name).await?,
+        parameters: parameters::parameters(connection, name).await?,
     }))
 }
 

@@ -6,7 +6,9 @@
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
 //! tables, views, programs → definition what a database is made of; schema is its blob
+//! versioning                           tables that keep their history
 //! moment → range → rows → dump         saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
+//! preflight                            whether a server has all that a definition names
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
 //! ```
 
@@ -23,11 +25,13 @@ mod text;
 mod key;
 mod definition;
 mod statement;
+mod versioning;
 mod tables;
 mod views;
 mod relocate;
 mod foreign_keys;
 mod programs;
+mod parameters;
 mod schema;
 mod moment;
 pub mod range;
@@ -37,6 +41,7 @@ mod rows;
 pub mod dump;
 mod names;
 pub mod target;
+pub mod preflight;
 pub mod staging;
 pub mod load;
 pub mod swap;

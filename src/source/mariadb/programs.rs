@@ -301,7 +301,7 @@ fn disabled(create: &[u8]) -> Vec<u8> {
 
 impl Connection {
     /// Takes the settings under which a program was written.
-    async fn speak_as(&mut self, program: &Program) -> Result<()> {
+    pub(super) async fn speak_as(&mut self, program: &Program) -> Result<()> {
         let mut settings = format!(
             "character_set_client = {}, collation_connection = {}",
             quote::word(&program.charset)?,

@@ -12,17 +12,24 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::definition::Definition;
+use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::versioning;
 
 const DEFINITION: &str = "definition.json";
 
 /// What the client needs to take everything as it was: old rows may break new rules.
 const SETTINGS: &str = "SET NAMES utf8mb4;\nSET time_zone = '+00:00', foreign_key_checks = 0, \
     check_constraint_checks = 0, innodb_strict_mode = 0, \
-    sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n";
+    sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n\
+    /*M!101100 SET system_versioning_insert_history = 1 */;\n\
+    /*M!110500 SET character_set_collations = '' */;\n";
+
+/// What keeps newer servers from giving other collations to a character set.
+const COLLATIONS: &str = "/*M!110500 SET character_set_collations = '' */";
 
 /// Returns the tar of all definitions; equal definitions give equal bytes.
 pub(super) fn pack(definition: &Definition) -> Vec<u8> {
@@ -114,12 +121,17 @@ pub(super) fn load_statement(table: &Table, file: &str) -> String {
     let mut settings = Vec::new();
     for (column, number) in table.stored_columns().zip(1..) {
         let name = quote::identifier(&column.name);
-        if column.is_loaded_as_text() {
-            targets.push(format!("@v{number}"));
-            settings.push(format!("{name} = CONVERT(@v{number} USING latin1)"));
+        let value = format!("@v{number}");
+        let setting = if column.lifetime == Some(Lifetime::End) {
+            versioning::end_of(&value)
+        } else if column.is_loaded_as_text() {
+            format!("CONVERT({value} USING latin1)")
         } else {
             targets.push(name);
-        }
+            continue;
+        };
+        settings.push(format!("{name} = {setting}"));
+        targets.push(value);
     }
     let settings =
         if settings.is_empty() { String::new() } else { format!(" SET {}", settings.join(", ")) };
@@ -133,7 +145,7 @@ pub(super) fn load_statement(table: &Table, file: &str) -> String {
 fn programs_sql(definition: &Definition) -> Vec<u8> {
     const END: &str = "//snap//";
     let collation = &definition.database.collation;
-    let mut sql = format!("DELIMITER {END}\n").into_bytes();
+    let mut sql = format!("DELIMITER {END}\n{COLLATIONS} {END}\n").into_bytes();
     for program in &definition.programs {
         if program.is_broken {
             let lost =

@@ -130,6 +130,12 @@ impl<'a> CreateTable<'a> {
             .collect()
     }
 
+    /// Returns the engine that the table asks for.
+    pub(super) fn engine(&self) -> Option<&'a str> {
+        let (_, engine) = self.tail.split_once(") ENGINE=")?;
+        engine.split_ascii_whitespace().next()
+    }
+
     /// Returns the quoted name of the column that counts up.
     fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
@@ -316,7 +322,8 @@ pub(super) fn in_ascii(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
 }
 
-fn outside_quotes(sql: &str) -> String {
+/// Returns SQL without its strings and quoted names.
+pub(super) fn outside_quotes(sql: &str) -> String {
     unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
 }
 
