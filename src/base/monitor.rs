@@ -34,6 +34,14 @@ pub struct Said {
     pub warnings: Vec<String>,
 }
 
+impl Said {
+    /// Says all of it again to another watcher.
+    pub fn repeat(&self, monitor: &dyn Monitor) {
+        self.notes.iter().for_each(|note| monitor.note(note));
+        self.warnings.iter().for_each(|warning| monitor.warn(warning));
+    }
+}
+
 impl<'a> Recorder<'a> {
     /// Returns a recorder in front of `watched`.
     pub fn new(watched: &'a dyn Monitor) -> Self {

@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the running verb is dropped, and what it began is never listed.
+//! Ctrl-C and SIGTERM: the running verb is dropped, and what it began is never listed. A restore,
+//! which builds beside what is live, is told instead and takes back what it began.
 
 use std::future::pending;
 
@@ -9,16 +10,19 @@ use tokio::signal::unix::signal;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 
-/// Returns once the process is told to end, with the error that it ends with.
+/// Listens from now on; the future returns once the process is told to end, with the error that it
+/// ends with.
 ///
-/// It listens from its first poll. Where signals cannot be had, it never returns, and the kernel
-/// ends the process as it ends any other: a verb may be killed at any moment.
-pub(super) async fn interrupted() -> Error {
+/// Where signals cannot be had, it never returns, and the kernel ends the process as it ends any
+/// other: a verb may be killed at any moment.
+pub(super) fn interrupted() -> impl Future<Output = Error> {
     let interrupt = listen(SignalKind::interrupt());
     let terminate = listen(SignalKind::terminate());
-    tokio::select! {
-        () = received(interrupt) => Error::new(Kind::Interrupted, "interrupted by Ctrl-C"),
-        () = received(terminate) => Error::new(Kind::Terminated, "terminated by SIGTERM"),
+    async {
+        tokio::select! {
+            () = received(interrupt) => Error::new(Kind::Interrupted, "interrupted by Ctrl-C"),
+            () = received(terminate) => Error::new(Kind::Terminated, "terminated by SIGTERM"),
+        }
     }
 }
 

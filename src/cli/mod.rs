@@ -120,12 +120,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let ui = Ui::new(&cli.flags);
     let progress = Progress::new(ui);
     let monitor = Recorder::new(&progress);
-    let outcome = tokio::select! {
-        // Signals first: nothing runs before somebody listens.
-        biased;
-        interruption = interrupt::interrupted() => Err(interruption),
-        outcome = dispatch(cli.command, &cli.flags, &monitor) => outcome,
-    };
+    let outcome = dispatch(cli.command, &cli.flags, &monitor).await;
     progress.finish();
     ui.finish(outcome, &monitor.said())
 }
@@ -138,19 +133,34 @@ pub fn cannot_begin(cause: io::Error) -> u8 {
 }
 
 async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) -> Result<Answer> {
+    let stop = interrupt::interrupted();
     let settings = || Settings::merge(flags, Environment::read());
     match command {
-        Command::Create(args) => create::run(args, &settings()?, monitor).await,
-        Command::List(args) => list::run(&args, &settings()?, monitor).await,
-        Command::Show(args) => show::run(&args, &settings()?).await,
-        Command::Restore(args) => restore::run(args, &settings()?, monitor).await,
-        Command::Download(args) => download::run(args, &settings()?, monitor).await,
-        Command::Upload(args) => upload::run(&args, &settings()?, monitor).await,
-        Command::Verify(args) => verify::run(&args, &settings()?, monitor).await,
-        Command::Delete(args) => delete::run(&args, &settings()?).await,
-        Command::Prune(args) => prune::run(&args, &settings()?).await,
-        Command::Doctor(args) => doctor::run(&args, &settings()?, monitor).await,
+        Command::Create(args) => until(stop, create::run(args, &settings()?, monitor)).await,
+        Command::List(args) => until(stop, list::run(&args, &settings()?, monitor)).await,
+        Command::Show(args) => until(stop, show::run(&args, &settings()?)).await,
+        // It takes back what it began: dropped at any moment, it would leave half a swap.
+        Command::Restore(args) => restore::run(args, &settings()?, monitor, stop).await,
+        Command::Download(args) => until(stop, download::run(args, &settings()?, monitor)).await,
+        Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,
+        Command::Verify(args) => until(stop, verify::run(&args, &settings()?, monitor)).await,
+        Command::Delete(args) => until(stop, delete::run(&args, &settings()?)).await,
+        Command::Prune(args) => until(stop, prune::run(&args, &settings()?)).await,
+        Command::Doctor(args) => until(stop, doctor::run(&args, &settings()?, monitor)).await,
         Command::Completions(args) => Ok(completions::run(&args)),
+    }
+}
+
+/// Runs a verb; where the process is told to end before it has ended, the verb is dropped.
+async fn until(
+    stop: impl Future<Output = Error>,
+    verb: impl Future<Output = Result<Answer>>,
+) -> Result<Answer> {
+    tokio::select! {
+        // Signals first: they count from before the verb began.
+        biased;
+        interruption = stop => Err(interruption),
+        outcome = verb => outcome,
     }
 }
 

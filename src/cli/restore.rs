@@ -2,6 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 
+use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
@@ -62,7 +63,12 @@ pub(super) struct Args {
     discard_previous: bool,
 }
 
-pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+pub(super) async fn run(
+    args: Args,
+    settings: &Settings,
+    monitor: &dyn Monitor,
+    interruption: impl Future<Output = Error>,
+) -> Result<Answer> {
     let Some(id) = &args.id else { return discard(&args, settings, monitor).await };
     let id = id.parse()?;
     let options = RestoreOptions {
@@ -75,7 +81,8 @@ pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) 
     let host = settings.host(monitor)?;
     let repository = settings.open("restore").await?;
     let profile = &settings.profile;
-    let restored = restore(&repository, profile, &host, &id, &options, monitor).await?;
+    let restored =
+        restore(&repository, profile, &host, &id, &options, monitor, interruption).await?;
     let answer = Answer::new("restore", &restored, to_text(&restored));
     Ok(if restored.done { answer.least(String::new()) } else { answer })
 }
@@ -97,13 +104,26 @@ fn to_text(restored: &Restored) -> String {
     if !restored.done {
         return format!("would restore {id}; nothing was touched\n\n{plan}");
     }
-    let seconds = restored.incomplete_seconds;
+    let mut restored_kinds = restored
+        .plan
+        .sources
+        .iter()
+        .filter(|source| matches!(source.action, Action::Create | Action::Replace))
+        .map(|source| source.kind.as_str())
+        .peekable();
+    if restored_kinds.peek().is_none() {
+        return format!("nothing to restore from {id}; nothing was touched\n\n{plan}");
+    }
+    let seconds = restored.outcome.incomplete_seconds;
+    let incomplete = if restored_kinds.any(|kind| kind == "mariadb") {
+        format!("; the live database was incomplete for {seconds:.3} s")
+    } else {
+        String::new()
+    };
     let previous =
-        restored.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
+        restored.outcome.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
     let previous = lines(previous);
-    format!(
-        "restored {id}; the live database was incomplete for {seconds:.3} s\n\n{plan}{previous}"
-    )
+    format!("restored {id}{incomplete}\n\n{plan}{previous}")
 }
 
 fn plan(restored: &Restored) -> Table {

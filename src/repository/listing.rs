@@ -3,6 +3,8 @@
 //!
 //! A broken descriptor is an error of its own snapshot and of no other.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -84,13 +86,28 @@ impl Repository {
         Ok(stream::iter(ids).map(read).buffered(READERS).collect().await)
     }
 
-    /// Returns the id of the newest sound snapshot of a profile and a host, whose blobs the next
-    /// one may use again.
-    pub async fn newest(&self, profile: &str, host: &str) -> Result<Option<SnapshotId>> {
+    /// Returns the ids of the newest sound snapshots of a profile and a host that hold each of these
+    /// sources: the next one may use their blobs again. What was uploaded is somebody else's word,
+    /// and is passed over.
+    pub async fn newest<'a>(
+        &self,
+        profile: &str,
+        host: &str,
+        sources: impl Iterator<Item = &'a str>,
+    ) -> Result<Vec<SnapshotId>> {
         let sound = self.list().await?.into_iter().filter_map(|(_, listed)| listed.ok());
         let summaries = sound.map(|listed| listed.summary);
-        let ours = summaries.filter(|summary| summary.profile == profile && summary.host == host);
-        Ok(ours.max_by_key(|summary| summary.created).map(|summary| summary.id))
+        let ours = summaries.filter(|summary| {
+            summary.profile == profile && summary.host == host && !summary.uploaded
+        });
+        let ours: Vec<Summary> = ours.collect();
+        let newest = |source: &str| {
+            let holders = ours.iter().filter(|s| s.sources.iter().any(|saved| saved == source));
+            holders.max_by_key(|summary| summary.created)
+        };
+        let ids: BTreeSet<_> =
+            sources.filter_map(newest).map(|summary| summary.id.clone()).collect();
+        Ok(ids.into_iter().collect())
     }
 
     /// Returns the manifest of a listed snapshot.

@@ -152,24 +152,40 @@ async fn whoever_finds_the_repository_locked_learns_who_holds_it() {
 }
 
 #[tokio::test]
-async fn the_newest_of_a_profile_and_a_host_lends_its_blobs() {
+async fn the_newest_of_a_profile_and_a_host_lend_their_blobs() {
     let temp = tempfile::tempdir().unwrap();
     let repository = samples::repository(temp.path()).await;
     for (id, host, created) in [
         ("older", "web1", "2026-01-01T00:00:00Z"),
         ("newer", "web1", "2026-01-03T00:00:00Z"),
-        ("broken", "web1", "2026-01-04T00:00:00Z"),
-        ("other", "web2", "2026-01-05T00:00:00Z"),
+        ("partial", "web1", "2026-01-04T00:00:00Z"),
+        ("broken", "web1", "2026-01-05T00:00:00Z"),
+        ("other", "web2", "2026-01-06T00:00:00Z"),
     ] {
         let writer = repository.writer([]).await.unwrap();
         let mut catalog = samples::write(&writer, id, id).await;
         (catalog.host, catalog.created) = (host.into(), created.parse().unwrap());
+        if id == "partial" {
+            catalog.sources.remove(0);
+        }
         writer.commit(catalog).await.unwrap();
     }
     samples::put(&temp.path().join("snapshots/broken.json"), b"{");
-    let newest = repository.newest("studio", "web1").await.unwrap();
-    assert_eq!(newest.unwrap().as_str(), "newer");
-    assert_eq!(repository.newest("centreon-map", "web1").await.unwrap(), None);
+    let writer = repository.writer([]).await.unwrap();
+    let mut catalog = samples::write(&writer, "theirs", "theirs").await;
+    (catalog.host, catalog.created) = ("web1".into(), "2026-01-06T00:00:00Z".parse().unwrap());
+    let contents = repository.contents_of(catalog).await.unwrap();
+    let (id, manifest) = ("theirs".parse().unwrap(), bytes::Bytes::from_static(b"{}"));
+    writer.commit_upload(&id, &manifest, &contents).await.unwrap();
+    let newest = async |profile, sources: &[&str]| {
+        let sources = sources.iter().copied();
+        let ids = repository.newest(profile, "web1", sources).await.unwrap();
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(newest("studio", &["database", "certificates"]).await, ["newer", "partial"]);
+    assert_eq!(newest("studio", &["certificates"]).await, ["partial"]);
+    assert_eq!(newest("studio", &["users"]).await, [""; 0]);
+    assert_eq!(newest("centreon-map", &["database"]).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! `create`: saves every source of a profile as one snapshot, listed only when it is complete.
 
+use std::cmp::Reverse;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -49,7 +51,7 @@ pub struct CreateOptions {
 
 /// Saves every source of the profile; returns what `list` shows of the new snapshot.
 ///
-/// What the newest snapshot of the same profile and host holds already is not stored again.
+/// What the newest snapshots of the same profile and host hold already is not stored again.
 pub async fn create(
     repository: &Repository,
     profile: &Profile,
@@ -58,6 +60,9 @@ pub async fn create(
     monitor: &dyn Monitor,
 ) -> Result<Summary> {
     profile.check_names("--exclude", &options.exclude)?;
+    if profile.sources.iter().all(|source| options.exclude.contains(&source.name)) {
+        return Err(Error::new(Kind::Usage, "cannot create a snapshot: no source is left to save"));
+    }
     let id = free_id(repository, options.id.clone()).await?;
     let turn = Turn::take(host, profile, "create").await?;
     let recorder = Recorder::new(monitor);
@@ -115,23 +120,28 @@ async fn free_id(repository: &Repository, chosen: Option<SnapshotId>) -> Result<
     }
 }
 
-/// Returns the contents of the newest snapshot of the same profile and host. One that is damaged
-/// costs time, not the new snapshot.
+/// Returns the contents of the newest snapshots of the same profile and host that hold its sources:
+/// of one, unless sources were left out or absent. One that is damaged costs time, not the new
+/// snapshot.
 async fn earlier(
     repository: &Repository,
     profile: &Profile,
     host: &Host,
     monitor: &dyn Monitor,
-) -> Result<Option<Contents>> {
-    let Some(id) = repository.newest(&profile.name, &host.name).await? else { return Ok(None) };
-    match repository.contents(&id).await {
-        Ok(contents) => Ok(Some(contents)),
-        Err(error) => {
-            let why = error.chain();
-            monitor.note(&format!("everything is stored anew: snapshot {id} is damaged ({why})"));
-            Ok(None)
+) -> Result<Vec<Contents>> {
+    let sources = profile.sources.iter().map(|spec| spec.name.as_str());
+    let mut earlier = Vec::new();
+    for id in repository.newest(&profile.name, &host.name, sources).await? {
+        match repository.contents(&id).await {
+            Ok(contents) => earlier.push(contents),
+            Err(error) => monitor.note(&format!(
+                "what snapshot {id} holds is stored anew: it is damaged ({})",
+                error.chain()
+            )),
         }
     }
+    earlier.sort_by_key(|contents| Reverse(contents.catalog.created));
+    Ok(earlier)
 }
 
 fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
@@ -157,7 +167,8 @@ struct Save<'a> {
     host: &'a Host,
     monitor: &'a dyn Monitor,
     writer: Writer,
-    earlier: Option<Contents>,
+    /// The newest first.
+    earlier: Vec<Contents>,
 }
 
 impl Save<'_> {
@@ -246,11 +257,7 @@ impl Save<'_> {
 
     /// Returns the boundaries that the last snapshot gave the chunks of a source.
     fn known_chunks(&self, source: &str) -> KnownChunks {
-        let Some(Contents { catalog, indexes }) = &self.earlier else { return KnownChunks::new() };
-        let sources = catalog.sources.iter().zip(indexes);
-        let index = sources
-            .filter(|(record, _)| record.name == source)
-            .find_map(|(_, index)| index.as_ref());
+        let index = self.earlier.iter().find_map(|contents| indexed(contents, source));
         let items = index.map_or(&[][..], |index| &index.items);
         let known = |item: &ItemIndex| {
             let chunks = item.chunks.iter();
@@ -263,6 +270,12 @@ impl Save<'_> {
         };
         items.iter().map(|item| (item.name.clone(), known(item))).collect()
     }
+}
+
+/// Returns the index of a source, where the snapshot holds it.
+fn indexed<'a>(contents: &'a Contents, source: &str) -> Option<&'a Index> {
+    let mut sources = contents.catalog.sources.iter().zip(&contents.indexes);
+    sources.find(|(record, _)| record.name == source)?.1.as_ref()
 }
 
 fn item((name, totals): (&String, &TableTotals)) -> Item {

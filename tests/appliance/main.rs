@@ -5,8 +5,10 @@
 #![expect(clippy::disallowed_methods, reason = "what a test writes needs no durable publishing")]
 
 mod server;
+mod session;
 mod tree;
 mod place;
+mod layout;
 mod harness;
 mod fixture;
 mod registry;
@@ -17,6 +19,12 @@ mod qualified;
 mod input;
 mod housekeeping;
 mod restore;
+mod create;
+mod chunks;
+mod moment;
+mod change;
+mod stopped;
+mod unattended;
 mod restore_objects;
 mod restore_values;
 mod restore_failures;
@@ -24,3 +32,4 @@ mod rights;
 mod history;
 mod logins;
 mod mariadb_11_8;
+mod restore_interrupts;

@@ -171,6 +171,15 @@ impl Place {
     }
 }
 
+/// Returns the command run by these words in front of it: another program that starts it.
+pub(crate) fn run_by(words: &[&str], command: &Command) -> Command {
+    let mut around = Command::new(words[0]);
+    around.args(&words[1..]).arg(command.get_program()).args(command.get_args());
+    around.env_clear().stdin(Stdio::null());
+    around.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    around
+}
+
 impl Output {
     /// Returns what a process left behind.
     pub(crate) fn of(output: process::Output) -> Self {

@@ -186,6 +186,23 @@ fn what_belongs_to_accounts_that_the_server_lacks_comes_back_and_works_once_they
 }
 
 #[test]
+fn rights_that_others_have_on_tables_and_routines_stay() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE USER app@localhost; CREATE DATABASE studio; USE studio; CREATE TABLE t (id INT PRIMARY KEY);
+         CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS INT RETURN 1; CREATE VIEW v AS SELECT id FROM t;
+         GRANT SELECT ON studio.t TO app@localhost; GRANT SELECT ON studio.v TO app@localhost;
+         GRANT EXECUTE ON PROCEDURE studio.p TO app@localhost; GRANT EXECUTE ON FUNCTION studio.f TO app@localhost",
+    );
+    let grants = place.server.sql("SHOW GRANTS FOR app@localhost");
+    place.save_only("studio");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql("DROP VIEW studio.v; CREATE OR REPLACE PROCEDURE studio.p() SELECT 2");
+    place.snap(&["restore", "before", "--force"]).succeeded();
+    assert_eq!(place.server.sql("SHOW GRANTS FOR app@localhost"), grants);
+}
+
+#[test]
 fn a_broken_view_is_told_at_both_ends_and_keeps_nothing_else_away() {
     let place = Place::empty();
     place.server.sql(
@@ -223,6 +240,22 @@ fn a_foreign_key_whose_table_is_gone_names_its_own_database_again() {
         assert!(refused.contains("REFERENCES `parent`"), "{refused}");
     }
     place.server.sql("DELETE FROM studio.child; DELETE FROM studio.parent");
+}
+
+#[test]
+fn keys_come_back_in_their_order_whatever_the_counter_needs() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio;
+         CREATE TABLE late (a INT NOT NULL AUTO_INCREMENT, b INT PRIMARY KEY, c INT, KEY k1 (c), KEY k2 (a), KEY k3 (b));
+         CREATE TABLE twice (a INT NOT NULL AUTO_INCREMENT, b INT PRIMARY KEY, c INT, UNIQUE u1 (c), UNIQUE u2 (a));
+         CREATE TABLE mixed (a INT PRIMARY KEY AUTO_INCREMENT, c INT, g POINT NOT NULL, t TEXT, KEY k0 (a, c),
+             FULLTEXT f1 (t), SPATIAL KEY sp (g), KEY kk (c), FULLTEXT f2 (t), KEY kl (c, a));
+         CREATE TABLE grouped (g INT NOT NULL, id INT NOT NULL AUTO_INCREMENT, c INT, KEY kc (c), KEY kk (g, id)) ENGINE = MyISAM;
+         INSERT INTO late (b, c) VALUES (1, 2), (2, 1); INSERT INTO twice (b, c) VALUES (1, 2), (2, 1);
+         INSERT INTO mixed (c, g, t) VALUES (1, POINT(1, 2), 'text'); INSERT INTO grouped (g) VALUES (1), (1), (2)",
+    );
+    place.assert_comes_back("studio", &[]);
 }
 
 #[test]

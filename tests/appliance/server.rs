@@ -20,6 +20,8 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::session::Session;
+
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -87,6 +89,22 @@ impl Server {
         let output =
             self.client("mariadb", ["--batch", "--raw", "--skip-column-names", "-e", statements]);
         assert_succeeds(&output, statements)
+    }
+
+    /// Returns a client that stays connected: for locks, transactions, and statements that take long.
+    pub(crate) fn session(&self) -> Session {
+        let mut command = self.command("mariadb");
+        command.args(["--batch", "--raw", "--skip-column-names", "--unbuffered", "--quick"]);
+        Session::start(command)
+    }
+
+    /// Waits until as many connections as `count` wait for a lock on a table.
+    pub(crate) fn wait_for_waiters(&self, count: usize) {
+        let waiters = "SELECT COUNT(*) FROM information_schema.processlist
+                       WHERE state LIKE 'Waiting for table%'";
+        until("somebody waits for a table", || {
+            self.sql(waiters).trim().parse::<usize>().expect("a count") >= count
+        });
     }
 
     /// Returns what the server says to these statements, which must fail.
@@ -227,4 +245,13 @@ fn greets(socket: &Path) -> bool {
     let Ok(mut stream) = UnixStream::connect(socket) else { return false };
     stream.set_read_timeout(Some(PATIENCE)).expect("bound the wait for a greeting");
     stream.read_exact(&mut [0]).is_ok()
+}
+
+/// Waits until a condition holds, as long as a server may take.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }

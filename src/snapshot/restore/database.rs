@@ -77,7 +77,7 @@ pub(super) async fn stage(
             Ok(Staged::Database { staging: Box::new(staging), suffix })
         }
         Err(error) => {
-            staging.discard().await?;
+            staging.discard_noting(monitor).await;
             Err(error)
         }
     }
@@ -137,12 +137,16 @@ async fn fill(
         });
     }
     drop(progress);
-    // The first error ends all: dropping the set cancels the other loaders.
+    // The first error ends all.
     loop {
         tokio::select! {
             Some(bytes) = advanced.recv() => monitor.advance(bytes),
             Some(worker) = workers.join_next() => {
-                worker.expect("a loader neither panics nor is cancelled")?;
+                if let Err(error) = worker.expect("a loader neither panics nor is cancelled") {
+                    // Their connections must be gone before their tables can be dropped.
+                    workers.shutdown().await;
+                    return Err(error);
+                }
             }
             else => return Ok(()),
         }

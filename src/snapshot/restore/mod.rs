@@ -3,6 +3,7 @@
 //! Nothing live is touched before all that will be restored is staged and proven. What is
 //! replaced is kept until the next restore.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -25,6 +26,7 @@ use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::Swapped;
 use crate::snapshot::turn::Turn;
+use crate::source::mariadb::staging;
 
 pub mod plan;
 mod database;
@@ -54,6 +56,14 @@ pub struct Restored {
     pub plan: Plan,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
+    /// What became of what was live.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What a swap came to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Outcome {
     /// How long the live database was incomplete, in seconds.
     pub incomplete_seconds: f64,
     /// Where what was replaced is kept: schemas and paths.
@@ -61,6 +71,9 @@ pub struct Restored {
 }
 
 /// Restores a snapshot in place of what is live, or says what it would do.
+///
+/// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
+/// that takes a moment, and is done or undone as a whole.
 pub async fn restore(
     repository: &Repository,
     profile: &Profile,
@@ -68,22 +81,49 @@ pub async fn restore(
     id: &SnapshotId,
     options: &RestoreOptions,
     monitor: &dyn Monitor,
+    stop: impl Future<Output = Error>,
 ) -> Result<Restored> {
+    let mut stop = pin!(stop);
     profile.check_names("--only", &options.only)?;
-    let _lock = repository.lock(Access::Shared).await?;
-    let contents = repository.contents(id).await?;
-    let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
+    let planning = async {
+        let lock = repository.lock(Access::Shared).await?;
+        let contents = repository.contents(id).await?;
+        let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
+        Ok((lock, contents, plan))
+    };
+    let (_lock, contents, plan) = tokio::select! {
+        biased;
+        stopped = &mut stop => return Err(stopped),
+        planned = planning => planned?,
+    };
+    for warning in &contents.catalog.warnings {
+        monitor.warn(&format!("the snapshot is partial: {warning}"));
+    }
     if options.dry_run {
-        return Ok(restored(plan, false, &[]));
+        return Ok(Restored { plan, done: false, outcome: Outcome::default() });
     }
     let turn = Turn::take(host, profile, "restore").await?;
     let plan = plan.checked(options)?;
-    let staged = stage(repository, &contents, &plan, host, monitor).await?;
+    let suffix = suffix()?;
+    let staged = tokio::select! {
+        biased;
+        stopped = stop => {
+            take_back(&plan, host, &suffix, monitor).await;
+            return Err(stopped);
+        }
+        staged = stage(repository, &contents, &plan, host, &suffix, monitor) => staged?,
+    };
+    // From here on nothing may stop half-way: whoever wants the process to end waits for it.
+    monitor.step("swap", None);
     let mut swapped = swap(staged, monitor).await?;
     for part in &mut swapped {
         part.discard_older(monitor).await;
     }
-    let restored = restored(plan, true, &swapped);
+    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    let outcome = Outcome {
+        incomplete_seconds: incomplete.as_secs_f64(),
+        previous: swapped.iter().filter_map(Swapped::previous).collect(),
+    };
     for part in swapped {
         // All is restored: what is left of staging takes room, and goes with the next restore.
         if let Err(error) = part.finish().await {
@@ -91,7 +131,7 @@ pub async fn restore(
         }
     }
     turn.end();
-    Ok(restored)
+    Ok(Restored { plan, done: true, outcome })
 }
 
 /// Builds and proves everything that will be swapped in.
@@ -100,9 +140,9 @@ async fn stage(
     contents: &Contents,
     plan: &Plan,
     host: &Host,
+    suffix: &str,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Staged>> {
-    let suffix = suffix()?;
     let mut staged = Vec::new();
     for source in &plan.sources {
         if !matches!(source.action, Action::Create | Action::Replace) {
@@ -112,11 +152,11 @@ async fn stage(
         let (record, index) = saved(contents, &source.name)?;
         let part = match site {
             Site::Database { database } => {
-                let target = database::Target { name: database, suffix: &suffix };
+                let target = database::Target { name: database, suffix };
                 database::stage(repository, record, index, host, &target, monitor).await
             }
             Site::Files { path } => {
-                staged::stage_files(repository, record, index, path, &suffix, monitor).await
+                staged::stage_files(repository, record, index, path, suffix, monitor).await
             }
         };
         match part {
@@ -130,6 +170,16 @@ async fn stage(
     Ok(staged)
 }
 
+/// Drops the schemas of a staging that was left in the middle; files go by themselves.
+async fn take_back(plan: &Plan, host: &Host, suffix: &str, monitor: &dyn Monitor) {
+    for source in &plan.sources {
+        let Some(Site::Database { database }) = &source.site else { continue };
+        if let Err(error) = staging::take_back(&host.database, database, suffix).await {
+            monitor.warn(&format!("staging is left behind: {}", error.chain()));
+        }
+    }
+}
+
 /// Swaps all parts in; where one fails, those before it are swapped back.
 async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>> {
     let mut swapped: Vec<Swapped> = Vec::new();
@@ -138,8 +188,14 @@ async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>
         match part.swap(monitor).await {
             Ok(part) => swapped.push(part),
             Err(error) => {
+                let mut error = error;
                 while let Some(part) = swapped.pop() {
-                    part.undo(monitor).await;
+                    if let Err(undo) = part.undo(monitor).await {
+                        let text = format!("{}; and then: {}", error.chain(), undo.chain());
+                        error = Error::failed(text).hint(
+                            undo.advice().unwrap_or("look for what was live beside it").to_owned(),
+                        );
+                    }
                 }
                 discard(waiting.collect(), monitor).await;
                 return Err(error);
@@ -171,16 +227,6 @@ fn suffix() -> Result<String> {
     let id = SnapshotId::generate()?;
     let (_, suffix) = id.as_str().split_at("snapshot_".len());
     Ok(suffix.to_owned())
-}
-
-fn restored(plan: Plan, done: bool, swapped: &[Swapped]) -> Restored {
-    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
-    Restored {
-        plan,
-        done,
-        incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-    }
 }
 
 /// Returns the error for a target that is not empty.

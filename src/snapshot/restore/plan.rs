@@ -187,6 +187,7 @@ async fn with_live(
     match (&spec.what, record.kind.as_str()) {
         (What::Database { database }, "mariadb") => {
             let database = options.database.as_ref().unwrap_or(database);
+            target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
             if let Some(schema) = &record.schema {
                 let schema = repository.read_blob(schema).await?;

@@ -89,17 +89,14 @@ impl Staged {
 }
 
 impl Swapped {
-    /// Puts back what was live. A failure is a warning: the others have to be put back too.
-    pub(super) async fn undo(self, monitor: &dyn Monitor) {
-        let undone = match self {
-            Self::Database(mut swapped) => match swapped.undo(monitor).await {
-                Ok(()) => swapped.finish().await,
-                Err(error) => Err(error),
-            },
+    /// Puts back what was live.
+    pub(super) async fn undo(self, monitor: &dyn Monitor) -> Result<()> {
+        match self {
+            Self::Database(mut swapped) => {
+                swapped.undo(monitor).await?;
+                swapped.finish().await
+            }
             Self::Files { swapped, .. } => swapped.undo(),
-        };
-        if let Err(error) = undone {
-            monitor.warn(&error.chain());
         }
     }
 

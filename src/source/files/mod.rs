@@ -190,8 +190,7 @@ async fn on_blocking_thread<T: Send + 'static>(
             }
         },
     };
-    said.notes.iter().for_each(|note| monitor.note(note));
-    said.warnings.iter().for_each(|warning| monitor.warn(warning));
+    said.repeat(monitor);
     result
 }
 

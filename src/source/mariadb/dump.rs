@@ -1,5 +1,6 @@
 //! Saves a database: one moment on several connections, every table as chunks.
 
+use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +19,10 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::cut::Sizes;
 use crate::source::mariadb::definition::Definition;
+use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::guard;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
@@ -86,6 +90,10 @@ impl Dump {
         let Some(definition) = definition(&mut observer, database).await? else { return Ok(None) };
         for view in definition.programs.iter().filter(|program| program.is_broken) {
             monitor.note(&format!("{} is broken: something it refers to is gone", view.title()));
+        }
+        if let Some(what) = guard::unsound(&definition) {
+            let text = format!("cannot save {what}: its definition is not understood");
+            return Err(Error::failed(text).hint("rows kept outside of the server are not saved"));
         }
         let lock = lock_what_has_no_snapshot(login, &definition, monitor).await?;
         let mut readers = Vec::new();
@@ -312,25 +320,33 @@ fn tables_in_parts(jobs: &[Job]) -> Vec<usize> {
     repeated
 }
 
-/// Returns the name of the first table or program that differs, counters aside.
+/// Returns the name of the first table, sequence or program that differs, counters aside.
 fn difference(before: &Definition, after: &Definition) -> Result<Option<String>> {
-    for (old, new) in before.tables.iter().zip(&after.tables) {
-        let without_counter = |table: &Table| -> Result<String> {
-            Ok(CreateTable::parse(&table.create)?.without_counter())
-        };
-        if old.name != new.name || without_counter(old)? != without_counter(new)? {
-            return Ok(Some(old.name.clone()));
-        }
+    let (before, after) = (parts(before)?, parts(after)?);
+    let mut keys = before.keys().chain(after.keys());
+    let changed = keys.find(|&key| before.get(key) != after.get(key));
+    Ok(changed.map(|(_, name)| (*name).to_owned()))
+}
+
+/// What one name of a database stands for.
+#[derive(PartialEq)]
+enum Part<'a> {
+    Stored(String),
+    Program(&'a Program),
+}
+
+/// Returns the parts of a definition by kind and name.
+fn parts(definition: &Definition) -> Result<BTreeMap<(&str, &str), Part<'_>>> {
+    let mut parts = BTreeMap::new();
+    for Table { name, create, .. } in &definition.tables {
+        let create = CreateTable::parse(create)?.without_counter();
+        parts.insert(("TABLE", name.as_str()), Part::Stored(create));
     }
-    let (old, new) = (before.tables.len(), after.tables.len());
-    if old != new {
-        let longer = if old > new { &before.tables } else { &after.tables };
-        return Ok(Some(longer[old.min(new)].name.clone()));
+    for Sequence { name, create, .. } in &definition.sequences {
+        parts.insert(("SEQUENCE", name.as_str()), Part::Stored(create.clone()));
     }
-    if before.programs != after.programs {
-        let changed = before.programs.iter().zip(&after.programs).find(|(old, new)| old != new);
-        let name = changed.map_or("(a program)", |(old, _)| old.name.as_str());
-        return Ok(Some(name.to_owned()));
+    for program in &definition.programs {
+        parts.insert((program.kind.words(), program.name.as_str()), Part::Program(program));
     }
-    Ok(None)
+    Ok(parts)
 }

@@ -32,6 +32,7 @@ mod relocate;
 mod foreign_keys;
 mod programs;
 mod parameters;
+mod guard;
 mod schema;
 mod moment;
 pub mod range;
@@ -44,6 +45,8 @@ pub mod target;
 pub mod preflight;
 pub mod staging;
 pub mod load;
+mod moves;
+mod undo;
 pub mod swap;
 #[cfg(test)]
 mod throwaway;

@@ -1,10 +1,11 @@
 //! One moment for several connections, without stopping anyone.
 //!
-//! With the binary log on, each connection opens its own snapshot and tells the position in the
-//! log that it belongs to: equal positions are one moment, and unequal ones are tried again. With
-//! it off, `BACKUP STAGE BLOCK_COMMIT` holds commits for the few milliseconds in which all
-//! connections open theirs; it does not wait for running writes, as a global read lock would.
-//! Where neither can be had, one connection reads alone.
+//! `BACKUP STAGE BLOCK_COMMIT` holds commits for the few milliseconds in which all connections open
+//! their snapshots; it does not wait for running writes, as a global read lock would. Where the
+//! account may not do that, each connection opens its own snapshot and tells the position in the
+//! binary log that it belongs to: equal positions are one moment, and unequal ones are tried again.
+//! That comes second, because whoever writes past the log, by a filter or by `sql_log_bin = 0`,
+//! moves no position. Where neither can be had, one connection reads alone.
 //!
 //! Tables of engines without transactions belong to no snapshot: they are locked against writes
 //! before the moment and read first.
@@ -24,7 +25,7 @@ use crate::source::mariadb::grants;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::quote;
 
-/// How often positions are compared before something stronger is tried. Four connections among
+/// How often positions are compared before one connection reads alone. Four connections among
 /// four busy writers took up to six tries when measured.
 const TRIES: usize = 20;
 
@@ -62,24 +63,9 @@ pub(super) async fn open(
     login: &Login,
     monitor: &dyn Monitor,
 ) -> Result<Moment> {
-    let method = if readers.len() == 1 {
-        Method::OneConnection
-    } else if agree_by_position(readers).await? {
-        Method::BinaryLog
-    } else {
-        match agree_by_stage(readers, login).await {
-            Ok(()) => Method::BackupStage,
-            Err(error) => {
-                let why = error.chain();
-                monitor.note(&format!(
-                    "one connection reads alone: several cannot agree on a moment ({why})"
-                ));
-                readers.truncate(1);
-                Method::OneConnection
-            }
-        }
-    };
+    let method = agree(readers, login, monitor).await?;
     if method == Method::OneConnection {
+        readers.truncate(1);
         readers[0].begin_snapshot().await?;
     }
     let (position, gtid) = match readers[0].snapshot_position().await? {
@@ -87,6 +73,19 @@ pub(super) async fn open(
         None => (None, None),
     };
     Ok(Moment { method, position, gtid })
+}
+
+async fn agree(readers: &mut [Connection], login: &Login, monitor: &dyn Monitor) -> Result<Method> {
+    if readers.len() == 1 {
+        return Ok(Method::OneConnection);
+    }
+    let Err(error) = agree_by_stage(readers, login).await else { return Ok(Method::BackupStage) };
+    if agree_by_position(readers).await? {
+        return Ok(Method::BinaryLog);
+    }
+    let why = error.chain();
+    monitor.note(&format!("one connection reads alone: several cannot agree on a moment ({why})"));
+    Ok(Method::OneConnection)
 }
 
 /// A position in the binary log.
@@ -212,11 +211,11 @@ impl Connection {
     }
 }
 
-/// Returns the error of a snapshot whose tables kept changing.
-pub(super) fn inconsistent(table: &str) -> Error {
+/// Returns the error of a snapshot during which a table or a program changed.
+pub(super) fn inconsistent(name: &str) -> Error {
     Error::new(
         Kind::Inconsistent,
-        format!("cannot save one moment: the definition of table {table:?} changed meanwhile"),
+        format!("cannot save one moment: the definition of {name:?} changed meanwhile"),
     )
     .hint("wait until the upgrade or the maintenance of this database has ended")
 }

@@ -144,10 +144,8 @@ pub(super) enum Purpose {
 enum Owner {
     /// The account that its statement names.
     Definer,
-    /// Our own account, in place of whatever is there, until the definer can have it.
+    /// Our own account, until the definer can have it.
     Ourselves,
-    /// The account that its statement names, in place of what was ours.
-    DefinerAtLast,
 }
 
 /// Where programs are created.
@@ -180,6 +178,22 @@ pub(super) async fn create(
     Ok(broken)
 }
 
+/// Makes these the programs of the selected database: those of other names are dropped, the others
+/// replaced in place. Returns the broken views as [`create`] does.
+pub(super) async fn replace_all(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    programs: &[Program],
+) -> Result<Vec<String>> {
+    let is_other = |kind: ProgramKind, name: &str| {
+        // A broken view cannot be replaced, and one that is there may be another one.
+        let stays = |program: &Program| !program.is_broken && program.name == name;
+        !programs.iter().any(|program| program.kind == kind && stays(program))
+    };
+    drop_where(connection, &site.database.name, is_other).await?;
+    create(connection, site, programs).await
+}
+
 /// Creates views, which may stand on each other and call functions.
 ///
 /// A server refuses a view on something whose definer it does not have, as on a new host whose
@@ -200,7 +214,7 @@ async fn create_views(
     }
     let built = create_in_any_order(connection, site, views, Owner::Ourselves).await?;
     for program in built.created.iter().rev().chain(functions) {
-        create_one(connection, site, program, Owner::DefinerAtLast).await?;
+        create_one(connection, site, program, Owner::Definer).await?;
     }
     let mut broken = Vec::new();
     for (view, failure) in built.failed {
@@ -258,7 +272,7 @@ async fn create_one(
     connection.speak_as(program).await?;
     let statement = match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&program.create.0),
-        _ => owned_by(owner, &relocate::statement_for(program, &database.name)),
+        _ => replacing(owner, &relocate::statement_for(program, &database.name)),
     };
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
@@ -269,14 +283,12 @@ async fn create_one(
     created
 }
 
-/// Returns a view's or a function's statement with another owner than it names.
-fn owned_by(owner: Owner, create: &[u8]) -> Vec<u8> {
-    if owner == Owner::Definer {
-        return create.to_vec();
-    }
+/// Returns the statement that creates a program in place of one that is there, so that the rights
+/// given on a routine stay; of our own account where `owner` says so.
+fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
     let replacing =
         [b"CREATE OR REPLACE ", create.strip_prefix(b"CREATE ").unwrap_or(create)].concat();
-    if owner == Owner::DefinerAtLast {
+    if owner == Owner::Definer {
         return replacing;
     }
     let Some(start) = memchr::memmem::find(&replacing, b" DEFINER=`") else { return replacing };
@@ -327,22 +339,22 @@ impl Connection {
 
 /// Drops all programs of a database. Tables must be there still: a trigger falls with its table.
 pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |_| true).await
+    drop_where(connection, database, |_, _| true).await
 }
 
 /// Drops the triggers of a database, which hold its tables where they are.
 pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |kind| kind == ProgramKind::Trigger).await
+    drop_where(connection, database, |kind, _| kind == ProgramKind::Trigger).await
 }
 
 async fn drop_where(
     connection: &mut Connection,
     database: &str,
-    is_wanted: fn(ProgramKind) -> bool,
+    is_wanted: impl Fn(ProgramKind, &str) -> bool,
 ) -> Result<()> {
     let mut names = names(connection, database).await?;
     // Bodies fall with their packages; views and triggers before what they call.
-    names.retain(|(kind, _, _)| is_wanted(*kind) && *kind != ProgramKind::PackageBody);
+    names.retain(|(kind, name, _)| is_wanted(*kind, name) && *kind != ProgramKind::PackageBody);
     for (kind, name, _) in names.into_iter().rev() {
         let name = quote::qualified(database, &name);
         let words = kind.words();
@@ -375,10 +387,9 @@ mod tests {
     fn a_program_can_be_ours_until_its_definer_gets_it() {
         let create = b"CREATE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1";
         let ours = b"CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY DEFINER VIEW `v` AS select 1";
-        assert_eq!(owned_by(Owner::Ourselves, create), ours);
-        let theirs = owned_by(Owner::DefinerAtLast, create);
+        assert_eq!(replacing(Owner::Ourselves, create), ours);
+        let theirs = replacing(Owner::Definer, create);
         assert!(theirs.starts_with(b"CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL"));
-        assert_eq!(owned_by(Owner::Definer, create), create);
     }
 
     #[test]

@@ -221,12 +221,13 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The server's answer when a table was altered, truncated or replaced under a snapshot.
-const DEFINITION_CHANGED: u16 = 1412;
+/// The server's answers when a table is not what it was when its definition was read: altered, truncated or replaced
+/// under the snapshot, gone, or without a column or its key.
+const DEFINITION_CHANGED: &[u16] = &[1412, 1146, 1054, 1176];
 
 fn read_error(peer: &Peer, table: &str, cause: mysql_async::Error) -> Error {
     match &cause {
-        mysql_async::Error::Server(answer) if answer.code == DEFINITION_CHANGED => {
+        mysql_async::Error::Server(answer) if DEFINITION_CHANGED.contains(&answer.code) => {
             moment::inconsistent(table)
         }
         _ => peer.error(&format!("cannot read table {table:?}"), cause),

@@ -32,6 +32,10 @@ use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::statement::StagedTable;
 use crate::source::mariadb::tables;
+use crate::source::mariadb::undo;
+
+/// Seconds that an interrupted restore waits for its own last statements.
+const TAKE_BACK_SECONDS: u32 = 5;
 
 /// What is built, and where.
 pub(super) struct Plan {
@@ -158,6 +162,7 @@ impl Staging {
         let mut connection = connect(login).await?;
         connection.prepare_loading().await?;
         connection.claim_restore_of(blueprint.target).await?;
+        undo::killed_swaps(&mut connection, blueprint.target, monitor).await?;
         drop_leftovers(&mut connection, blueprint.target, monitor).await?;
         let version = connection.read_facts().await?.version;
         let definition = schema::unpack(blueprint.schema)?;
@@ -166,7 +171,7 @@ impl Staging {
             Arc::new(plan(definition, blueprint, schema, version == blueprint.server_version)?);
         let mut staging = Self { login: login.clone(), connection, plan };
         if let Err(error) = staging.create_tables().await {
-            staging.discard().await?;
+            staging.discard_noting(monitor).await;
             return Err(error);
         }
         Ok(staging)
@@ -209,6 +214,13 @@ impl Staging {
     /// Drops the staging schema with all that it holds.
     pub async fn discard(mut self) -> Result<()> {
         self.connection.drop_database(&self.plan.schema).await
+    }
+
+    /// Drops the staging schema after something failed: that it cannot be dropped is not why.
+    pub async fn discard_noting(self, monitor: &dyn Monitor) {
+        if let Err(left) = self.discard().await {
+            monitor.note(&format!("staging is left behind: {}", left.chain()));
+        }
     }
 
     async fn create_tables(&mut self) -> Result<()> {
@@ -257,6 +269,16 @@ impl Staging {
     fn staging_database(&self) -> Database {
         Database { name: self.plan.schema.clone(), ..self.plan.definition.database.clone() }
     }
+}
+
+/// Drops the staging schema of a restore whose connections are gone.
+pub async fn take_back(login: &Login, target: &str, suffix: &str) -> Result<()> {
+    let mut connection = connect(login).await?;
+    // A statement that runs on by itself, such as the building of an index, holds its table.
+    connection.wait_for_locks_at_most(TAKE_BACK_SECONDS).await?;
+    connection.drop_database(&names::staging(target, suffix)).await?;
+    connection.close().await;
+    Ok(())
 }
 
 fn plan(

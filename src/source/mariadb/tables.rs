@@ -20,7 +20,8 @@ use crate::source::mariadb::quote;
 use crate::source::mariadb::versioning;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
-const ENGINES: &[&str] = &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
+pub(super) const ENGINES: &[&str] =
+    &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
 
 /// What a table that keeps its history is, in `information_schema`.
 const VERSIONED: &str = "SYSTEM VERSIONED";

@@ -104,9 +104,11 @@ impl Connection {
         Ok(self.rows(doing, statement).await?.into_iter().next())
     }
 
-    /// Runs a statement in the character set of its own session; `doing` as everywhere.
+    /// Runs one statement in the character set of its own session; `doing` as everywhere.
+    ///
+    /// It is prepared, so that a second statement behind a semicolon is refused.
     pub(super) async fn execute_bytes(&mut self, doing: &str, statement: Vec<u8>) -> Result<()> {
-        let outcome = self.raw.query_drop(statement).await;
+        let outcome = self.raw.exec_drop(statement, ()).await;
         outcome.map_err(|cause| self.peer.error(doing, cause))
     }
 
@@ -121,6 +123,8 @@ fn options(login: &Login) -> Opts {
     let options = OptsBuilder::default()
         .user(Some(login.user.as_str()))
         .pass(login.password.as_ref().map(Secret::reveal))
+        // A statement that was prepared belongs to the database that was selected then.
+        .stmt_cache_size(Some(0))
         // The client would leave TCP for a socket that the server names: not what was asked for.
         .prefer_socket(false);
     match &login.server {

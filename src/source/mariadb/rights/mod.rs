@@ -44,6 +44,7 @@ const TO_RESTORE: &[Need] = &[
     ("ALTER ROUTINE", "replace procedures and functions"),
     ("EXECUTE", "make views that call functions"),
     ("EVENT", "make events"),
+    ("LOCK TABLES", "hold the live tables for the swap"),
 ];
 
 /// Each of these makes the routines of a database visible, though not their bodies.

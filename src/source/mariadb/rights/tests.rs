@@ -53,7 +53,7 @@ fn an_account_with_all_rights_lacks_nothing() {
 fn the_rights_of_a_role_and_of_everybody_count() {
     let rights = rights(&[
         "GRANT `r1` TO `snap`@`localhost`",
-        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON `my_db`.* TO `r1`",
+        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES ON `my_db`.* TO `r1`",
         "GRANT RELOAD ON *.* TO `r2`",
         "GRANT SELECT ON `mysql`.`proc` TO PUBLIC",
     ]);

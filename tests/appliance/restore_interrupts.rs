@@ -1,0 +1,119 @@
+//! A restore that is stopped at any moment leaves what was live, or what was saved: never a part of each.
+
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process;
+
+use crate::place::Output;
+use crate::place::Place;
+use crate::restore_failures::finished;
+
+/// How many moments of a restore are tried, evenly spread over its time.
+const MOMENTS: u32 = 12;
+
+impl Place {
+    /// Starts a restore, and sends it a signal after a while; returns how it ended.
+    fn restore_until(&self, signal: Signal, after: Duration) -> Output {
+        let restore = self.start(RESTORE);
+        thread::sleep(after);
+        // It may have ended by itself.
+        kill_process(Pid::from_child(&restore), signal).ok();
+        let output = finished(restore);
+        // The server ends a statement whose client is gone.
+        self.wait_for(
+            "SELECT 1 FROM (SELECT COUNT(*) AS sessions FROM information_schema.processlist
+             WHERE command <> 'Daemon' AND id <> CONNECTION_ID()) AS others WHERE sessions = 0",
+        );
+        output
+    }
+
+    /// Returns how long a whole restore takes here.
+    fn time_of_a_restore(&self) -> Duration {
+        let started = Instant::now();
+        self.snap(RESTORE).succeeded();
+        started.elapsed()
+    }
+
+    /// Returns the rows of all tables, which one statement swaps.
+    fn rows(&self) -> String {
+        self.server.sql("USE centreon_studio; SHOW FULL TABLES WHERE table_type <> 'VIEW'; CHECKSUM TABLE element")
+    }
+}
+
+const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+
+#[test]
+fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {
+    let place = Place::used_studio();
+    let whole = place.time_of_a_restore();
+    let saved = place.live();
+    let mut codes = Vec::new();
+    for moment in 0..MOMENTS {
+        place.snap(&["restore", "--discard-previous"]).succeeded();
+        place.use_on();
+        let used = place.live();
+        let signal = if moment % 2 == 0 { Signal::INT } else { Signal::TERM };
+        let output = place.restore_until(signal, whole * moment / MOMENTS);
+        let beside = place.beside();
+        match output.code {
+            // Told before it could listen, or in time.
+            -1 | 130 | 143 => {
+                assert!(
+                    place.live() == used,
+                    "moment {moment}: something was touched: {output:#?}"
+                );
+                assert_eq!(beside, [""; 0], "moment {moment}: {output:#?}");
+                place.snap(RESTORE).succeeded();
+            }
+            code => {
+                assert_eq!(code, 0, "moment {moment}: {output:#?}");
+                assert_eq!(beside.len(), 3, "moment {moment}: {beside:?}");
+            }
+        }
+        assert!(place.live() == saved, "moment {moment}: it is not what was saved");
+        codes.push(output.code);
+    }
+    assert!(codes.contains(&130) && codes.contains(&143), "{codes:?}");
+}
+
+#[test]
+fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
+    let place = Place::used_studio();
+    let used_rows = place.rows();
+    let whole = place.time_of_a_restore();
+    let (saved, saved_rows) = (place.live(), place.rows());
+    let mut untouched = 0;
+    for moment in 1..=MOMENTS {
+        place.snap(&["restore", "--discard-previous"]).succeeded();
+        place.use_on();
+        let used = place.live();
+        place.restore_until(Signal::KILL, whole * moment / MOMENTS);
+        if place.beside().iter().any(|name| name.contains("__snap_previous_")) {
+            // The swap had begun: the tables are of one state, whatever the programs are.
+            let rows = place.rows();
+            assert!(
+                rows == used_rows || rows == saved_rows,
+                "moment {moment}: tables of two states"
+            );
+        } else {
+            assert!(place.live() == used, "moment {moment}: something was touched before the swap");
+            untouched += 1;
+        }
+        let was_whole = place.server.dump("centreon_studio") == saved.0;
+        place.snap(RESTORE).succeeded();
+        assert!(place.live() == saved, "moment {moment}: it is not what was saved");
+        let previous = place.beside().remove(0);
+        // Nothing runs in what is kept aside.
+        let kept = place.server.dump(&previous).replace(" DISABLE DO", " ENABLE DO");
+        let is_kept = kept == used.0 || (was_whole && kept == saved.0);
+        assert!(is_kept, "moment {moment}: what was live before is not in {previous}");
+        let beside = place.beside();
+        assert!(beside.iter().all(|name| name.contains("previous")), "moment {moment}: {beside:?}");
+        assert!(beside.len() <= 3, "moment {moment}: {beside:?}");
+    }
+    assert!(untouched > 0, "no restore was killed before its swap");
+}

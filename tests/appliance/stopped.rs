@@ -1,0 +1,207 @@
+//! `create` that does not come to its end: killed, interrupted, or without room.
+
+use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::geteuid;
+use rustix::process::kill_process;
+
+use crate::place::Output;
+use crate::place::Place;
+use crate::place::run_by;
+use crate::restore_failures::finished;
+use crate::server::until;
+
+const KILLS: u32 = 16;
+
+#[test]
+fn a_killed_create_leaves_complete_snapshots_only_and_what_prune_removes() {
+    let place = Place::studio();
+    let began = Instant::now();
+    place.snap(&["create", "whole"]).succeeded();
+    let duration = began.elapsed();
+    for round in 0..KILLS {
+        // Every round has something to write.
+        place.server.sql(&format!(
+            "UPDATE centreon_studio.element_property SET value = '{round}' WHERE element_id MOD 7 = 0"
+        ));
+        let id = format!("round-{round}");
+        let before = place.stored_blobs().len();
+        let mut create = place.start(&["create", &id]);
+        if round % 2 == 0 {
+            thread::sleep(duration * round / KILLS);
+        } else {
+            until("it writes", || has_ended(&mut create) || place.stored_blobs().len() > before);
+            thread::sleep(duration * round / KILLS / 4);
+        }
+        signal(&mut create, Signal::KILL);
+        let created = finished(create);
+        let listed = listed(&place);
+        assert!(created.code != 0 || listed.contains(&id), "{created:#?}");
+        assert!(listed.contains(&"whole".to_owned()), "{listed:?}");
+    }
+    place.snap(&["create", "next"]).succeeded();
+    let ids = listed(&place);
+    assert!(ids.len() < KILLS as usize, "too few were killed: {ids:?}");
+    place.snap(&["verify", "--read-data"]).succeeded();
+    let named = place.named_blobs(ids.iter().map(String::as_str));
+    assert!(place.stored_blobs().len() > named.len(), "no kill left anything behind");
+    place.snap(&["prune", "--grace", "0s"]).succeeded();
+    assert_eq!(place.stored_blobs(), named);
+    for folder in ["", "snapshots", "blobs"] {
+        for entry in fs::read_dir(place.repository().join(folder)).expect("list a folder") {
+            let name = entry.expect("read a folder").file_name();
+            assert!(!name.to_string_lossy().contains('#'), "{name:?} is left");
+        }
+    }
+    place.snap(&["verify", "--read-data"]).succeeded();
+}
+
+#[test]
+fn an_interrupted_create_says_so_by_its_code_and_lists_nothing() {
+    let place = Place::studio();
+    let mut lock = place.server.session();
+    lock.run("LOCK TABLES centreon_studio.view WRITE");
+    for (sent, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut create = place.start(&["create", "never", "--connections", "1"]);
+        place.server.wait_for_waiters(1);
+        let began = Instant::now();
+        signal(&mut create, sent);
+        let output = finished(create);
+        assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output:#?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+        assert_eq!(listed(&place), [""; 0]);
+    }
+    lock.run("UNLOCK TABLES");
+    place.snap(&["create", "next"]).succeeded();
+}
+
+#[test]
+fn a_full_disk_fails_the_create_by_name_and_the_next_one_works() {
+    let place = Place::studio();
+    let disk = Disk::mount(place.path("disk"));
+    let snap = |arguments: &[&str]| disk.snap(&place, arguments);
+    let mut failures = 0;
+    // From too small for the repository to just too small for the last file.
+    for room in [0, 4, 40, 400, 1400, 2000, 2060, 2100, 2120, 2140, 2160, 2180, 2200, 2220] {
+        disk.leave(room << 10);
+        let id = format!("room-{room}");
+        let created = snap(&["create", &id]);
+        disk.leave(u64::MAX);
+        let list = snap(&["list", "-q"]);
+        if created.code == 0 || list.stdout.trim() == id {
+            snap(&["verify", "--read-data"]).succeeded();
+            snap(&["delete", &id]).succeeded();
+        }
+        if created.code != 0 {
+            failures += 1;
+            assert_eq!(created.code, 1, "{room} KiB: {created:#?}");
+            assert!(created.stderr.contains("No space left on device"), "{room} KiB: {created:#?}");
+            let is_listed = created.stderr.contains("is complete and listed");
+            assert_eq!(list.stdout.trim() == id, is_listed, "{room} KiB: {created:#?} {list:#?}");
+        }
+        // The repository itself may not have had room.
+        let pruned = snap(&["prune", "--grace", "0s"]);
+        assert!([0, 10].contains(&pruned.code), "{room} KiB: {pruned:#?}");
+    }
+    assert!(failures > 5, "the disk was full {failures} times only");
+    snap(&["create", "next"]).succeeded();
+    snap(&["verify", "--read-data"]).succeeded();
+}
+
+/// Returns the ids of all snapshots.
+fn listed(place: &Place) -> Vec<String> {
+    // Before the first commit there may be no repository at all.
+    let list = place.snap(&["list", "-q"]);
+    list.succeeded().lines().map(str::to_owned).collect()
+}
+
+/// Sends a signal to a process, unless it has ended.
+pub(crate) fn signal(process: &mut Child, signal: Signal) {
+    if !has_ended(process) {
+        kill_process(Pid::from_child(process), signal).expect("send a signal");
+    }
+}
+
+fn has_ended(process: &mut Child) -> bool {
+    process.try_wait().expect("ask for the end of a process").is_some()
+}
+
+/// A small disk in a namespace of its own: no mount is left behind, whatever ends this test.
+struct Disk {
+    holder: Child,
+    folder: PathBuf,
+}
+
+impl Disk {
+    const BYTES: u64 = 8 << 20;
+
+    fn mount(folder: PathBuf) -> Self {
+        fs::create_dir(&folder).expect("create the disk's folder");
+        let script =
+            format!("mount -t tmpfs -o size={} none \"$0\" && echo mounted && cat", Self::BYTES);
+        // Only root may mount in the user namespace that he is in.
+        let own: &[&str] = if geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+        let mut holder = Command::new("unshare")
+            .args(own)
+            .args(["--mount", "sh", "-c", &script])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start unshare, of the package util-linux");
+        let mut line = String::new();
+        let stdout = holder.stdout.take().expect("its output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("read what the holder says");
+        let needs = "this test mounts a small tmpfs: it needs CAP_SYS_ADMIN or user namespaces";
+        assert_eq!(line, "mounted\n", "{needs}");
+        Self { holder, folder }
+    }
+
+    /// Runs `snap` where the disk is seen.
+    fn snap(&self, place: &Place, arguments: &[&str]) -> Output {
+        let repository = self.folder.join("repository").display().to_string();
+        let command = place.command(&[arguments, &["--repository", &repository]].concat());
+        let holder = self.holder.id().to_string();
+        let mut words = vec!["nsenter", "--target", &holder, "--mount"];
+        if !geteuid().is_root() {
+            words.extend(["--user", "--preserve-credentials"]);
+        }
+        let output = run_by(&words, &command).output();
+        Output::of(output.expect("start nsenter, of the package util-linux"))
+    }
+
+    /// Leaves so many bytes free at most.
+    fn leave(&self, bytes: u64) {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
+        let disk = root.join(self.folder.strip_prefix("/").expect("an absolute path"));
+        let ballast = disk.join("ballast");
+        if ballast.exists() {
+            fs::remove_file(&ballast).expect("remove the ballast");
+        }
+        let space = rustix::fs::statvfs(&disk).expect("ask for the free space");
+        let free = space.f_bavail * space.f_frsize;
+        if bytes < free {
+            let zeros = vec![0; usize::try_from(free - bytes).expect("a small disk")];
+            fs::write(&ballast, zeros).expect("write the ballast");
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        self.holder.kill().ok();
+        self.holder.wait().ok();
+    }
+}
