@@ -134,6 +134,7 @@ mod tests {
         let item = |name: &str| Item {
             name: name.to_owned(),
             rows: 1000,
+            current_rows: None,
             raw_bytes: 2048,
             digest: String::new(),
             generated_digest: None,

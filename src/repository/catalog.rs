@@ -90,6 +90,9 @@ pub struct Item {
     pub name: String,
     /// Rows of a table, entries of a tree.
     pub rows: u64,
+    /// The rows that are current, where a table keeps its history: the others are history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_rows: Option<u64>,
     /// The size of the raw bytes of all chunks.
     pub raw_bytes: u64,
     /// The digest that proves a restored item, in the source's own words.

@@ -121,6 +121,7 @@ pub(crate) fn source_of(index: &Index, blob: BlobRef) -> SourceRecord {
     let item = |item: &ItemIndex| Item {
         name: item.name.clone(),
         rows: item.chunks.iter().map(|chunk| chunk.rows).sum(),
+        current_rows: None,
         raw_bytes: item.chunks.iter().map(|chunk| chunk.blob.raw_bytes).sum(),
         digest: digest::sha256(item.name.as_bytes()),
         generated_digest: None,

@@ -240,6 +240,7 @@ impl Save<'_> {
         let item = Item {
             name: saved.origin.clone(),
             rows: tree.list.count(),
+            current_rows: None,
             raw_bytes: tree.raw_bytes,
             digest: tree.list.digest(),
             generated_digest: None,
@@ -281,6 +282,7 @@ fn item((name, totals): (&String, &TableTotals)) -> Item {
     Item {
         name: name.clone(),
         rows: totals.rows,
+        current_rows: totals.current_rows,
         raw_bytes: totals.raw_bytes,
         digest: totals.digest.clone(),
         generated_digest: totals.generated_digest.clone(),

@@ -30,4 +30,7 @@ mod restore_objects;
 mod restore_values;
 mod restore_failures;
 mod rights;
+mod history;
+mod logins;
+mod mariadb_11_8;
 mod restore_interrupts;

@@ -51,6 +51,16 @@ impl Place {
         // Not in the build folder: a socket's path has 107 bytes at most.
         let folder = tempfile::Builder::new().prefix("snap-").tempdir().expect("create a folder");
         let server = Server::start(&folder.path().join("server"), options);
+        Self::around(server, folder)
+    }
+
+    /// Returns a place whose server is of this release, which is not the machine's.
+    pub(crate) fn of_release(release: &str, options: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("snap-").tempdir().expect("create a folder");
+        Self::around(Server::start_release(release, options), folder)
+    }
+
+    fn around(server: Server, folder: TempDir) -> Self {
         let place = Self { server, folder };
         fs::create_dir(place.root()).expect("create the root");
         place.configure("");

@@ -47,7 +47,7 @@ fn script(place: &Place) -> PathBuf {
 }
 
 /// Runs the script as root would, whose `.my.cnf` tells `mariadb` where the server is.
-fn recover(place: &Place, repository: &Path, id: &str, folder: &Path) -> Output {
+pub(crate) fn recover(place: &Place, repository: &Path, id: &str, folder: &Path) -> Output {
     let home = place.path("home");
     fs::create_dir_all(&home).expect("create a home");
     fs::copy(place.path("my.cnf"), home.join(".my.cnf")).expect("write .my.cnf");

@@ -68,7 +68,8 @@ fn a_row_larger_than_the_packets_of_its_server_comes_back() {
     assert_eq!(lengths, "12000000\t12000000\n1\t1\n");
 }
 
-const VALUES: &str = r#"
+/// See the test that loads them.
+pub(crate) const VALUES: &str = r#"
     CREATE DATABASE studio; USE studio;
     SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00';
     CREATE TABLE numbers (id INT PRIMARY KEY, f FLOAT, d DOUBLE, f83 FLOAT(8,3), d102 DOUBLE(10,2), m DECIMAL(65,30),
@@ -104,7 +105,8 @@ const VALUES: &str = r#"
             ST_GeomFromText('GEOMETRYCOLLECTION EMPTY'), '', '');
 "#;
 
-const TEXTS: &str = r"
+/// See the test that loads them.
+pub(crate) const TEXTS: &str = r"
     CREATE DATABASE studio; USE studio;
     CREATE TABLE empties (id INT PRIMARY KEY, a VARCHAR(10), b CHAR(5), c BLOB, d VARBINARY(9), e BINARY(4));
     INSERT INTO empties VALUES (1, NULL, NULL, NULL, NULL, NULL), (2, '', '', '', '', ''),
@@ -131,7 +133,8 @@ const TEXTS: &str = r"
     INSERT INTO keysjis VALUES (_sjis x'835C', 1), ('', 3);
 ";
 
-const SHAPES: &str = r"
+/// See the test that loads them.
+pub(crate) const SHAPES: &str = r"
     CREATE DATABASE studio; USE studio; SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';
     CREATE TABLE zero (id INT NOT NULL AUTO_INCREMENT PRIMARY KEY, t TEXT) AUTO_INCREMENT = 77;
     INSERT INTO zero VALUES (0, 'zero'), (5, 'five');

@@ -19,6 +19,8 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use tempfile::TempDir;
+
 use crate::session::Session;
 
 /// How long a server may take until it answers.
@@ -28,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Server {
     folder: PathBuf,
     process: Child,
+    /// Its folder where that is not the place's: dropped after the server has ended.
+    _own: Option<TempDir>,
 }
 
 impl Server {
@@ -35,9 +39,35 @@ impl Server {
     ///
     /// It must be dropped by the thread that starts it: the kernel ends it with that thread.
     pub(crate) fn start(folder: &Path, options: &[&str]) -> Self {
-        copy_tree(&template(), folder);
+        let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mariadb");
+        Self::run(&[], &template, folder, options, None)
+    }
+
+    /// Starts a server of another release than the machine's, `11.8`; `fixtures/release` has it.
+    pub(crate) fn start_release(release: &str, options: &[&str]) -> Self {
+        let output = Command::new(script("release")).arg(release).output().expect("start bash");
+        let root = PathBuf::from(assert_succeeds(&output, "prepare MariaDB").trim_end());
+        // It sees no folder but those in its root.
+        let own = tempfile::Builder::new().prefix("snap-").tempdir_in(root.join("tmp"));
+        let own = own.expect("create a folder in the root of the server");
+        let folder = own.path().join("server");
+        let by_chroot: [&OsStr; 2] = ["--root".as_ref(), root.as_ref()];
+        Self::run(&by_chroot, &root.join("srv/template"), &folder, options, Some(own))
+    }
+
+    fn run(
+        root: &[&OsStr],
+        template: &Path,
+        folder: &Path,
+        options: &[&str],
+        own: Option<TempDir>,
+    ) -> Self {
+        make(root, template);
+        copy_tree(template, folder);
         let process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", script("server").as_str(), "run"])
+            .args(["--pdeathsig", "KILL", script("server").as_str()])
+            .args(root)
+            .arg("run")
             .arg(folder)
             .args(options)
             .stdin(Stdio::null())
@@ -45,7 +75,7 @@ impl Server {
             .stderr(log_file(folder))
             .spawn()
             .expect("start setpriv, of the package util-linux");
-        let mut server = Self { folder: folder.to_owned(), process };
+        let mut server = Self { folder: folder.to_owned(), process, _own: own };
         server.wait_until_it_answers();
         server
     }
@@ -188,17 +218,15 @@ pub(crate) fn assert_succeeds(output: &Output, what: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Returns the folder that every server's folder is copied from; the first to come makes it.
-fn template() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    fs::create_dir_all(folder).expect("create the folder of the template");
-    let lock = File::create(folder.join("mariadb.lock")).expect("create the template's lock");
+/// Makes the folder that every server's folder is copied from, where nobody has made it yet.
+fn make(root: &[&OsStr], template: &Path) {
+    fs::create_dir_all(template.parent().expect("a template lies in a folder"))
+        .expect("create the folder of the template");
+    let lock = File::create(template.with_extension("lock")).expect("create the template's lock");
     lock.lock().expect("lock the template");
-    let template = folder.join("mariadb");
-    let arguments = [OsStr::new("install"), template.as_os_str()];
-    let output = Command::new(script("server")).args(arguments).output().expect("start bash");
+    let mut command = Command::new(script("server"));
+    let output = command.args(root).arg("install").arg(template).output().expect("start bash");
     assert_succeeds(&output, "make MariaDB's data folder");
-    template
 }
 
 fn copy_tree(from: &Path, to: &Path) {

@@ -67,7 +67,7 @@ pub(super) async fn stage(
     let finished = match built {
         Ok(()) => {
             monitor.step(&format!("rehearse {}", record.name), None);
-            staging.finish().await
+            staging.finish(monitor).await
         }
         Err(error) => Err(error),
     };
@@ -94,6 +94,7 @@ fn jobs(record: &SourceRecord, index: &Index) -> VecDeque<Job> {
             chunks: chunks.chunks.clone(),
             expected: Expected {
                 rows: item.rows,
+                current_rows: item.current_rows,
                 digest: item.digest.clone(),
                 generated_digest: item.generated_digest.clone(),
             },

@@ -88,7 +88,7 @@ pub async fn restore(
     let planning = async {
         let lock = repository.lock(Access::Shared).await?;
         let contents = repository.contents(id).await?;
-        let plan = plan::plan(id, &contents, profile, host, options).await?;
+        let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
         Ok((lock, contents, plan))
     };
     let (_lock, contents, plan) = tokio::select! {

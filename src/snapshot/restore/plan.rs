@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::repository::catalog::SourceState;
@@ -20,6 +21,7 @@ use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::not_empty;
 use crate::source::files;
 use crate::source::files::FileList;
+use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
 
@@ -82,6 +84,7 @@ pub(super) enum Site {
 
 /// Returns what a restore would do. Fails where it could not be done at all.
 pub(super) async fn plan(
+    repository: &Repository,
     id: &SnapshotId,
     contents: &Contents,
     profile: &Profile,
@@ -92,7 +95,10 @@ pub(super) async fn plan(
     for (record, index) in contents.catalog.sources.iter().zip(&contents.indexes) {
         let spec = profile.sources.iter().find(|spec| spec.name == record.name);
         let planned = match (left_alone(record, spec, options), spec) {
-            (None, Some(spec)) => with_live(record, index.as_ref(), spec, host, options).await?,
+            (None, Some(spec)) => {
+                let saved = Saved { repository, record, index: index.as_ref() };
+                with_live(&saved, spec, host, options).await?
+            }
             (Some((action, reason)), _) => outline(record, action, Some(reason)),
             (None, None) => {
                 let reason = "the profile has no such source".to_owned();
@@ -163,19 +169,30 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
     }
 }
 
+/// A source of the snapshot.
+struct Saved<'a> {
+    repository: &'a Repository,
+    record: &'a SourceRecord,
+    index: Option<&'a Index>,
+}
+
 /// Plans a source that is restored, by what is live in its place.
 async fn with_live(
-    record: &SourceRecord,
-    index: Option<&Index>,
+    saved: &Saved<'_>,
     spec: &SourceSpec,
     host: &Host,
     options: &RestoreOptions,
 ) -> Result<SourcePlan> {
+    let Saved { repository, record, index } = saved;
     match (&spec.what, record.kind.as_str()) {
         (What::Database { database }, "mariadb") => {
             let database = options.database.as_ref().unwrap_or(database);
             target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
+            if let Some(schema) = &record.schema {
+                let schema = repository.read_blob(schema).await?;
+                preflight::demand_support(&host.database, &schema, database).await?;
+            }
             let (action, reason) = match live.tables {
                 None => (Action::Create, "there is no such database".to_owned()),
                 Some(0) => (Action::Replace, "the database is empty".to_owned()),

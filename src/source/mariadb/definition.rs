@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::source::mariadb::key::KeyColumn;
+use crate::source::mariadb::parameters::Parameter;
 use crate::source::mariadb::text::Text;
 
 /// All definitions of one database, of one moment.
@@ -19,6 +20,9 @@ pub(super) struct Definition {
     pub(super) sequences: Vec<Sequence>,
     /// Its programs in an order in which they can be created.
     pub(super) programs: Vec<Program>,
+    /// The collations of what its routines take and return.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parameters: Vec<Parameter>,
 }
 
 /// A database's own attributes.
@@ -36,7 +40,7 @@ pub(super) struct Table {
     pub(super) name: String,
     /// `SHOW CREATE TABLE` under `sql_mode=''`.
     pub(super) create: String,
-    /// Its columns in order, the invisible ones too.
+    /// Its columns in order, the invisible ones too, and last the hidden ones of system versioning.
     pub(super) columns: Vec<Column>,
     /// The names of the primary key's columns; empty without one.
     pub(super) primary: Vec<String>,
@@ -58,6 +62,19 @@ pub(super) struct Column {
     /// Whether the server computes it: it is never loaded, and has a digest of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_generated: bool,
+    /// What the column tells of the time when a row was true, in a system-versioned table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) lifetime: Option<Lifetime>,
+}
+
+/// An end of the time when a row was true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Lifetime {
+    /// When it began: `ROW START`.
+    Start,
+    /// When it ended: `ROW END`.
+    End,
 }
 
 impl Column {
@@ -83,6 +100,11 @@ impl Table {
             json!({ "column": column, "type": found.map(|found| &found.data_type) })
         };
         key.iter().map(described).collect()
+    }
+
+    /// Returns whether the table keeps the rows that were.
+    pub(super) fn is_versioned(&self) -> bool {
+        self.columns.iter().any(|column| column.lifetime.is_some())
     }
 
     /// Returns the columns that the server computes.

@@ -23,6 +23,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
 use crate::source::mariadb::moment::TableLock;
+use crate::source::mariadb::parameters;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::range::KnownChunks;
 use crate::source::mariadb::reading::Reading;
@@ -57,6 +58,8 @@ pub struct Dumped {
 pub struct TableTotals {
     /// The number of rows.
     pub rows: u64,
+    /// How many of them are current, where the table keeps its history too.
+    pub current_rows: Option<u64>,
     /// The size of its lines, in bytes.
     pub raw_bytes: u64,
     /// The digest of the stored columns.
@@ -135,8 +138,22 @@ impl Dump {
         }
         reading.read_shared(&mut self.readers).await?;
         let totals = reading.finish();
+        self.refuse_rows_of_no_time(&totals)?;
         self.compare_definitions().await?;
         self.dumped(&totals)
+    }
+
+    /// Fails on history that no server takes: a row that was deleted in the microsecond in which it
+    /// came. No query of any moment sees it.
+    fn refuse_rows_of_no_time(&self, totals: &[Totals]) -> Result<()> {
+        let tables = self.definition.tables.iter().zip(totals);
+        let Some((table, totals)) = tables.into_iter().find(|(_, totals)| totals.never > 0) else {
+            return Ok(());
+        };
+        let (name, rows) = (&table.name, totals.never);
+        let why = format!("{rows} rows of its history end when they begin, or before");
+        Err(Error::failed(format!("cannot save table {name:?}: {why}"))
+            .hint("no server takes such rows back; DELETE HISTORY removes them with what is older"))
     }
 
     /// Fails where a definition is no longer what it was before the moment.
@@ -154,14 +171,15 @@ impl Dump {
     }
 
     fn dumped(self, totals: &[Totals]) -> Result<Dumped> {
-        let totals_of_table = |totals: &Totals| TableTotals {
+        let totals_of_table = |(table, totals): (&Table, &Totals)| TableTotals {
             rows: totals.stored.rows(),
+            current_rows: table.is_versioned().then_some(totals.current),
             raw_bytes: totals.bytes,
             digest: totals.stored.to_text(),
             generated_digest: (totals.generated.rows() > 0).then(|| totals.generated.to_text()),
         };
         Ok(Dumped {
-            totals: totals.iter().map(totals_of_table).collect(),
+            totals: self.definition.tables.iter().zip(totals).map(totals_of_table).collect(),
             schema: schema::pack(&self.definition)?,
             detail: json!({
                 "server": self.server,
@@ -185,6 +203,7 @@ async fn definition(connection: &mut Connection, name: &str) -> Result<Option<De
         tables: tables::tables(connection, name, &listed).await?,
         sequences: tables::sequences(connection, name, &listed).await?,
         programs: programs::programs(connection, name).await?,
+        parameters: parameters::parameters(connection, name).await?,
     }))
 }
 
@@ -259,6 +278,7 @@ mod tests {
             tables: Vec::new(),
             sequences: vec![sequence("a"), sequence("b")],
             programs: Vec::new(),
+            parameters: Vec::new(),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Loader {
 pub struct Expected {
     /// The number of rows.
     pub rows: u64,
+    /// How many of them are current, where the table keeps its history too.
+    pub current_rows: Option<u64>,
     /// The digest of the stored columns.
     pub digest: String,
     /// The digest of the generated columns, where there are any.
@@ -73,7 +75,14 @@ impl Loader {
         }
         let schema = self.plan.schema();
         let totals = rows::prove(&mut self.connection, schema, table).await?;
-        self.plan.check_rows(table, &totals, expected)
+        self.plan.check_rows(table, &totals, expected)?;
+        match expected.current_rows {
+            Some(rows) => {
+                let found = self.connection.count_current(schema, table).await?;
+                Plan::check_current_rows(table, found, rows)
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn receive_text_as_utf8(&mut self) -> Result<()> {

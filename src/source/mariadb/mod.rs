@@ -6,7 +6,9 @@
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
+//! versioning                           tables that keep their history
 //! moment → range → rows → reading → dump  saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
+//! preflight                            whether a server has all that a definition names
 //! staging → load → rehearsal → swap    restoring: build beside (statement), prove, take the place
 //! ```
 
@@ -23,12 +25,14 @@ mod text;
 mod key;
 mod definition;
 mod statement;
+mod versioning;
 mod tables;
 mod views;
 mod relocate;
 mod foreign_keys;
 mod heading;
 mod programs;
+mod parameters;
 mod guard;
 mod rehearsal;
 mod replay;
@@ -42,6 +46,7 @@ mod reading;
 pub mod dump;
 mod names;
 pub mod target;
+pub mod preflight;
 pub mod staging;
 pub mod load;
 mod moves;

@@ -326,7 +326,7 @@ fn disabled(create: &[u8]) -> Vec<u8> {
 
 impl Connection {
     /// Takes the settings under which a program was written.
-    async fn speak_as(&mut self, program: &Program) -> Result<()> {
+    pub(super) async fn speak_as(&mut self, program: &Program) -> Result<()> {
         let doing = format!("cannot take the settings of {}", program.title());
         self.execute(&doing, &replay::program_settings(program)?).await
     }

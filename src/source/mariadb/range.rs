@@ -8,6 +8,7 @@ use crate::base::error::Result;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::Boundary;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::versioning;
 
 /// The raw bytes that one job reads at least, where the table has as many: enough to keep a
 /// connection busy, little enough to share a large table among connections.
@@ -152,12 +153,12 @@ pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<Str
     let columns: Vec<_> = table
         .stored_columns()
         .chain(table.generated_columns())
-        .map(|column| column.name.as_str())
-        .chain(key)
-        .map(quote::identifier)
+        .map(versioning::selected)
+        .chain(key.map(quote::identifier))
         .collect();
-    let mut sql =
-        format!("SELECT {} FROM {}", columns.join(", "), quote::qualified(database, &table.name));
+    let name = quote::qualified(database, &table.name);
+    let times = versioning::of_all_times(table);
+    let mut sql = format!("SELECT {} FROM {name}{times}", columns.join(", "));
     // Without transactions, all rows are read faster as they lie, and sorted.
     if (table.is_transactional || range.is_bounded()) && !table.primary.is_empty() {
         sql.push_str(" FORCE INDEX (PRIMARY)");
@@ -189,6 +190,7 @@ mod tests {
             name: name.to_owned(),
             data_type: "int".to_owned(),
             is_generated,
+            lifetime: None,
         };
         Table {
             name: "t".to_owned(),

@@ -130,7 +130,7 @@ impl<'a> Reading<'a> {
         self.add(outcomes);
         let database = &self.definition.database.name;
         for position in split {
-            let table = &self.definition.tables[position].name;
+            let table = &self.definition.tables[position];
             let counted = connection.count_rows(database, table).await?;
             if counted != self.totals[position].stored.rows() {
                 again.insert(position);

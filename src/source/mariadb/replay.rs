@@ -2,10 +2,12 @@
 //! for people.
 
 use crate::base::error::Result;
+use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::versioning;
 
 /// Returns the statement that loads rows from `file` into a table of the selected database.
 pub(super) fn load_statement(table: &Table, file: &str) -> String {
@@ -13,12 +15,17 @@ pub(super) fn load_statement(table: &Table, file: &str) -> String {
     let mut settings = Vec::new();
     for (column, number) in table.stored_columns().zip(1..) {
         let name = quote::identifier(&column.name);
-        if column.is_loaded_as_text() {
-            targets.push(format!("@v{number}"));
-            settings.push(format!("{name} = CONVERT(@v{number} USING latin1)"));
+        let value = format!("@v{number}");
+        let setting = if column.lifetime == Some(Lifetime::End) {
+            versioning::end_of(&value)
+        } else if column.is_loaded_as_text() {
+            format!("CONVERT({value} USING latin1)")
         } else {
             targets.push(name);
-        }
+            continue;
+        };
+        settings.push(format!("{name} = {setting}"));
+        targets.push(value);
     }
     let settings =
         if settings.is_empty() { String::new() } else { format!(" SET {}", settings.join(", ")) };

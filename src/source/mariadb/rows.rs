@@ -1,6 +1,7 @@
 //! Reads the rows of a table as chunks, or only counts and digests them.
 
 use mysql_async::Row;
+use mysql_async::Value;
 use mysql_async::prelude::Queryable;
 use tokio::sync::mpsc::Sender;
 
@@ -13,6 +14,7 @@ use crate::source::mariadb::cut::HashCutter;
 use crate::source::mariadb::cut::KeyCutter;
 use crate::source::mariadb::cut::Piece;
 use crate::source::mariadb::cut::Sizes;
+use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::failure::Peer;
 use crate::source::mariadb::key::Boundary;
@@ -23,6 +25,7 @@ use crate::source::mariadb::range::Job;
 use crate::source::mariadb::range::Range;
 use crate::source::mariadb::tsv;
 use crate::source::mariadb::tsv::Format;
+use crate::source::mariadb::versioning;
 
 /// What proves the rows of a table, or of a part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub(super) struct Totals {
     pub(super) generated: RowsDigest,
     /// The size of the lines with their newlines.
     pub(super) bytes: u64,
+    /// The rows that have no end, in a table that keeps its history.
+    pub(super) current: u64,
+    /// The rows whose end is not after their start: seen in no moment, and taken by no server.
+    pub(super) never: u64,
 }
 
 impl Totals {
@@ -41,6 +48,8 @@ impl Totals {
         self.stored.merge(&other.stored);
         self.generated.merge(&other.generated);
         self.bytes += other.bytes;
+        self.current += other.current;
+        self.never += other.never;
     }
 }
 
@@ -111,6 +120,8 @@ struct Lines {
     stored_columns: usize,
     generated_columns: usize,
     key_columns: usize,
+    /// Where start and end stand, in a table that keeps its history.
+    lifetime: Option<(usize, usize)>,
     /// The line of the last row, without its newline.
     line: Vec<u8>,
     generated_line: Vec<u8>,
@@ -120,10 +131,12 @@ struct Lines {
 impl Lines {
     fn new(table: &Table) -> Self {
         let generated_columns = table.generated_columns().count();
+        let position = |end| table.stored_columns().position(|column| column.lifetime == Some(end));
         Self {
             stored_columns: table.columns.len() - generated_columns,
             generated_columns,
             key_columns: table.key.as_ref().map_or(0, Vec::len),
+            lifetime: position(Lifetime::Start).zip(position(Lifetime::End)),
             line: Vec::new(),
             generated_line: Vec::new(),
             totals: Totals::default(),
@@ -135,6 +148,7 @@ impl Lines {
         self.line.clear();
         tsv::append_line(row, formats, 0..self.stored_columns, &mut self.line);
         self.totals.bytes += self.line.len() as u64 + 1;
+        self.count_lifetime(row);
         if self.generated_columns > 0 {
             let generated = self.stored_columns..self.stored_columns + self.generated_columns;
             self.generated_line.clear();
@@ -142,6 +156,15 @@ impl Lines {
             self.totals.generated.add(&self.generated_line);
         }
         self.totals.stored.add(&self.line)
+    }
+
+    fn count_lifetime(&mut self, row: &Row) {
+        let Some((start, end)) = self.lifetime else { return };
+        match (row.as_ref(start), row.as_ref(end)) {
+            (_, None | Some(Value::NULL)) => self.totals.current += 1,
+            (start, end) if start >= end => self.totals.never += 1,
+            _ => {}
+        }
     }
 }
 
@@ -214,10 +237,20 @@ fn read_error(peer: &Peer, table: &str, cause: mysql_async::Error) -> Error {
 }
 
 impl Connection {
-    /// Returns the number of rows of a table in this connection's snapshot.
-    pub(super) async fn count_rows(&mut self, database: &str, table: &str) -> Result<u64> {
-        let sql = format!("SELECT COUNT(*) FROM {}", quote::qualified(database, table));
-        let doing = format!("cannot count the rows of table {table:?}");
+    /// Returns the number of rows of a table in this connection's snapshot, with its history.
+    pub(super) async fn count_rows(&mut self, database: &str, table: &Table) -> Result<u64> {
+        self.count(database, table, versioning::of_all_times(table)).await
+    }
+
+    /// Returns the number of rows that a plain query finds in a table.
+    pub(super) async fn count_current(&mut self, database: &str, table: &Table) -> Result<u64> {
+        self.count(database, table, "").await
+    }
+
+    async fn count(&mut self, database: &str, table: &Table, times: &str) -> Result<u64> {
+        let name = quote::qualified(database, &table.name);
+        let sql = format!("SELECT COUNT(*) FROM {name}{times}");
+        let doing = format!("cannot count the rows of table {:?}", table.name);
         let counted: Option<u64> = self.first(&doing, &sql).await?;
         counted.ok_or_else(|| Error::failed(doing))
     }

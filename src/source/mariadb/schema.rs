@@ -22,7 +22,12 @@ const DEFINITION: &str = "definition.json";
 /// What the client needs to take everything as it was: old rows may break new rules.
 const SETTINGS: &str = "SET NAMES utf8mb4;\nSET time_zone = '+00:00', foreign_key_checks = 0, \
     check_constraint_checks = 0, innodb_strict_mode = 0, \
-    sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n";
+    sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';\n\
+    /*M!101100 SET system_versioning_insert_history = 1 */;\n\
+    /*M!110500 SET character_set_collations = '' */;\n";
+
+/// What keeps newer servers from giving other collations to a character set.
+const COLLATIONS: &str = "/*M!110500 SET character_set_collations = '' */";
 
 /// Returns the tar of all definitions; equal definitions give equal bytes.
 pub(super) fn pack(definition: &Definition) -> Result<Vec<u8>> {
@@ -108,7 +113,7 @@ fn load_sql(tables: &[Table]) -> String {
 fn programs_sql(definition: &Definition) -> Result<Vec<u8>> {
     const END: &str = "//snap//";
     let collation = &definition.database.collation;
-    let mut sql = format!("DELIMITER {END}\n").into_bytes();
+    let mut sql = format!("DELIMITER {END}\n{COLLATIONS} {END}\n").into_bytes();
     for program in &definition.programs {
         if program.is_broken {
             let lost =

@@ -29,7 +29,8 @@ const READING: &[&str] = &[
 /// allowed once is taken back without a check, because digests prove it afterwards.
 const LOADING: &[&str] = &[
     "SET SESSION TRANSACTION READ WRITE",
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', \
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,\
+     NO_ENGINE_SUBSTITUTION', \
      foreign_key_checks = 0, unique_checks = 1, check_constraint_checks = 0, \
      lock_wait_timeout = 3600, innodb_lock_wait_timeout = 3600",
 ];
@@ -40,6 +41,7 @@ const LOADING_WHERE_KNOWN: &[&str] = &[
     "innodb_strict_mode = 0",
     "explicit_defaults_for_timestamp = 1",
     "system_versioning_insert_history = 1",
+    "system_versioning_alter_history = KEEP",
 ];
 
 /// `Unknown system variable`, and `is a read only variable`.

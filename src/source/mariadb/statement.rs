@@ -145,6 +145,12 @@ impl<'a> CreateTable<'a> {
             .collect()
     }
 
+    /// Returns the engine that the table asks for.
+    pub(super) fn engine(&self) -> Option<&'a str> {
+        let (_, engine) = self.tail.split_once(") ENGINE=")?;
+        engine.split_ascii_whitespace().next()
+    }
+
     /// Returns the quoted name of the column that counts up.
     fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);

@@ -11,18 +11,23 @@ use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Database;
+use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::versioning;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
 pub(super) const ENGINES: &[&str] =
     &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
 
+/// What a table that keeps its history is, in `information_schema`.
+const VERSIONED: &str = "SYSTEM VERSIONED";
+
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>);
-type ColumnRow = (String, String, String, Option<String>, Option<String>, String);
+type ColumnRow = (String, String, String, Option<String>, Option<String>, String, Option<String>);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -41,6 +46,7 @@ struct ListedColumn {
     charset: Option<String>,
     collation: Option<String>,
     is_generated: bool,
+    lifetime: Option<Lifetime>,
 }
 
 /// Returns a database's own attributes, or `None` where there is no such database.
@@ -95,13 +101,14 @@ impl Listed {
             Err(Error::new(Kind::Failed, format!("cannot save table {:?}: {reason}", self.name)))
         };
         match (self.kind.as_str(), self.engine.as_deref()) {
-            ("SYSTEM VERSIONED", _) => refused("system-versioned tables are not supported yet"),
             ("SEQUENCE" | "VIEW", _) => Ok(()),
-            ("BASE TABLE", Some(engine)) if ENGINES.contains(&engine) => Ok(()),
-            ("BASE TABLE", Some(engine)) => {
+            ("BASE TABLE" | VERSIONED, Some(engine)) if ENGINES.contains(&engine) => Ok(()),
+            ("BASE TABLE" | VERSIONED, Some(engine)) => {
                 refused(&format!("its engine {engine} may keep rows outside of this server"))
             }
-            ("BASE TABLE", None) => refused(self.comment.as_deref().unwrap_or("it is broken")),
+            ("BASE TABLE" | VERSIONED, None) => {
+                refused(self.comment.as_deref().unwrap_or("it is broken"))
+            }
             (kind, _) => refused(&format!("it is a {kind}")),
         }
     }
@@ -122,24 +129,22 @@ pub(super) async fn tables(
         if table.is_sequence() {
             continue;
         }
-        let columns = columns.remove(&table.name).unwrap_or_default();
-        let key = keys.remove(&table.name).unwrap_or_default();
-        tables.push(Table {
+        let mut columns = columns.remove(&table.name).unwrap_or_default();
+        let mut key = keys.remove(&table.name).unwrap_or_default();
+        if table.kind == VERSIONED {
+            show_hidden(&mut columns, &mut key);
+        }
+        let table = Table {
             name: table.name.clone(),
             create: show_create_table(connection, database, &table.name).await?,
             key: boundary_key(&key, &columns),
             primary: key.into_iter().map(|part| part.column).collect(),
-            columns: columns
-                .into_iter()
-                .map(|ListedColumn { name, data_type, is_generated, .. }| Column {
-                    name,
-                    data_type,
-                    is_generated,
-                })
-                .collect(),
+            columns: columns.into_iter().map(ListedColumn::into_column).collect(),
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
             estimated_bytes: table.bytes.unwrap_or_default(),
-        });
+        };
+        versioning::check(&table)?;
+        tables.push(table);
     }
     Ok(tables)
 }
@@ -167,14 +172,15 @@ async fn columns(
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
     let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
-               IS_GENERATED FROM information_schema.COLUMNS WHERE {} \
+               IS_GENERATED, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, charset, collation, is_generated) = row;
-        let is_generated = is_generated == "ALWAYS";
-        let column = ListedColumn { name, data_type, charset, collation, is_generated };
+        let (table, name, data_type, charset, collation, is_generated, generation) = row;
+        let lifetime = versioning::lifetime(generation.as_deref());
+        let is_generated = is_generated == "ALWAYS" && lifetime.is_none();
+        let column = ListedColumn { name, data_type, charset, collation, is_generated, lifetime };
         columns.entry(table).or_default().push(column);
     }
     Ok(columns)
@@ -215,7 +221,32 @@ fn boundary_key(parts: &[KeyPart], columns: &[ListedColumn]) -> Option<Vec<KeyCo
     key.filter(|columns| !columns.is_empty())
 }
 
+/// Adds what the server hides of a versioned table: the columns of a row's time where they have no
+/// names of their own, and the end of that time in the key, which tells the versions of a row apart.
+fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
+    if columns.iter().all(|column| column.lifetime.is_none()) {
+        columns.extend(versioning::HIDDEN.map(|(name, lifetime)| ListedColumn {
+            name: name.to_owned(),
+            data_type: "timestamp".to_owned(),
+            charset: None,
+            collation: None,
+            is_generated: false,
+            lifetime: Some(lifetime),
+        }));
+    }
+    let end = columns.iter().find(|column| column.lifetime == Some(Lifetime::End));
+    let end = end.map(|column| column.name.clone()).filter(|_| !key.is_empty());
+    if let Some(column) = end.filter(|end| key.iter().all(|part| part.column != *end)) {
+        key.push(KeyPart { column, is_prefix: false });
+    }
+}
+
 impl ListedColumn {
+    fn into_column(self) -> Column {
+        let Self { name, data_type, is_generated, lifetime, .. } = self;
+        Column { name, data_type, is_generated, lifetime }
+    }
+
     fn order(&self) -> Option<Order> {
         match self.data_type.as_str() {
             "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" => {
