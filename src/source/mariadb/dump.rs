@@ -1,4 +1,9 @@
 //! Saves a database: one moment on several connections, every table as chunks.
+//!
+//! The definitions are read twice, before the moment and when all rows have been read. Where both
+//! are equal they were the same in between: rows and definitions are of the same moment. A reader
+//! keeps what it has begun to read from being redefined until the end, and names every column it
+//! reads.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
@@ -22,6 +27,7 @@ use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
@@ -37,14 +43,12 @@ use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
 
-/// A database that is about to be saved: its moment has come, its rows have not been read.
+/// A database that is about to be saved: its definitions have been read, its rows have not.
 pub struct Dump {
     login: Login,
     definition: Arc<Definition>,
     observer: Connection,
     readers: Vec<Connection>,
-    lock: Option<TableLock>,
-    moment: Moment,
     server: ServerFacts,
 }
 
@@ -71,8 +75,8 @@ pub struct TableTotals {
 }
 
 impl Dump {
-    /// Connects, reads the definitions and opens the moment; `None` where there is no such
-    /// database. Fails where the account lacks a right, since what it may not see would be lost.
+    /// Connects and reads the definitions; `None` where there is no such database.
+    /// Fails where the account lacks a right, since what it may not see would be lost.
     pub async fn open(
         login: &Login,
         database: &str,
@@ -87,19 +91,13 @@ impl Dump {
         for view in definition.programs.iter().filter(|program| program.is_broken) {
             monitor.note(&format!("{} is broken: something it refers to is gone", view.title()));
         }
-        let lock = lock_what_has_no_snapshot(login, &definition, monitor).await?;
         let mut readers = Vec::new();
         for _ in 0..connections {
-            let mut reader = connect(login).await?;
-            reader.prepare_reading().await?;
-            reader.receive_text_as_stored().await?;
-            readers.push(reader);
+            readers.push(moment::reader(login).await?);
         }
-        let moment = moment::open(&mut readers, login, monitor).await?;
         let server = observer.read_facts().await?;
         let definition = Arc::new(definition);
-        let login = login.clone();
-        Ok(Some(Self { login, definition, observer, readers, lock, moment, server }))
+        Ok(Some(Self { login: login.clone(), definition, observer, readers, server }))
     }
 
     /// Returns the names of the tables, in the order of the items that they become.
@@ -117,35 +115,56 @@ impl Dump {
         self.server.local_folder(&self.login)
     }
 
-    /// Reads all rows and sends them as chunks; `known` are the chunks of the last snapshot.
+    /// Reads all rows of one moment and sends them as chunks; `known` are the chunks of the last
+    /// snapshot.
     ///
     /// Fails with [`Kind::Inconsistent`] where a definition changed meanwhile.
-    pub async fn read(mut self, known: &KnownChunks, sender: Sender<RawChunk>) -> Result<Dumped> {
+    pub async fn read(
+        mut self,
+        known: &KnownChunks,
+        sender: Sender<RawChunk>,
+        monitor: &dyn Monitor,
+    ) -> Result<Dumped> {
         let sizes = Sizes::for_database(self.estimated_bytes());
         let mut totals = vec![Totals::default(); self.definition.tables.len()];
-        self.read_locked(sizes, &sender, &mut totals).await?;
+        let lock = self.read_locked(sizes, &sender, &mut totals, monitor).await?;
+        let moment = moment::open(&mut self.readers, &self.login, monitor).await?;
+        if let Some(lock) = lock {
+            lock.release().await?;
+        }
         let jobs = range::jobs(self.tables_where(|table| table.is_transactional), known);
         let split = tables_in_parts(&jobs);
         self.read_in_parallel(jobs, sizes, &sender, &mut totals).await?;
         drop(sender);
         self.count_again(&split, &totals).await?;
         self.compare_definitions().await?;
-        Ok(self.dumped(&totals))
+        Ok(self.dumped(&totals, &moment))
     }
 
     fn tables_where(&self, is_wanted: fn(&Table) -> bool) -> impl Iterator<Item = (usize, &Table)> {
         self.definition.tables.iter().enumerate().filter(move |(_, table)| is_wanted(table))
     }
 
-    /// Reads the tables without transactions and releases them as soon as possible.
+    /// Locks and reads the tables without transactions; they stay locked until the moment has come.
     async fn read_locked(
-        &mut self,
+        &self,
         sizes: Sizes,
         sender: &Sender<RawChunk>,
         totals: &mut [Totals],
-    ) -> Result<()> {
-        let Some(mut lock) = self.lock.take() else { return Ok(()) };
+        monitor: &dyn Monitor,
+    ) -> Result<Option<TableLock>> {
+        let locked: Vec<_> =
+            self.tables_where(|table| !table.is_transactional).map(|(_, table)| table).collect();
+        if locked.is_empty() {
+            return Ok(None);
+        }
+        let names: Vec<_> = locked.iter().map(|table| table.name.as_str()).collect();
+        monitor.note(&format!(
+            "tables without transactions are locked against writes while they are read: {}",
+            names.join(", ")
+        ));
         let database = &self.definition.database.name;
+        let mut lock = TableLock::take(&self.login, database, &locked).await?;
         let none = KnownChunks::new();
         for job in range::jobs(self.tables_where(|table| !table.is_transactional), &none) {
             let table = &self.definition.tables[job.table];
@@ -153,7 +172,7 @@ impl Dump {
             let read = rows::read_job(connection, database, table, &job, sizes, sender).await?;
             totals[job.table].merge(&read);
         }
-        lock.release().await
+        Ok(Some(lock))
     }
 
     /// Shares the jobs among the readers, each of which takes the next when it is done.
@@ -225,7 +244,7 @@ impl Dump {
         Ok(())
     }
 
-    fn dumped(self, totals: &[Totals]) -> Dumped {
+    fn dumped(self, totals: &[Totals], moment: &Moment) -> Dumped {
         let totals_of_table = |totals: &Totals| TableTotals {
             rows: totals.stored.rows(),
             raw_bytes: totals.bytes,
@@ -239,7 +258,7 @@ impl Dump {
                 "server": self.server,
                 "address": self.login.server.to_string(),
                 "database": self.definition.database,
-                "moment": self.moment,
+                "moment": moment,
                 "sequences": self.definition.sequences.len(),
                 "programs": self.definition.programs.len(),
             }),
@@ -247,8 +266,19 @@ impl Dump {
     }
 }
 
+/// The server's answers about what was listed a moment ago and is gone: a database, a table, a
+/// routine, a trigger, an event.
+const GONE: &[u16] = &[1049, 1146, 1305, 1360, 1539];
+
 /// Returns all definitions of a database, or `None` where there is no such database.
 async fn definition(connection: &mut Connection, name: &str) -> Result<Option<Definition>> {
+    read_definition(connection, name).await.map_err(|error| match failure::server_code(&error) {
+        Some(code) if GONE.contains(&code) => moment::disturbed(&error.chain()),
+        _ => error,
+    })
+}
+
+async fn read_definition(connection: &mut Connection, name: &str) -> Result<Option<Definition>> {
     let Some(database) = tables::database(connection, name).await? else { return Ok(None) };
     connection.select_database(name).await?;
     let listed = tables::listed(connection, name).await?;
@@ -258,24 +288,6 @@ async fn definition(connection: &mut Connection, name: &str) -> Result<Option<De
         sequences: tables::sequences(connection, name, &listed).await?,
         programs: programs::programs(connection, name).await?,
     }))
-}
-
-async fn lock_what_has_no_snapshot(
-    login: &Login,
-    definition: &Definition,
-    monitor: &dyn Monitor,
-) -> Result<Option<TableLock>> {
-    let is_locked = |table: &&Table| !table.is_transactional;
-    let tables: Vec<_> = definition.tables.iter().filter(is_locked).collect();
-    if tables.is_empty() {
-        return Ok(None);
-    }
-    let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
-    monitor.note(&format!(
-        "tables without transactions are locked against writes while they are read: {}",
-        names.join(", ")
-    ));
-    TableLock::take(login, &definition.database.name, &tables).await.map(Some)
 }
 
 fn next(jobs: &Mutex<VecDeque<Job>>) -> Option<Job> {
@@ -304,19 +316,22 @@ fn difference(before: &Definition, after: &Definition) -> Result<Option<String>>
 /// What one name of a database stands for.
 #[derive(PartialEq)]
 enum Part<'a> {
-    Stored(String),
+    Table(Table),
+    Sequence(&'a str),
     Program(&'a Program),
 }
 
 /// Returns the parts of a definition by kind and name.
 fn parts(definition: &Definition) -> Result<BTreeMap<(&str, &str), Part<'_>>> {
     let mut parts = BTreeMap::new();
-    for Table { name, create, .. } in &definition.tables {
-        let create = CreateTable::parse(create)?.without_counter();
-        parts.insert(("TABLE", name.as_str()), Part::Stored(create));
+    for table in &definition.tables {
+        // Columns are read beside the statement, and tables of equal statements may change places.
+        let create = CreateTable::parse(&table.create)?.without_counter();
+        let part = Table { create, estimated_bytes: 0, ..table.clone() };
+        parts.insert(("TABLE", table.name.as_str()), Part::Table(part));
     }
     for Sequence { name, create, .. } in &definition.sequences {
-        parts.insert(("SEQUENCE", name.as_str()), Part::Stored(create.clone()));
+        parts.insert(("SEQUENCE", name.as_str()), Part::Sequence(create));
     }
     for program in &definition.programs {
         parts.insert((program.kind.words(), program.name.as_str()), Part::Program(program));

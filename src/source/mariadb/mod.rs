@@ -6,7 +6,8 @@
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
 //! tables, views, programs → definition what a database is made of; schema is its blob
-//! moment → range → rows → dump         saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
+//! hold → moment                        saving: one moment for several connections
+//! range → rows → dump                  saving: key ranges, lines of TSV (tsv), chunks (cut)
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
 //! ```
 
@@ -29,6 +30,7 @@ mod relocate;
 mod foreign_keys;
 mod programs;
 mod schema;
+mod hold;
 mod moment;
 pub mod range;
 mod tsv;

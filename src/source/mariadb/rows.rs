@@ -207,7 +207,7 @@ fn read_error(peer: &Peer, table: &str, cause: mysql_async::Error) -> Error {
         mysql_async::Error::Server(answer) if DEFINITION_CHANGED.contains(&answer.code) => {
             moment::inconsistent(table)
         }
-        _ => peer.error(&format!("cannot read table {table:?}"), cause),
+        _ => moment::given_way(peer.error(&format!("cannot read table {table:?}"), cause)),
     }
 }
 
@@ -216,7 +216,7 @@ impl Connection {
     pub(super) async fn count_rows(&mut self, database: &str, table: &str) -> Result<u64> {
         let sql = format!("SELECT COUNT(*) FROM {}", quote::qualified(database, table));
         let doing = format!("cannot count the rows of table {table:?}");
-        let counted: Option<u64> = self.first(&doing, &sql).await?;
+        let counted: Option<u64> = self.first(&doing, &sql).await.map_err(moment::given_way)?;
         counted.ok_or_else(|| Error::failed(doing))
     }
 }
