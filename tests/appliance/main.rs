@@ -22,6 +22,7 @@ mod restore;
 mod create;
 mod chunks;
 mod moment;
+mod stall;
 mod change;
 mod stopped;
 mod unattended;
