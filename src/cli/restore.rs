@@ -104,13 +104,26 @@ fn to_text(restored: &Restored) -> String {
     if !restored.done {
         return format!("would restore {id}; nothing was touched\n\n{plan}");
     }
+    let mut restored_kinds = restored
+        .plan
+        .sources
+        .iter()
+        .filter(|source| matches!(source.action, Action::Create | Action::Replace))
+        .map(|source| source.kind.as_str())
+        .peekable();
+    if restored_kinds.peek().is_none() {
+        return format!("nothing to restore from {id}; nothing was touched\n\n{plan}");
+    }
     let seconds = restored.outcome.incomplete_seconds;
+    let incomplete = if restored_kinds.any(|kind| kind == "mariadb") {
+        format!("; the live database was incomplete for {seconds:.3} s")
+    } else {
+        String::new()
+    };
     let previous =
         restored.outcome.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
     let previous = lines(previous);
-    format!(
-        "restored {id}; the live database was incomplete for {seconds:.3} s\n\n{plan}{previous}"
-    )
+    format!("restored {id}{incomplete}\n\n{plan}{previous}")
 }
 
 fn plan(restored: &Restored) -> Table {

@@ -65,6 +65,9 @@ pub async fn create(
     monitor: &dyn Monitor,
 ) -> Result<Summary> {
     profile.check_names("--exclude", &options.exclude)?;
+    if profile.sources.iter().all(|source| options.exclude.contains(&source.name)) {
+        return Err(Error::new(Kind::Usage, "cannot create a snapshot: no source is left to save"));
+    }
     let id = free_id(repository, options.id.clone()).await?;
     let turn = Turn::take(host, profile, "create").await?;
     let recorder = Recorder::new(monitor);

@@ -124,11 +124,15 @@ async fn look_at_database(
     let live = target::look(&host.database, database).await?;
     checks.push(match live.tables {
         Some(tables) => {
-            let detail = format!("{tables} tables and views");
+            let detail = format!("tables and views: {tables}");
             Check::new(format!("database {database}"), Outcome::Good, detail)
         }
-        None => Check::new(format!("database {database}"), Outcome::Note, "there is none yet")
-            .fix("nothing to do for a restore; for create, name the right one in the profile"),
+        None => Check::new(
+            format!("database {database}"),
+            Outcome::Note,
+            "absent, or not visible to this account",
+        )
+        .fix("nothing to do for a restore; for create, name the right one in the profile"),
     });
     let rights = connection.read_rights().await?;
     checks.push(rights_check("rights to create", &rights.missing_for_create(database)));
@@ -167,10 +171,15 @@ async fn repository(
     };
     match found.await {
         Ok((repository, snapshots)) => {
-            let detail = format!("{location} holds {snapshots} snapshots");
+            let detail = format!("{location}, snapshots: {snapshots}");
             let shared =
                 database_folder.is_some_and(|folder| disk::is_shared(repository.folder(), folder));
-            checks.push(Check::new("repository", Outcome::Good, detail));
+            let folder = repository.folder();
+            checks.push(match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
+                Ok(()) => Check::new("repository", Outcome::Good, detail),
+                Err(cause) => Check::new("repository", Outcome::Bad, format!("{detail}: {cause}"))
+                    .fix(format!("make {} writable for this user", folder.display())),
+            });
             if shared {
                 let check = Check::new("disk", Outcome::Note, "the database's disk holds it too");
                 checks.push(check.fix("copy snapshots elsewhere with snap download"));

@@ -221,3 +221,30 @@ fn a_wrong_value_exits_2_and_says_what_is_allowed() {
     );
     assert_eq!(refusal(&place, &["create"]), (2, said));
 }
+
+#[test]
+fn a_database_of_the_server_or_of_snap_itself_is_no_place_to_restore_to() {
+    let place = Place::studio();
+    place.snap(&["create", "before"]).succeeded();
+    let databases = place.server.sql("SHOW DATABASES");
+    for (name, complaint) in [
+        ("mysql", "it is the server's own"),
+        ("SYS", "it is the server's own"),
+        ("performance_schema", "it is the server's own"),
+        ("centreon_studio__snap_previous_AAAAAA", "what snap keeps beside a database"),
+        ("x__snap_staging_AAAAAA", "what snap keeps beside a database"),
+    ] {
+        let (code, said) = refusal(&place, &["restore", "before", "--database", name, "--force"]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(complaint), "{said}");
+    }
+    assert_eq!(place.server.sql("SHOW DATABASES"), databases);
+}
+
+#[test]
+fn a_snapshot_of_nothing_is_refused() {
+    let place = Place::empty();
+    let all = ["--exclude", "database", "--exclude", "certificates", "--exclude", "users"];
+    let (code, said) = refusal(&place, &[&["create"][..], &all].concat());
+    assert_eq!((code, said.contains("no source is left to save")), (2, true), "{said}");
+}

@@ -29,15 +29,6 @@ impl Drop for Session {
 }
 
 impl Place {
-    /// Returns a studio with a snapshot `before`, which has been used since.
-    pub(crate) fn used_studio() -> Self {
-        let place = Self::studio();
-        place.snap(&["create", "before"]).succeeded();
-        place.server.sql("UPDATE centreon_studio.element SET type = type + 1");
-        fs::write(place.root().join(SECURITY_FILE), "used").expect("write the security file");
-        place
-    }
-
     /// Runs statements in a session that goes on; returns when the last of them sleeps.
     pub(crate) fn session(&self, statements: &str) -> Session {
         let statements = format!("{statements}; DO SLEEP(60)");
@@ -118,10 +109,10 @@ fn a_damaged_chunk_is_found_before_anything_is_touched() {
 #[test]
 fn a_warning_of_the_server_while_rows_are_loaded_is_a_failure_that_names_table_and_chunk() {
     let place = Place::used_studio();
-    let too_long = format!("0\t{}\t", "x".repeat(200));
+    let too_long = format!("1\t{}", "x".repeat(200));
     place.forge(|_, _, rows| {
-        assert!(rows.starts_with(b"0\tadmin\t"), "{}", String::from_utf8_lossy(rows));
-        rows.splice(..b"0\tadmin\t".len(), too_long.bytes());
+        assert!(rows.starts_with(b"1\tadmin"), "{}", String::from_utf8_lossy(rows));
+        rows.splice(..b"1\tadmin".len(), too_long.bytes());
     });
     let words =
         ["database", "table \"users\", chunk 1", "Data truncated for column 'username' at row 1"];
@@ -131,7 +122,7 @@ fn a_warning_of_the_server_while_rows_are_loaded_is_a_failure_that_names_table_a
 #[test]
 fn rows_that_are_not_the_saved_ones_are_a_failure_that_names_the_table() {
     let place = Place::used_studio();
-    place.forge(|_, _, rows| rows[b"0\t".len()] = b'b');
+    place.forge(|_, _, rows| rows[b"1\t".len()] = b'b');
     place.assert_fails_harmlessly(FORGED, 22, &["table \"users\" came out otherwise", "digest"]);
 }
 
@@ -179,11 +170,11 @@ fn a_file_that_cannot_be_staged_keeps_the_database_as_it_was() {
 
 #[test]
 fn a_table_in_use_is_waited_for() {
-    let place = Place::studio();
+    let place = Place::small_studio();
     let before = place.server.dump("centreon_studio");
     place.snap(&["create", "before"]).succeeded();
-    place.server.sql("UPDATE centreon_studio.element SET type = type + 1");
-    for table in ["element", "data"] {
+    place.use_on();
+    for table in ["element", "property"] {
         let reader =
             place.session(&format!("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM {table}"));
         let restore = place.start(&["restore", "before", "--force"]);
@@ -211,7 +202,6 @@ fn a_table_that_stays_in_use_ends_the_restore_and_its_triggers_stay() {
 #[test]
 fn files_that_cannot_be_swapped_take_the_database_back_too() {
     let place = Place::used_studio();
-    place.upgrade_badly();
     let live = place.live();
     let (folder, away) = (place.root().join("opt/manager"), place.root().join("opt/away"));
     let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");

@@ -1,6 +1,5 @@
 //! A restore that is stopped at any moment leaves what was live, or what was saved: never a part of each.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -11,45 +10,12 @@ use rustix::process::kill_process;
 
 use crate::place::Output;
 use crate::place::Place;
-use crate::place::SECURITY_FILE;
 use crate::restore_failures::finished;
 
 /// How many moments of a restore are tried, evenly spread over its time.
 const MOMENTS: u32 = 12;
 
-/// A studio that is restored in a fraction of a second, and still has one of everything.
-const SMALL_STUDIO: &str = "
-    CREATE DATABASE centreon_studio; USE centreon_studio;
-    CREATE TABLE element (id INT PRIMARY KEY, name VARCHAR(40), KEY (name));
-    INSERT INTO element SELECT seq, SHA1(seq) FROM seq_1_to_20000;
-    CREATE TABLE property (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES element (id));
-    INSERT INTO property SELECT seq FROM seq_1_to_5000;
-    CREATE VIEW names AS SELECT name FROM element;
-    CREATE TRIGGER checked BEFORE INSERT ON element FOR EACH ROW SET NEW.name = TRIM(NEW.name);
-    CREATE PROCEDURE listed() SELECT * FROM names;
-    CREATE EVENT daily ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' DO DO 1;
-    CREATE SEQUENCE number";
-
 impl Place {
-    /// Returns a small studio with a snapshot `before`, which has been used since.
-    fn small_studio() -> Self {
-        let place = Self::empty();
-        place.server.sql(SMALL_STUDIO);
-        place.make_security_file();
-        place.snap(&["create", "before"]).succeeded();
-        place.use_on();
-        place
-    }
-
-    /// Changes what is live.
-    fn use_on(&self) {
-        self.server.sql(
-            "USE centreon_studio; UPDATE element SET name = CONCAT('used ', id); CREATE TABLE used (id INT PRIMARY KEY);
-             DROP TRIGGER checked; CREATE TRIGGER used BEFORE DELETE ON element FOR EACH ROW SET @used = 1",
-        );
-        fs::write(self.root().join(SECURITY_FILE), "used").expect("write the security file");
-    }
-
     /// Starts a restore, and sends it a signal after a while; returns how it ended.
     fn restore_until(&self, signal: Signal, after: Duration) -> Output {
         let restore = self.start(RESTORE);
@@ -78,11 +44,11 @@ impl Place {
     }
 }
 
-const RESTORE: &[&str] = &["restore", "before", "--force"];
+const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
 
 #[test]
 fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {
-    let place = Place::small_studio();
+    let place = Place::used_studio();
     let whole = place.time_of_a_restore();
     let saved = place.live();
     let mut codes = Vec::new();
@@ -105,7 +71,7 @@ fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {
             }
             code => {
                 assert_eq!(code, 0, "moment {moment}: {output:#?}");
-                assert_eq!(beside.len(), 2, "moment {moment}: {beside:?}");
+                assert_eq!(beside.len(), 3, "moment {moment}: {beside:?}");
             }
         }
         assert!(place.live() == saved, "moment {moment}: it is not what was saved");
@@ -116,7 +82,7 @@ fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {
 
 #[test]
 fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
-    let place = Place::small_studio();
+    let place = Place::used_studio();
     let used_rows = place.rows();
     let whole = place.time_of_a_restore();
     let (saved, saved_rows) = (place.live(), place.rows());
@@ -126,7 +92,7 @@ fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
         place.use_on();
         let used = place.live();
         place.restore_until(Signal::KILL, whole * moment / MOMENTS);
-        if place.beside().iter().any(|name| name.contains("previous")) {
+        if place.beside().iter().any(|name| name.contains("__snap_previous_")) {
             // The swap had begun: the tables are of one state, whatever the programs are.
             let rows = place.rows();
             assert!(
@@ -137,11 +103,17 @@ fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
             assert!(place.live() == used, "moment {moment}: something was touched before the swap");
             untouched += 1;
         }
+        let was_whole = place.server.dump("centreon_studio") == saved.0;
         place.snap(RESTORE).succeeded();
         assert!(place.live() == saved, "moment {moment}: it is not what was saved");
+        let previous = place.beside().remove(0);
+        // Nothing runs in what is kept aside.
+        let kept = place.server.dump(&previous).replace(" DISABLE DO", " ENABLE DO");
+        let is_kept = kept == used.0 || (was_whole && kept == saved.0);
+        assert!(is_kept, "moment {moment}: what was live before is not in {previous}");
         let beside = place.beside();
         assert!(beside.iter().all(|name| name.contains("previous")), "moment {moment}: {beside:?}");
-        assert!(beside.len() <= 2, "moment {moment}: {beside:?}");
+        assert!(beside.len() <= 3, "moment {moment}: {beside:?}");
     }
     assert!(untouched > 0, "no restore was killed before its swap");
 }

@@ -186,6 +186,23 @@ fn what_belongs_to_accounts_that_the_server_lacks_comes_back_and_works_once_they
 }
 
 #[test]
+fn rights_that_others_have_on_tables_and_routines_stay() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE USER app@localhost; CREATE DATABASE studio; USE studio; CREATE TABLE t (id INT PRIMARY KEY);
+         CREATE PROCEDURE p() SELECT 1; CREATE FUNCTION f() RETURNS INT RETURN 1; CREATE VIEW v AS SELECT id FROM t;
+         GRANT SELECT ON studio.t TO app@localhost; GRANT SELECT ON studio.v TO app@localhost;
+         GRANT EXECUTE ON PROCEDURE studio.p TO app@localhost; GRANT EXECUTE ON FUNCTION studio.f TO app@localhost",
+    );
+    let grants = place.server.sql("SHOW GRANTS FOR app@localhost");
+    place.save_only("studio");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql("DROP VIEW studio.v; CREATE OR REPLACE PROCEDURE studio.p() SELECT 2");
+    place.snap(&["restore", "before", "--force"]).succeeded();
+    assert_eq!(place.server.sql("SHOW GRANTS FOR app@localhost"), grants);
+}
+
+#[test]
 fn a_broken_view_is_told_at_both_ends_and_keeps_nothing_else_away() {
     let place = Place::empty();
     place.server.sql(

@@ -96,6 +96,9 @@ pub async fn restore(
         stopped = &mut stop => return Err(stopped),
         planned = planning => planned?,
     };
+    for warning in &contents.catalog.warnings {
+        monitor.warn(&format!("the snapshot is partial: {warning}"));
+    }
     if options.dry_run {
         return Ok(Restored { plan, done: false, outcome: Outcome::default() });
     }

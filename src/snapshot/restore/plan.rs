@@ -174,6 +174,7 @@ async fn with_live(
     match (&spec.what, record.kind.as_str()) {
         (What::Database { database }, "mariadb") => {
             let database = options.database.as_ref().unwrap_or(database);
+            target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
             let (action, reason) = match live.tables {
                 None => (Action::Create, "there is no such database".to_owned()),

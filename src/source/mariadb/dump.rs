@@ -28,6 +28,7 @@ use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::failure;
+use crate::source::mariadb::guard;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
@@ -90,6 +91,10 @@ impl Dump {
         let Some(definition) = definition(&mut observer, database).await? else { return Ok(None) };
         for view in definition.programs.iter().filter(|program| program.is_broken) {
             monitor.note(&format!("{} is broken: something it refers to is gone", view.title()));
+        }
+        if let Some(what) = guard::unsound(&definition) {
+            let text = format!("cannot save {what}: its definition is not understood");
+            return Err(Error::failed(text).hint("rows kept outside of the server are not saved"));
         }
         let mut readers = Vec::new();
         for _ in 0..connections {

@@ -36,20 +36,20 @@ const IMPATIENCE: &str = "0.02";
 /// A way to hold others off: what leads to it, what does it, and what ends it.
 pub(super) struct Hold {
     approach: &'static [&'static str],
-    hold: &'static str,
+    begin: &'static str,
     end: &'static str,
 }
 
 /// Holds commits, and lets running statements go on.
 pub(super) const COMMITS: Hold = Hold {
     approach: &["BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"],
-    hold: "BACKUP STAGE BLOCK_COMMIT",
+    begin: "BACKUP STAGE BLOCK_COMMIT",
     end: "BACKUP STAGE END",
 };
 
 /// Holds every write, and waits for those that run: for servers whose backup stages are taken.
 pub(super) const WRITES: Hold =
-    Hold { approach: &[], hold: "FLUSH TABLES WITH READ LOCK", end: "UNLOCK TABLES" };
+    Hold { approach: &[], begin: "FLUSH TABLES WITH READ LOCK", end: "UNLOCK TABLES" };
 
 /// Opens the snapshots of all `readers` while others are held off.
 pub(super) async fn open_snapshots(
@@ -73,7 +73,7 @@ async fn open_once(readers: &mut [Connection], login: &Login, hold: &Hold) -> Re
     // Where this fails, dropping the connection ends what has been reached.
     guard.approach(hold).await?;
     guard.wait_at_most(IMPATIENCE).await?;
-    guard.execute("cannot hold others off", hold.hold).await?;
+    guard.execute("cannot hold others off", hold.begin).await?;
     let mut begun = pin!(join_all(readers.iter_mut().map(Connection::begin_snapshot)));
     let in_time = timeout(LONGEST, &mut begun).await;
     // Where the server has ended the hold by itself, this fails, and so did the hold.

@@ -29,6 +29,7 @@ mod views;
 mod relocate;
 mod foreign_keys;
 mod programs;
+mod guard;
 mod schema;
 mod hold;
 mod moment;

@@ -5,16 +5,24 @@ use crate::base::digest::sha256;
 /// The longest name that MariaDB takes, in characters.
 const LONGEST: usize = 64;
 
+const STAGING: &str = "__snap_staging_";
+const PREVIOUS: &str = "__snap_previous_";
+
+/// Returns whether a name may be one of those beside a database.
+pub(super) fn is_reserved(database: &str) -> bool {
+    [STAGING, PREVIOUS].iter().any(|infix| database.contains(infix))
+}
+
 /// Returns the name of the staging schema of a database; an empty suffix gives what all such
 /// names of the database begin with.
 pub(super) fn staging(database: &str, suffix: &str) -> String {
-    named(database, "__snap_staging_", suffix)
+    named(database, STAGING, suffix)
 }
 
 /// Returns the name of the schema that keeps what a restore replaced; an empty suffix gives what
 /// all such names of the database begin with.
 pub(super) fn previous(database: &str, suffix: &str) -> String {
-    named(database, "__snap_previous_", suffix)
+    named(database, PREVIOUS, suffix)
 }
 
 /// A name that leaves no room is cut, and ends in a digest of the whole: databases whose names
@@ -22,7 +30,7 @@ pub(super) fn previous(database: &str, suffix: &str) -> String {
 fn named(database: &str, infix: &str, suffix: &str) -> String {
     const SUFFIX: usize = 8;
     const DIGEST: usize = 8;
-    let room = LONGEST - "__snap_previous_".len() - SUFFIX;
+    let room = LONGEST - PREVIOUS.len() - SUFFIX;
     if database.chars().count() <= room {
         return format!("{database}{infix}{suffix}");
     }
@@ -41,6 +49,7 @@ mod tests {
         assert_eq!(staging("studio", "K3X9PQ"), "studio__snap_staging_K3X9PQ");
         assert!(previous(&"é".repeat(64), "12345678").chars().count() <= LONGEST);
         assert!(staging("studio", "K3X9PQ").starts_with(&staging("studio", "")));
+        assert!(is_reserved(&previous("studio", "K3X9PQ")) && !is_reserved("studio__snap"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::guard;
 use crate::source::mariadb::quote;
 
 const DEFINITION: &str = "definition.json";
@@ -56,9 +57,17 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Definition> {
         if entry.path_bytes().as_ref() == DEFINITION.as_bytes() {
             let mut json = Vec::new();
             entry.read_to_end(&mut json).context(damaged)?;
-            return serde_json::from_slice(&json).map_err(|cause| {
+            let definition: Definition = serde_json::from_slice(&json).map_err(|cause| {
                 Error::damaged("cannot understand the schema blob").caused_by(cause)
-            });
+            })?;
+            return match guard::unsound(&definition) {
+                None => Ok(definition),
+                Some(what) => {
+                    let text = format!("cannot run the definition of {what}: it is something else");
+                    Err(Error::damaged(text)
+                        .hint("somebody has changed the snapshot's definitions"))
+                }
+            };
         }
     }
     Err(Error::damaged(format!("cannot find {DEFINITION} in the schema blob")))

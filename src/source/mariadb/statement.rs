@@ -316,7 +316,8 @@ pub(super) fn in_ascii(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
 }
 
-fn outside_quotes(sql: &str) -> String {
+/// Returns what stands outside of strings and quoted names.
+pub(super) fn outside_quotes(sql: &str) -> String {
     unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
 }
 

@@ -144,10 +144,9 @@ impl Swap<'_> {
             let started = Instant::now();
             match self.try_to_move(&moves).await {
                 Ok(()) => return Ok(started),
-                Err(error) if error.kind() == Kind::Busy => {}
+                Err(error) if error.kind() == Kind::Busy => self.create_triggers_again().await?,
                 Err(error) => return Err(error),
             }
-            self.create_triggers_again().await?;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         let text = format!(

@@ -18,7 +18,8 @@ use crate::source::mariadb::key::Order;
 use crate::source::mariadb::quote;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
-const ENGINES: &[&str] = &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
+pub(super) const ENGINES: &[&str] =
+    &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
 type ColumnRow = (String, String, String, Option<String>, Option<String>, String);

@@ -11,6 +11,7 @@ use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
+use crate::source::mariadb::names;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::tables;
 
@@ -21,6 +22,25 @@ pub struct Target {
     pub tables: Option<usize>,
     server: ServerFacts,
     foreign_keys: Vec<String>,
+}
+
+/// Databases that are the server's own.
+const OF_THE_SERVER: &[&str] = &["mysql", "information_schema", "performance_schema", "sys"];
+
+/// Fails with [`Kind::Usage`] for a name that nothing may be restored under: the server's own
+/// databases, and the schemas that restores keep beside a database.
+pub fn check_name(database: &str) -> Result<()> {
+    let refused = |why: &str| {
+        let text = format!("cannot restore a database under the name {database:?}: {why}");
+        Err(Error::new(Kind::Usage, text))
+    };
+    if OF_THE_SERVER.contains(&database.to_lowercase().as_str()) {
+        return refused("it is the server's own");
+    }
+    if names::is_reserved(database) {
+        return refused("such names are for what snap keeps beside a database");
+    }
+    Ok(())
 }
 
 /// Returns what is live under the name `database`.

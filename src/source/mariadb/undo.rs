@@ -49,10 +49,16 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Creates the triggers again, which go before the tables move; all else is untouched then.
+    /// Creates the triggers that are gone, as they go before the tables move; all else is
+    /// untouched then.
     pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
-        let is_trigger = |program: &&Program| program.kind == ProgramKind::Trigger;
-        let triggers: Vec<_> = self.programs.iter().filter(is_trigger).cloned().collect();
+        let there = programs::names(connection, &self.database.name).await?;
+        let is_there = |program: &Program| {
+            there.iter().any(|(kind, name, _)| *kind == program.kind && *name == program.name)
+        };
+        let is_gone =
+            |program: &&Program| program.kind == ProgramKind::Trigger && !is_there(program);
+        let triggers: Vec<_> = self.programs.iter().filter(is_gone).cloned().collect();
         connection.select_database(&self.database.name).await?;
         let site = Site { database: &self.database, purpose: Purpose::Live };
         programs::create(connection, &site, &triggers).await.map(drop)

@@ -104,9 +104,11 @@ impl Connection {
         Ok(self.rows(doing, statement).await?.into_iter().next())
     }
 
-    /// Runs a statement in the character set of its own session; `doing` as everywhere.
+    /// Runs one statement in the character set of its own session; `doing` as everywhere.
+    ///
+    /// It is prepared, so that a second statement behind a semicolon is refused.
     pub(super) async fn execute_bytes(&mut self, doing: &str, statement: Vec<u8>) -> Result<()> {
-        let outcome = self.raw.query_drop(statement).await;
+        let outcome = self.raw.exec_drop(statement, ()).await;
         outcome.map_err(|cause| self.peer.error(doing, cause))
     }
 
