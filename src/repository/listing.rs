@@ -87,7 +87,8 @@ impl Repository {
     }
 
     /// Returns the ids of the newest sound snapshots of a profile and a host that hold each of these
-    /// sources: the next one may use their blobs again.
+    /// sources: the next one may use their blobs again. What was uploaded is somebody else's word,
+    /// and is passed over.
     pub async fn newest<'a>(
         &self,
         profile: &str,
@@ -96,7 +97,9 @@ impl Repository {
     ) -> Result<Vec<SnapshotId>> {
         let sound = self.list().await?.into_iter().filter_map(|(_, listed)| listed.ok());
         let summaries = sound.map(|listed| listed.summary);
-        let ours = summaries.filter(|summary| summary.profile == profile && summary.host == host);
+        let ours = summaries.filter(|summary| {
+            summary.profile == profile && summary.host == host && !summary.uploaded
+        });
         let ours: Vec<Summary> = ours.collect();
         let newest = |source: &str| {
             let holders = ours.iter().filter(|s| s.sources.iter().any(|saved| saved == source));

@@ -171,6 +171,12 @@ async fn the_newest_of_a_profile_and_a_host_lend_their_blobs() {
         writer.commit(catalog).await.unwrap();
     }
     samples::put(&temp.path().join("snapshots/broken.json"), b"{");
+    let writer = repository.writer([]).await.unwrap();
+    let mut catalog = samples::write(&writer, "theirs", "theirs").await;
+    (catalog.host, catalog.created) = ("web1".into(), "2026-01-06T00:00:00Z".parse().unwrap());
+    let contents = repository.contents_of(catalog).await.unwrap();
+    let (id, manifest) = ("theirs".parse().unwrap(), bytes::Bytes::from_static(b"{}"));
+    writer.commit_upload(&id, &manifest, &contents).await.unwrap();
     let newest = async |profile, sources: &[&str]| {
         let sources = sources.iter().copied();
         let ids = repository.newest(profile, "web1", sources).await.unwrap();

@@ -243,6 +243,22 @@ fn a_foreign_key_whose_table_is_gone_names_its_own_database_again() {
 }
 
 #[test]
+fn keys_come_back_in_their_order_whatever_the_counter_needs() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio;
+         CREATE TABLE late (a INT NOT NULL AUTO_INCREMENT, b INT PRIMARY KEY, c INT, KEY k1 (c), KEY k2 (a), KEY k3 (b));
+         CREATE TABLE twice (a INT NOT NULL AUTO_INCREMENT, b INT PRIMARY KEY, c INT, UNIQUE u1 (c), UNIQUE u2 (a));
+         CREATE TABLE mixed (a INT PRIMARY KEY AUTO_INCREMENT, c INT, g POINT NOT NULL, t TEXT, KEY k0 (a, c),
+             FULLTEXT f1 (t), SPATIAL KEY sp (g), KEY kk (c), FULLTEXT f2 (t), KEY kl (c, a));
+         CREATE TABLE grouped (g INT NOT NULL, id INT NOT NULL AUTO_INCREMENT, c INT, KEY kc (c), KEY kk (g, id)) ENGINE = MyISAM;
+         INSERT INTO late (b, c) VALUES (1, 2), (2, 1); INSERT INTO twice (b, c) VALUES (1, 2), (2, 1);
+         INSERT INTO mixed (c, g, t) VALUES (1, POINT(1, 2), 'text'); INSERT INTO grouped (g) VALUES (1), (1), (2)",
+    );
+    place.assert_comes_back("studio", &[]);
+}
+
+#[test]
 fn names_of_every_kind_come_back() {
     let place = Place::empty();
     let names = [

@@ -113,11 +113,20 @@ fn literal(column: &KeyColumn, value: &Text) -> Result<String> {
         if is_value { Ok(String::from_utf8_lossy(bytes)) } else { Err(malformed()) }
     };
     match &column.order {
-        Order::Number => Ok(only(b"-.")?.into_owned()),
+        Order::Number if is_number(bytes) => Ok(value.lossy()),
+        Order::Number => Err(malformed()),
         Order::Time => Ok(format!("'{}'", only(b"-:. ")?)),
         Order::Bytes => Ok(quote::bytes(bytes)),
         Order::Text { charset, collation } => quote::text_in(charset, collation, bytes),
     }
+}
+
+/// Returns whether this is `-?digits(.digits)?`: two dashes would begin a comment.
+fn is_number(bytes: &[u8]) -> bool {
+    let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    let mut parts = unsigned.split(|byte| *byte == b'.');
+    let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    unsigned.iter().filter(|byte| **byte == b'.').count() <= 1 && parts.all(is_digits)
 }
 
 #[cfg(test)]
@@ -164,5 +173,9 @@ mod tests {
         assert!(Boundary::parse(&json!(["1", "2"]), &[number("a")]).is_none());
         assert!(Boundary::parse(&json!(["2020-01-01' OR '1"]), &[time]).is_none());
         assert!(Boundary::parse(&json!("1"), &[number("a")]).is_none());
+        for text in ["1--", "--1", "-", "1-2", "1.", ".5", "1.2.3", "1 ", "-.", "1e5"] {
+            assert!(Boundary::parse(&json!([text]), &[number("a")]).is_none(), "{text}");
+        }
+        assert!(Boundary::parse(&json!(["-10.50"]), &[number("a")]).is_some());
     }
 }

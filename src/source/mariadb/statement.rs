@@ -63,33 +63,48 @@ impl<'a> CreateTable<'a> {
         })
     }
 
-    /// Returns the statements that build the table around the loading of its rows.
+    /// Returns the statements that build the table around the loading of its rows. Keys come to
+    /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
-        let has_primary = self.members.iter().any(|member| member.kind == MemberKind::Primary);
-        let counter = self.auto_increment_column();
+        let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
+        let mut indexes = Vec::new();
         let mut plain = Vec::new();
-        let mut staged =
-            StagedTable { create: String::new(), indexes: Vec::new(), foreign_keys: Vec::new() };
-        for member in &self.members {
-            let counts = counter.is_some_and(|column| member.starts_with_column(column));
+        let mut foreign_keys = Vec::new();
+        for (position, member) in self.members.iter().enumerate() {
+            let stays = last_kept.is_some_and(|last| position <= last);
             let clause = format!("ADD {}", member.text.trim());
             match member.kind {
-                MemberKind::Foreign => staged.foreign_keys.push(clause),
-                MemberKind::Special => staged.indexes.push(vec![clause]),
-                MemberKind::Key if !counts => plain.push(clause),
-                // Without a primary key, the first unique key may be what rows are ordered by.
-                MemberKind::Unique if has_primary && !counts && !member.overlaps() => {
-                    plain.push(clause);
+                MemberKind::Foreign => foreign_keys.push(clause),
+                MemberKind::Key | MemberKind::Unique if !stays => plain.push(clause),
+                MemberKind::Special if !stays => {
+                    indexes.push(std::mem::take(&mut plain));
+                    indexes.push(vec![clause]);
                 }
                 _ => kept.push(member.text),
             }
         }
-        if !plain.is_empty() {
-            staged.indexes.insert(0, plain);
-        }
-        staged.create = format!("{}{}{}", self.head, kept.join(","), self.tail);
-        staged
+        indexes.push(plain);
+        indexes.retain(|clauses| !clauses.is_empty());
+        let create = format!("{}{}{}", self.head, kept.join(","), self.tail);
+        StagedTable { create, indexes, foreign_keys }
+    }
+
+    /// Returns whether the rows cannot be loaded without this key.
+    fn must_stay(&self, member: &Member<'_>) -> bool {
+        let has_primary = || self.members.iter().any(|member| member.kind == MemberKind::Primary);
+        // Without a primary key, the first unique key may be what rows are ordered by.
+        let is_order = member.kind == MemberKind::Unique && (member.overlaps() || !has_primary());
+        is_order || self.counting_key() == Some(member)
+    }
+
+    /// Returns the key that the counter needs: the first that begins with its column, or else the
+    /// first that has it, as some engines allow.
+    fn counting_key(&self) -> Option<&Member<'a>> {
+        let counter = self.auto_increment_column()?;
+        let mut keys = self.members.iter().filter(|member| member.is_key());
+        let first = keys.clone().find(|key| key.columns().first() == Some(&counter));
+        first.or_else(|| keys.find(|key| key.columns().contains(&counter)))
     }
 
     /// Returns the statement without its `AUTO_INCREMENT` counter, which moves with every insert.
@@ -161,10 +176,14 @@ impl<'a> Member<'a> {
         Self { kind, text }
     }
 
-    /// Returns whether this is a key whose first column is the quoted `column`.
-    fn starts_with_column(&self, column: &str) -> bool {
-        let is_key = matches!(self.kind, MemberKind::Unique | MemberKind::Key);
-        is_key && self.text.split_once(" (").is_some_and(|(_, columns)| columns.starts_with(column))
+    const fn is_key(&self) -> bool {
+        matches!(self.kind, MemberKind::Primary | MemberKind::Unique | MemberKind::Key)
+    }
+
+    /// Returns the quoted names of a key's columns.
+    fn columns(&self) -> Vec<&'a str> {
+        let parts = top_level(self.text).map(|pieces| pieces.members).unwrap_or_default();
+        parts.into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
     }
 
     /// Returns whether this is a key over an application-time period.
@@ -368,6 +387,42 @@ mod tests {
         let staged = CreateTable::parse(table).unwrap().staged();
         assert!(staged.create.contains("KEY `k`"));
         assert_eq!(staged.indexes, [vec!["ADD KEY `l` (`b`)".to_owned()]]);
+    }
+
+    fn staged(keys: &str) -> StagedTable {
+        let columns = "`a` int NOT NULL AUTO_INCREMENT,\n  `b` int,\n  `c` int,\n  `g` point";
+        let table = format!("CREATE TABLE `t` (\n  {columns},\n  {keys}\n) ENGINE=X");
+        CreateTable::parse(&table).unwrap().staged()
+    }
+
+    #[test]
+    fn what_precedes_the_key_of_the_counter_stays_with_it() {
+        let kept =
+            "PRIMARY KEY (`b`),\n  KEY `k1` (`c`),\n  SPATIAL KEY `s` (`g`),\n  KEY `k2` (`a`)";
+        let staged = staged(&format!("{kept},\n  KEY `k3` (`b`),\n  KEY `k4` (`a`)"));
+        assert!(staged.create.contains(&format!("{kept})")), "{}", staged.create);
+        let later = ["ADD KEY `k3` (`b`)".to_owned(), "ADD KEY `k4` (`a`)".to_owned()];
+        assert_eq!(staged.indexes, [later]);
+    }
+
+    #[test]
+    fn a_key_of_a_counter_in_second_place_stays_where_there_is_no_other() {
+        let only = staged("KEY `(``a` (`b`,`a`)");
+        assert!(only.create.contains("KEY `(``a`") && only.indexes.is_empty());
+        let other = staged("PRIMARY KEY (`a`),\n  KEY `l` (`b`,`a`)");
+        assert_eq!(other.indexes, [["ADD KEY `l` (`b`,`a`)".to_owned()]]);
+    }
+
+    #[test]
+    fn indexes_of_other_kinds_keep_their_place_among_the_keys() {
+        let staged = staged(
+            "PRIMARY KEY (`a`),\n  SPATIAL KEY `s` (`g`),\n  KEY `k` (`b`),\n  KEY `l` (`c`),\n  FULLTEXT KEY `f` (`t`)",
+        );
+        let names = |clauses: &Vec<String>| {
+            clauses.iter().map(|clause| clause.split('`').nth(1).unwrap()).collect::<String>()
+        };
+        let order: Vec<_> = staged.indexes.iter().map(names).collect();
+        assert_eq!(order, ["s", "kl", "f"]);
     }
 
     #[test]

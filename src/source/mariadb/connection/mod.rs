@@ -123,6 +123,8 @@ fn options(login: &Login) -> Opts {
     let options = OptsBuilder::default()
         .user(Some(login.user.as_str()))
         .pass(login.password.as_ref().map(Secret::reveal))
+        // A statement that was prepared belongs to the database that was selected then.
+        .stmt_cache_size(Some(0))
         // The client would leave TCP for a socket that the server names: not what was asked for.
         .prefer_socket(false);
     match &login.server {
