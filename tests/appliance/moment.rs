@@ -158,7 +158,7 @@ impl Bank {
 }
 
 /// Engines without transactions: `BACKUP STAGE BLOCK_DDL` stops writes to the first alone.
-const ENGINES: &[&str] = &["MyISAM", "MEMORY", "Aria"];
+const ENGINES: [&str; 3] = ["MyISAM", "MEMORY", "Aria"];
 
 #[test]
 fn tables_without_transactions_are_of_the_same_moment_as_the_others() {
@@ -168,11 +168,12 @@ fn tables_without_transactions_are_of_the_same_moment_as_the_others() {
         "CREATE DATABASE work; CREATE TABLE work.stop (id INT); CREATE DATABASE centreon_studio;
          USE centreon_studio; CREATE TABLE last (id INT PRIMARY KEY); INSERT INTO last VALUES (0)",
     );
-    let mut steps = String::new();
+    let steps =
+        ENGINES.map(|engine| format!("INSERT INTO centreon_studio.{engine} VALUES (number);"));
+    let steps = steps.join(" ");
     for engine in ENGINES {
         writer.run(&format!("CREATE TABLE {engine} (id INT PRIMARY KEY) ENGINE = {engine}"));
         writer.run(&format!("INSERT INTO {engine} SELECT -seq FROM seq_1_to_20000"));
-        steps.push_str(&format!("INSERT INTO centreon_studio.{engine} VALUES (number); "));
     }
     writer.run(&format!(
         "DELIMITER //
