@@ -23,6 +23,7 @@ mod create;
 mod chunks;
 mod moment;
 mod stall;
+mod loading;
 mod change;
 mod stopped;
 mod unattended;
