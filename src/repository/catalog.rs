@@ -127,6 +127,9 @@ pub struct Index {
 pub struct ItemIndex {
     /// The item's name, for a reader who has only `jq`.
     pub name: String,
+    /// What its chunks' beginnings are values of, in the source's own words.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub key: Value,
     /// Its chunks; the raw bytes of all, one after the other, are the item.
     pub chunks: Vec<Chunk>,
 }

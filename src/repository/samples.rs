@@ -86,7 +86,7 @@ async fn source(
     let mut index = Index::default();
     for (item, chunks) in items {
         let chunks = write_chunks(writer, chunks).await;
-        index.items.push(ItemIndex { name: (*item).into(), chunks });
+        index.items.push(ItemIndex { name: (*item).into(), key: Value::Null, chunks });
     }
     let blob = writer.write_index(&index).await.unwrap();
     SourceRecord { name: name.into(), kind: kind.into(), ..source_of(&index, blob) }
@@ -110,7 +110,10 @@ pub(crate) fn index(item: &str, chunks: &[(&BlobRef, u64)]) -> Index {
         from: Value::Null,
     };
     let chunks = chunks.iter().map(chunk).collect();
-    Index { items: vec![ItemIndex { name: item.into(), chunks }], detail: Value::Null }
+    Index {
+        items: vec![ItemIndex { name: item.into(), key: Value::Null, chunks }],
+        detail: Value::Null,
+    }
 }
 
 /// Returns the database of an index that is stored in a blob.

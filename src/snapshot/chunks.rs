@@ -29,7 +29,8 @@ pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
     mpsc::channel(1)
 }
 
-/// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed.
+/// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed. What
+/// an attempt that was given up has stored is in no list, and goes with the next prune.
 pub(super) async fn store(
     writer: &Writer,
     receiver: Receiver<RawChunk>,
@@ -39,16 +40,21 @@ pub(super) async fn store(
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
-    let stored = arriving.map(|RawChunk { item, order, from, rows, bytes }| async move {
+    let stored = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
         let raw_bytes = bytes.len() as u64;
         let blob = writer.write(bytes).await?;
         monitor.advance(raw_bytes);
-        Ok::<_, Error>((item, order, Chunk { blob, rows, from }))
+        Ok::<_, Error>((item, (attempt, order), Chunk { blob, rows, from }))
     });
     let mut stored: Vec<_> = stored.buffer_unordered(AT_ONCE).try_collect().await?;
     stored.sort_by_key(|(item, order, _)| (*item, *order));
     let mut indexes = vec![ItemIndex::default(); items];
-    for (item, _, chunk) in stored {
+    let mut attempts = vec![0; items];
+    for (item, (attempt, _), chunk) in stored {
+        if attempts[item] < attempt {
+            attempts[item] = attempt;
+            indexes[item].chunks.clear();
+        }
         indexes[item].chunks.push(chunk);
     }
     Ok(indexes)

@@ -35,6 +35,7 @@ use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::range::KnownChunks;
+use crate::source::mariadb::range::KnownTable;
 
 /// How long is waited each time before a database that changed while it was read is read again.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -224,9 +225,10 @@ impl Save<'_> {
         if let Some(folder) = dump.local_folder() {
             disk::note_if_shared(self.repository, &folder, self.monitor);
         }
-        let names = dump.tables();
+        let (names, keys) = (dump.tables(), dump.keys());
         let known = self.known_chunks(&spec.name);
-        let earlier_bytes: u64 = known.values().flatten().map(|chunk| chunk.raw_bytes).sum();
+        let earlier_bytes: u64 =
+            known.values().flat_map(|table| &table.chunks).map(|chunk| chunk.raw_bytes).sum();
         // The server's guess at the size is a poor one: it counts pages.
         let bytes = if earlier_bytes > 0 { earlier_bytes } else { dump.estimated_bytes() };
         self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
@@ -236,8 +238,8 @@ impl Save<'_> {
             chunks::store(&self.writer, receiver, names.len(), self.monitor),
         )?;
         let items = names.iter().zip(&dumped.totals).map(item).collect();
-        for (item, name) in stored.iter_mut().zip(names) {
-            item.name = name;
+        for ((item, name), key) in stored.iter_mut().zip(names).zip(keys) {
+            (item.name, item.key) = (name, key);
         }
         Ok(Some(SourceRecord {
             detail: dumped.detail,
@@ -283,13 +285,11 @@ impl Save<'_> {
         let index = self.earlier.iter().find_map(|contents| indexed(contents, source));
         let items = index.map_or(&[][..], |index| &index.items);
         let known = |item: &ItemIndex| {
-            let chunks = item.chunks.iter();
-            chunks
-                .map(|chunk| KnownChunk {
-                    from: chunk.from.clone(),
-                    raw_bytes: chunk.blob.raw_bytes,
-                })
-                .collect()
+            let chunks = item.chunks.iter().map(|chunk| KnownChunk {
+                from: chunk.from.clone(),
+                raw_bytes: chunk.blob.raw_bytes,
+            });
+            KnownTable { key: item.key.clone(), chunks: chunks.collect() }
         };
         items.iter().map(|item| (item.name.clone(), known(item))).collect()
     }

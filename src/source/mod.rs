@@ -14,6 +14,8 @@ pub mod mariadb;
 pub struct RawChunk {
     /// The item's position in the source's list of items; 0 for a file tree.
     pub item: usize,
+    /// How often the item was begun before: the chunks of a later attempt replace all before.
+    pub attempt: u32,
     /// The order of this chunk among the chunks of its item; gaps are allowed.
     pub order: u64,
     /// Where the chunk begins (a primary key), in the source's own words; `Null` for the first

@@ -18,6 +18,7 @@ mod recovery;
 mod qualified;
 mod input;
 mod housekeeping;
+mod following;
 mod restore;
 mod create;
 mod chunks;

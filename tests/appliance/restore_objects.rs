@@ -60,7 +60,7 @@ impl Place {
 
 /// Compares two texts; only the first line that differs is shown.
 #[track_caller]
-fn assert_same(before: &str, after: &str) {
+pub(crate) fn assert_same(before: &str, after: &str) {
     let mut lines = before.lines().zip(after.lines());
     if let Some((old, new)) = lines.find(|(old, new)| old != new) {
         let start = |line: &str| line.chars().take(300).collect::<String>();

@@ -50,6 +50,24 @@ fn rows_of_17_and_of_70_megabytes_come_back() {
     );
 }
 
+#[test]
+fn a_row_larger_than_the_packets_of_its_server_comes_back() {
+    let place = Place::with_options(&["--max-allowed-packet=16M", "--innodb-log-file-size=512M"]);
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; CREATE TABLE wide (id INT PRIMARY KEY, a LONGBLOB, b LONGBLOB);
+         INSERT INTO wide VALUES (1, REPEAT(x'0009', 6000000), NULL), (2, 'a', 'b');
+         UPDATE wide SET b = REPEAT('0123456789abcde\n', 750000) WHERE id = 1",
+    );
+    place.save_only("studio");
+    let sum = place.server.sql("CHECKSUM TABLE studio.wide");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql("DROP DATABASE studio");
+    place.snap(&["restore", "before"]).succeeded();
+    assert_eq!(place.server.sql("CHECKSUM TABLE studio.wide"), sum);
+    let lengths = place.server.sql("SELECT LENGTH(a), LENGTH(b) FROM studio.wide");
+    assert_eq!(lengths, "12000000\t12000000\n1\t1\n");
+}
+
 const VALUES: &str = r#"
     CREATE DATABASE studio; USE studio;
     SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00';

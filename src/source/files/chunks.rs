@@ -84,6 +84,7 @@ impl ChunkWriter {
         }
         let chunk = RawChunk {
             item: 0,
+            attempt: 0,
             order: self.order,
             from: Value::Null,
             rows: self.rows,

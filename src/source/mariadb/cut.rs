@@ -12,21 +12,26 @@ use serde_json::Value;
 pub(super) struct Sizes {
     /// Where a new chunk is cut.
     pub(super) target: usize,
+    /// Where a chunk that had its place already is cut again.
+    limit: usize,
 }
 
 impl Sizes {
-    /// Returns sizes for a database of so many bytes: 16 MiB, and more where that would make a
-    /// manifest longer than registries and tools like.
-    pub(super) fn for_database(bytes: u64) -> Self {
-        const SMALLEST: u64 = 16 << 20;
-        const CHUNKS: u64 = 2_000;
-        let target = (bytes / CHUNKS).clamp(SMALLEST, 1 << 30);
-        Self { target: usize::try_from(target).expect("at most 1 GiB") }
+    /// Returns sizes for a database of so many bytes. There are two targets and nothing between: a
+    /// database that grows a little must not be cut anew everywhere.
+    pub(super) const fn for_database(bytes: u64) -> Self {
+        const LARGE: u64 = 32 << 30;
+        let target = if bytes > LARGE { 32 << 20 } else { 16 << 20 };
+        Self { target, limit: target + (8 << 20) }
     }
 
-    /// Returns the size at which a chunk that had its place already is cut again.
-    const fn limit(self) -> usize {
-        self.target * 2
+    /// Returns how many readers may hold a chunk each, so that all chunks in memory together stay
+    /// under 256 MiB.
+    pub(super) const fn readers(self) -> usize {
+        const MEMORY: usize = 256 << 20;
+        /// Chunks that readers have handed on: one waits, two are hashed and compressed.
+        const HANDED_ON: usize = 3;
+        MEMORY / self.limit - HANDED_ON
     }
 
     /// Returns the size under which a chunk that shrank joins the next one.
@@ -47,6 +52,19 @@ pub(super) struct Piece {
 impl Piece {
     const fn starting(from: Value) -> Self {
         Self { from, rows: 0, bytes: Vec::new() }
+    }
+
+    /// Adds a row. Memory that doubled with every growth would be mostly empty.
+    fn add(&mut self, line: &[u8]) {
+        const STEP: usize = 1 << 20;
+        let length = line.len() + 1;
+        let free = self.bytes.capacity() - self.bytes.len();
+        if free < length && self.bytes.len() >= STEP {
+            self.bytes.reserve_exact(length.max(STEP));
+        }
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+        self.rows += 1;
     }
 }
 
@@ -69,13 +87,13 @@ struct Cut {
 impl KeyCutter {
     /// Returns a cutter for a range; `previous_bytes` is what it held in the last snapshot.
     pub(super) fn new(sizes: Sizes, from: Value, previous_bytes: Option<u64>) -> Self {
-        let limit = if previous_bytes.is_some() { sizes.limit() } else { sizes.target };
+        let limit = if previous_bytes.is_some() { sizes.limit } else { sizes.target };
         Self { piece: Piece::starting(from), sizes, limit, cut: None }
     }
 
     /// Goes on with the next range, the unfinished piece of this one in front.
     pub(super) fn go_on(&mut self, previous_bytes: Option<u64>) {
-        self.limit = if previous_bytes.is_some() { self.sizes.limit() } else { self.sizes.target };
+        self.limit = if previous_bytes.is_some() { self.sizes.limit } else { self.sizes.target };
     }
 
     /// Adds a row; returns the piece before it when that is complete. `key` is asked only where a
@@ -85,15 +103,14 @@ impl KeyCutter {
             self.cut =
                 Some(Cut { from: key(), rows: self.piece.rows, length: self.piece.bytes.len() });
         }
-        self.piece.bytes.extend_from_slice(line);
-        self.piece.bytes.push(b'\n');
-        self.piece.rows += 1;
+        self.piece.add(line);
         if self.piece.bytes.len() <= self.limit {
             return None;
         }
         let cut = self.cut.take()?;
         let mut next = Piece::starting(cut.from);
         next.bytes = self.piece.bytes.split_off(cut.length);
+        self.piece.bytes.shrink_to_fit();
         next.rows = self.piece.rows - cut.rows;
         self.piece.rows = cut.rows;
         // What follows the cut is new ground.
@@ -132,14 +149,12 @@ impl HashCutter {
     /// Between half the target and twice the target a row ends its piece with a chance of its
     /// length over the target, whatever rows stand around it.
     pub(super) fn push(&mut self, line: &[u8], hash: u128) -> Option<Piece> {
-        self.piece.bytes.extend_from_slice(line);
-        self.piece.bytes.push(b'\n');
-        self.piece.rows += 1;
+        self.piece.add(line);
         let length = self.piece.bytes.len();
         let chance = (line.len() as u128 + 1) << 64;
         let is_chosen = (hash >> 64) * (self.sizes.target as u128) < chance;
         let is_complete = length >= self.sizes.target / 2 && is_chosen;
-        (is_complete || length >= self.sizes.limit())
+        (is_complete || length >= self.sizes.limit)
             .then(|| std::mem::replace(&mut self.piece, Piece::starting(Value::Null)))
     }
 
@@ -155,7 +170,7 @@ mod tests {
     use crate::base::digest::RowsDigest;
     use proptest::prelude::*;
 
-    const SIZES: Sizes = Sizes { target: 100 };
+    const SIZES: Sizes = Sizes { target: 100, limit: 200 };
 
     fn line(number: usize) -> Vec<u8> {
         format!("{number:09}").into_bytes()
@@ -170,6 +185,25 @@ mod tests {
     }
 
     #[test]
+    fn chunks_have_one_size_or_its_double_and_fit_into_memory() {
+        for (bytes, target, readers) in
+            [(0, 16, 7), (32 << 30, 16, 7), ((32 << 30) + 1, 32, 3), (u64::MAX, 32, 3)]
+        {
+            let sizes = Sizes::for_database(bytes);
+            assert_eq!((sizes.target >> 20, sizes.readers()), (target, readers), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_piece_takes_hardly_more_memory_than_its_rows() {
+        let mut piece = Piece::starting(Value::Null);
+        let row = vec![b'x'; 100_000];
+        (0..170).for_each(|_| piece.add(&row));
+        assert_eq!((piece.rows, piece.bytes.len()), (170, 17_000_170));
+        assert!(piece.bytes.capacity() <= piece.bytes.len() + (1 << 20));
+    }
+
+    #[test]
     fn a_new_range_is_cut_at_the_target() {
         let pieces = cut_by_key(0..25, None);
         assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [10, 10, 5]);
@@ -178,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_stayed_is_cut_only_when_it_doubled() {
+    fn a_range_that_stayed_is_cut_only_when_it_is_far_too_large() {
         assert_eq!(cut_by_key(0..20, Some(100)).len(), 1);
         let pieces = cut_by_key(0..21, Some(100));
         assert_eq!(pieces.iter().map(|piece| piece.rows).collect::<Vec<_>>(), [10, 11]);

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
 
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::text::Text;
@@ -74,6 +76,17 @@ impl Table {
     /// Returns the columns that rows consist of.
     pub(super) fn stored_columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| !column.is_generated)
+    }
+
+    /// Returns what the boundaries of the table's chunks are values of; `Null` where there are none.
+    /// Boundaries fit a table as long as this stays equal.
+    pub(super) fn boundary_columns(&self) -> Value {
+        let Some(key) = &self.key else { return Value::Null };
+        let described = |column: &KeyColumn| {
+            let found = self.columns.iter().find(|found| found.name == column.name);
+            json!({ "column": column, "type": found.map(|found| &found.data_type) })
+        };
+        key.iter().map(described).collect()
     }
 
     /// Returns the columns that the server computes.

@@ -6,17 +6,13 @@
 //! reads.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::Mutex;
 
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
-use tokio::task::JoinSet;
 
 use crate::base::error::Error;
-use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::RawChunk;
@@ -34,10 +30,8 @@ use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
 use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::range;
-use crate::source::mariadb::range::Job;
 use crate::source::mariadb::range::KnownChunks;
-use crate::source::mariadb::rows;
+use crate::source::mariadb::reading::Reading;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::server::ServerFacts;
@@ -110,6 +104,11 @@ impl Dump {
         self.definition.tables.iter().map(|table| table.name.clone()).collect()
     }
 
+    /// Returns what the boundaries of each table's chunks are values of, in the same order.
+    pub fn keys(&self) -> Vec<serde_json::Value> {
+        self.definition.tables.iter().map(Table::boundary_columns).collect()
+    }
+
     /// Returns the server's guess at the size of all rows, in bytes.
     pub fn estimated_bytes(&self) -> u64 {
         self.definition.tables.iter().map(|table| table.estimated_bytes).sum()
@@ -123,7 +122,8 @@ impl Dump {
     /// Reads all rows of one moment and sends them as chunks; `known` are the chunks of the last
     /// snapshot.
     ///
-    /// Fails with [`Kind::Inconsistent`] where a definition changed meanwhile.
+    /// Fails with [`Kind::Inconsistent`](crate::base::error::Kind::Inconsistent) where a definition
+    /// changed meanwhile.
     pub async fn read(
         mut self,
         known: &KnownChunks,
@@ -131,108 +131,20 @@ impl Dump {
         monitor: &dyn Monitor,
     ) -> Result<Dumped> {
         let sizes = Sizes::for_database(self.estimated_bytes());
-        let mut totals = vec![Totals::default(); self.definition.tables.len()];
-        let lock = self.read_locked(sizes, &sender, &mut totals, monitor).await?;
+        let mut reading = Reading::new(Arc::clone(&self.definition), known, sizes, sender);
+        let mut lock = lock_what_has_no_snapshot(&self.login, &self.definition, monitor).await?;
+        if let Some(lock) = &mut lock {
+            reading.read_locked(lock.connection()).await?;
+        }
         let moment = moment::open(&mut self.readers, &self.login, monitor).await?;
         if let Some(lock) = lock {
+            // Others wait for these tables.
             lock.release().await?;
         }
-        let jobs = range::jobs(self.tables_where(|table| table.is_transactional), known);
-        let split = tables_in_parts(&jobs);
-        self.read_in_parallel(jobs, sizes, &sender, &mut totals).await?;
-        drop(sender);
-        self.count_again(&split, &totals).await?;
+        reading.read_shared(&mut self.readers).await?;
+        let totals = reading.finish();
         self.compare_definitions().await?;
         Ok(self.dumped(&totals, &moment))
-    }
-
-    fn tables_where(&self, is_wanted: fn(&Table) -> bool) -> impl Iterator<Item = (usize, &Table)> {
-        self.definition.tables.iter().enumerate().filter(move |(_, table)| is_wanted(table))
-    }
-
-    /// Locks and reads the tables without transactions; they stay locked until the moment has come.
-    async fn read_locked(
-        &self,
-        sizes: Sizes,
-        sender: &Sender<RawChunk>,
-        totals: &mut [Totals],
-        monitor: &dyn Monitor,
-    ) -> Result<Option<TableLock>> {
-        let locked: Vec<_> =
-            self.tables_where(|table| !table.is_transactional).map(|(_, table)| table).collect();
-        if locked.is_empty() {
-            return Ok(None);
-        }
-        let names: Vec<_> = locked.iter().map(|table| table.name.as_str()).collect();
-        monitor.note(&format!(
-            "tables without transactions are locked against writes while they are read: {}",
-            names.join(", ")
-        ));
-        let database = &self.definition.database.name;
-        let mut lock = TableLock::take(&self.login, database, &locked).await?;
-        let none = KnownChunks::new();
-        for job in range::jobs(self.tables_where(|table| !table.is_transactional), &none) {
-            let table = &self.definition.tables[job.table];
-            let connection = lock.connection();
-            let read = rows::read_job(connection, database, table, &job, sizes, sender).await?;
-            totals[job.table].merge(&read);
-        }
-        Ok(Some(lock))
-    }
-
-    /// Shares the jobs among the readers, each of which takes the next when it is done.
-    async fn read_in_parallel(
-        &mut self,
-        jobs: Vec<Job>,
-        sizes: Sizes,
-        sender: &Sender<RawChunk>,
-        totals: &mut [Totals],
-    ) -> Result<()> {
-        let jobs = Arc::new(Mutex::new(VecDeque::from(jobs)));
-        let mut workers = JoinSet::new();
-        for mut reader in std::mem::take(&mut self.readers) {
-            let jobs = Arc::clone(&jobs);
-            let definition = Arc::clone(&self.definition);
-            let sender = sender.clone();
-            workers.spawn(async move {
-                let mut read = Vec::new();
-                while let Some(job) = next(&jobs) {
-                    let table = &definition.tables[job.table];
-                    let name = &definition.database.name;
-                    let totals =
-                        rows::read_job(&mut reader, name, table, &job, sizes, &sender).await?;
-                    read.push((job.table, totals));
-                }
-                Ok::<_, Error>((reader, read))
-            });
-        }
-        while let Some(worker) = workers.join_next().await {
-            let (reader, read) = worker.expect("a reader neither panics nor is cancelled")?;
-            self.readers.push(reader);
-            for (table, part) in read {
-                totals[table].merge(&part);
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts the tables that were read in several ranges once more, in the same moment: a range
-    /// that compares otherwise than the key is ordered would lose rows or give them twice.
-    async fn count_again(&mut self, split: &[usize], totals: &[Totals]) -> Result<()> {
-        let database = self.definition.database.name.clone();
-        for &position in split {
-            let table = &self.definition.tables[position].name;
-            let counted = self.readers[0].count_rows(&database, table).await?;
-            let read = totals[position].stored.rows();
-            if counted != read {
-                return Err(Error::new(
-                    Kind::Inconsistent,
-                    format!("cannot read table {table:?} in ranges: {read} rows of {counted}"),
-                )
-                .hint("this is a defect of snap; please report the table's definition"));
-            }
-        }
-        Ok(())
     }
 
     /// Fails where a definition is no longer what it was before the moment.
@@ -295,23 +207,29 @@ async fn read_definition(connection: &mut Connection, name: &str) -> Result<Opti
     }))
 }
 
-fn next(jobs: &Mutex<VecDeque<Job>>) -> Option<Job> {
-    jobs.lock().expect("no reader panics while it takes a job").pop_front()
-}
-
-/// Returns the positions of the tables that are read by more than one query.
-fn tables_in_parts(jobs: &[Job]) -> Vec<usize> {
-    let mut queries: Vec<usize> =
-        jobs.iter().flat_map(|job| job.ranges.iter().map(|_| job.table)).collect();
-    queries.sort_unstable();
-    let mut repeated: Vec<usize> =
-        queries.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-    repeated.dedup();
-    repeated
+async fn lock_what_has_no_snapshot(
+    login: &Login,
+    definition: &Definition,
+    monitor: &dyn Monitor,
+) -> Result<Option<TableLock>> {
+    let is_locked = |table: &&Table| !table.is_transactional;
+    let tables: Vec<_> = definition.tables.iter().filter(is_locked).collect();
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
+    monitor.note(&format!(
+        "tables without transactions are locked against writes while they are read: {}",
+        names.join(", ")
+    ));
+    TableLock::take(login, &definition.database.name, &tables).await.map(Some)
 }
 
 /// Returns the name of the first table, sequence or program that differs, counters aside.
 fn difference(before: &Definition, after: &Definition) -> Result<Option<String>> {
+    if before.database != after.database {
+        return Ok(Some(before.database.name.clone()));
+    }
     let (before, after) = (parts(before)?, parts(after)?);
     let mut keys = before.keys().chain(after.keys());
     let changed = keys.find(|&key| before.get(key) != after.get(key));
@@ -342,4 +260,53 @@ fn parts(definition: &Definition) -> Result<BTreeMap<(&str, &str), Part<'_>>> {
         parts.insert((program.kind.words(), program.name.as_str()), Part::Program(program));
     }
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::mariadb::definition::Database;
+
+    fn definition() -> Definition {
+        let sequence = |name: &str| Sequence {
+            name: name.to_owned(),
+            create: format!("CREATE SEQUENCE `{name}` increment by 1"),
+            next: 1,
+            round: 0,
+        };
+        let word = || "utf8mb4".to_owned();
+        let name = "studio".to_owned();
+        Definition {
+            database: Database { name, charset: word(), collation: word(), comment: word() },
+            tables: Vec::new(),
+            sequences: vec![sequence("a"), sequence("b")],
+            programs: Vec::new(),
+        }
+    }
+
+    fn changed(change: fn(&mut Definition)) -> Option<String> {
+        let mut after = definition();
+        change(&mut after);
+        let both = (difference(&definition(), &after), difference(&after, &definition()));
+        let (there, back) = (both.0.unwrap(), both.1.unwrap());
+        assert_eq!(there.is_some(), back.is_some());
+        there
+    }
+
+    #[test]
+    fn sequences_may_go_on_but_neither_change_nor_come_and_go() {
+        assert_eq!(changed(|after| after.sequences[1].next = 1_001), None);
+        let altered = changed(|after| after.sequences[1].create.push_str(" cycle"));
+        assert_eq!(altered.as_deref(), Some("b"));
+        let dropped = changed(|after| drop(after.sequences.pop()));
+        assert_eq!(dropped.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_database_keeps_its_attributes() {
+        let altered = changed(|after| after.database.collation = "utf8mb4_bin".to_owned());
+        assert_eq!(altered.as_deref(), Some("studio"));
+        let commented = changed(|after| after.database.comment.clear());
+        assert_eq!(commented.as_deref(), Some("studio"));
+    }
 }

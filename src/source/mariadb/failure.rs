@@ -214,6 +214,7 @@ pub(super) fn server_code(error: &Error) -> Option<u16> {
 
 fn kind(error: &ClientError) -> Kind {
     match error {
+        ClientError::Io(IoError::Io(cause)) if is_too_large(cause) => Kind::Failed,
         ClientError::Io(_) | ClientError::Driver(DriverError::ConnectionClosed) => {
             Kind::Unreachable
         }
@@ -227,6 +228,12 @@ fn kind(error: &ClientError) -> Kind {
         ClientError::Server(answer) if LOST.contains(&answer.code) => Kind::Unreachable,
         _ => Kind::Failed,
     }
+}
+
+/// Returns whether the client refused a packet; its own type for that is hidden.
+fn is_too_large(error: &io::Error) -> bool {
+    let cause = error.get_ref();
+    cause.is_some_and(|cause| cause.to_string().contains("larger than max_allowed_packet"))
 }
 
 /// Returns right and table of ``SELECT command denied to user … for table `a`.`b` ``.
@@ -294,6 +301,13 @@ mod tests {
         let error = error(1927, "Connection was killed");
         assert_eq!(error.kind(), Kind::Unreachable);
         assert!(error.to_string().contains("socket /s"), "{error}");
+    }
+
+    #[test]
+    fn a_packet_that_the_client_refuses_is_no_lost_connection() {
+        let refused = io::Error::other("Packet is larger than max_allowed_packet");
+        assert_eq!(kind(&ClientError::from(refused)), Kind::Failed);
+        assert_eq!(kind(&ClientError::from(io::Error::other("reset"))), Kind::Unreachable);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! grants → rights                      what the account may do
 //! tables, views, programs → definition what a database is made of; schema is its blob
 //! hold → moment                        saving: one moment for several connections
-//! range → rows → dump                  saving: key ranges, lines of TSV (tsv), chunks (cut)
+//! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
 //! ```
 
@@ -37,6 +37,7 @@ pub mod range;
 mod tsv;
 mod cut;
 mod rows;
+mod reading;
 pub mod dump;
 mod names;
 pub mod target;

@@ -22,8 +22,17 @@ pub struct KnownChunk {
     pub raw_bytes: u64,
 }
 
-/// The chunks of the last snapshot by the name of their table.
-pub type KnownChunks = HashMap<String, Vec<KnownChunk>>;
+/// The chunks that the last snapshot cut a table into.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KnownTable {
+    /// What the boundaries were values of.
+    pub key: Value,
+    /// The chunks in order.
+    pub chunks: Vec<KnownChunk>,
+}
+
+/// The tables of the last snapshot by name.
+pub type KnownChunks = HashMap<String, KnownTable>;
 
 /// A contiguous part of a table's primary key.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +50,10 @@ impl Range {
     pub(super) const fn whole(previous_bytes: Option<u64>) -> Self {
         Self { from: Value::Null, start: None, end: None, previous_bytes }
     }
+
+    const fn is_bounded(&self) -> bool {
+        self.start.is_some() || self.end.is_some()
+    }
 }
 
 /// What one connection reads in one go: consecutive ranges of one table.
@@ -48,11 +61,26 @@ impl Range {
 pub(super) struct Job {
     /// The position of the table in the definition.
     pub(super) table: usize,
+    /// How often the table was begun before.
+    pub(super) attempt: u32,
     /// The order of its first chunk among the chunks of the table.
     pub(super) order: u64,
     pub(super) ranges: Vec<Range>,
     /// The size by which jobs are put in order, in bytes.
     pub(super) bytes: u64,
+}
+
+impl Job {
+    /// Returns the job that reads a table once more, whole.
+    pub(super) fn again(position: usize, table: &Table) -> Self {
+        let ranges = vec![Range::whole(None)];
+        Self { table: position, attempt: 1, order: 0, ranges, bytes: table.estimated_bytes }
+    }
+
+    /// Returns whether other queries read other parts of the table.
+    pub(super) fn is_part(&self) -> bool {
+        self.ranges.iter().any(Range::is_bounded)
+    }
 }
 
 /// Returns the jobs of all `tables`, largest first, so that no connection is left with a large
@@ -61,11 +89,12 @@ pub(super) fn jobs<'a>(
     tables: impl Iterator<Item = (usize, &'a Table)>,
     known: &KnownChunks,
 ) -> Vec<Job> {
-    let none = Vec::new();
     let mut jobs: Vec<Job> = tables
         .flat_map(|(position, table)| {
-            let known = known.get(&table.name).unwrap_or(&none);
-            grouped(position, table.estimated_bytes, ranges(table, known))
+            let fits = |known: &&KnownTable| known.key == table.boundary_columns();
+            let known = known.get(&table.name).filter(fits);
+            let chunks = known.map_or(&[][..], |known| &known.chunks);
+            grouped(position, table.estimated_bytes, ranges(table, chunks))
         })
         .collect();
     jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes));
@@ -105,7 +134,13 @@ fn grouped(table: usize, estimated_bytes: u64, ranges: Vec<Range>) -> Vec<Job> {
                 job.bytes += bytes;
                 job.ranges.push(range);
             }
-            _ => jobs.push(Job { table, order: number * STEP, ranges: vec![range], bytes }),
+            _ => jobs.push(Job {
+                table,
+                attempt: 0,
+                order: number * STEP,
+                ranges: vec![range],
+                bytes,
+            }),
         }
     }
     jobs
@@ -123,7 +158,8 @@ pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<Str
         .collect();
     let mut sql =
         format!("SELECT {} FROM {}", columns.join(", "), quote::qualified(database, &table.name));
-    if table.is_transactional && !table.primary.is_empty() {
+    // Without transactions, all rows are read faster as they lie, and sorted.
+    if (table.is_transactional || range.is_bounded()) && !table.primary.is_empty() {
         sql.push_str(" FORCE INDEX (PRIMARY)");
     }
     let key = table.key.as_deref().unwrap_or_default();
@@ -193,6 +229,24 @@ mod tests {
     }
 
     #[test]
+    fn chunks_of_another_key_are_no_ranges() {
+        let table = table();
+        let chunks = vec![known(Value::Null, 1), known(json!(["7"]), 1)];
+        let mut altered = table.clone();
+        altered.columns[0].data_type = "bigint".to_owned();
+        for (key, is_part) in [
+            (table.boundary_columns(), true),
+            (altered.boundary_columns(), false),
+            (Value::Null, false),
+        ] {
+            let known = KnownTable { key, chunks: chunks.clone() };
+            let known = HashMap::from([("t".to_owned(), known)]);
+            let jobs = jobs([(0, &table)].into_iter(), &known);
+            assert_eq!(jobs[0].is_part(), is_part);
+        }
+    }
+
+    #[test]
     fn large_tables_are_shared_and_come_first() {
         let table = table();
         let many = vec![
@@ -200,8 +254,9 @@ mod tests {
             known(json!(["5"]), JOB_BYTES + 1),
             known(json!(["9"]), 1),
         ];
-        let jobs =
-            jobs([(0, &table), (1, &table)].into_iter(), &HashMap::from([("t".to_owned(), many)]));
+        let known = KnownTable { key: table.boundary_columns(), chunks: many };
+        let known = HashMap::from([("t".to_owned(), known)]);
+        let jobs = jobs([(0, &table), (1, &table)].into_iter(), &known);
         assert_eq!(jobs.len(), 6);
         assert_eq!(jobs[0].bytes, JOB_BYTES + 1);
         assert!(jobs.is_sorted_by_key(|job| std::cmp::Reverse(job.bytes)));

@@ -53,7 +53,7 @@ pub(super) async fn read_job(
     sizes: Sizes,
     sender: &Sender<RawChunk>,
 ) -> Result<Totals> {
-    let mut outlet = Outlet { sender, item: job.table, order: job.order };
+    let mut outlet = Outlet { sender, item: job.table, attempt: job.attempt, order: job.order };
     let mut lines = Lines::new(table);
     if table.key.is_none() {
         let mut cutter = HashCutter::new(sizes);
@@ -149,6 +149,7 @@ impl Lines {
 struct Outlet<'a> {
     sender: &'a Sender<RawChunk>,
     item: usize,
+    attempt: u32,
     order: u64,
 }
 
@@ -157,6 +158,7 @@ impl Outlet<'_> {
         let Some(piece) = piece.filter(|piece| piece.rows > 0) else { return Ok(()) };
         let chunk = RawChunk {
             item: self.item,
+            attempt: self.attempt,
             order: self.order,
             from: piece.from,
             rows: piece.rows,

@@ -31,6 +31,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// The largest packet of the protocol. A row may be larger than the packets that its server takes:
+/// the server sends it, so that only the client's own limit can refuse it.
+const MAX_PACKET_BYTES: usize = 1 << 30;
+
 /// A connection that is logged in.
 pub struct Connection {
     raw: Conn,
@@ -125,6 +129,7 @@ fn options(login: &Login) -> Opts {
         .pass(login.password.as_ref().map(Secret::reveal))
         // A statement that was prepared belongs to the database that was selected then.
         .stmt_cache_size(Some(0))
+        .max_allowed_packet(Some(MAX_PACKET_BYTES))
         // The client would leave TCP for a socket that the server names: not what was asked for.
         .prefer_socket(false);
     match &login.server {
