@@ -63,8 +63,14 @@ impl Monitor for Recorder<'_> {
         self.watched.advance(bytes);
     }
 
+    /// A note is taken once: what is tried again notes the same again.
     fn note(&self, text: &str) {
-        self.said.lock().expect("no watcher panics while it records").notes.push(text.to_owned());
+        let mut said = self.said.lock().expect("no watcher panics while it records");
+        if said.notes.iter().any(|note| note == text) {
+            return;
+        }
+        said.notes.push(text.to_owned());
+        drop(said);
         self.watched.note(text);
     }
 

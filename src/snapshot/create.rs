@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use std::time::Duration;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -34,6 +36,9 @@ use crate::source::mariadb::dump::TableTotals;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::range::KnownChunks;
 use crate::source::mariadb::range::KnownTable;
+
+/// How long is waited each time before a database that changed while it was read is read again.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// What the user says of a new snapshot.
 #[derive(Debug, Clone, Default)]
@@ -193,7 +198,26 @@ impl Save<'_> {
         }
     }
 
+    /// Saves a database; one whose definitions change meanwhile is read again from its beginning.
     async fn database(&self, spec: &SourceSpec, database: &str) -> Result<Option<SourceRecord>> {
+        for pause in PAUSES {
+            match self.database_once(spec, database).await {
+                Err(error) if error.kind() == Kind::Inconsistent => {
+                    let why = error.chain();
+                    self.monitor.note(&format!("{} is read again: {why}", spec.name));
+                    tokio::time::sleep(pause).await;
+                }
+                outcome => return outcome,
+            }
+        }
+        self.database_once(spec, database).await
+    }
+
+    async fn database_once(
+        &self,
+        spec: &SourceSpec,
+        database: &str,
+    ) -> Result<Option<SourceRecord>> {
         let Host { database: login, connections, .. } = self.host;
         let Some(dump) = Dump::open(login, database, *connections, self.monitor).await? else {
             return Ok(None);
@@ -210,7 +234,7 @@ impl Save<'_> {
         self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
         let (sender, receiver) = chunks::channel();
         let (dumped, mut stored) = tokio::try_join!(
-            dump.read(&known, sender),
+            dump.read(&known, sender, self.monitor),
             chunks::store(&self.writer, receiver, names.len(), self.monitor),
         )?;
         let items = names.iter().zip(&dumped.totals).map(item).collect();

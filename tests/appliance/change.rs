@@ -1,61 +1,119 @@
-//! Definitions that change while `create` reads: there is no snapshot of half an upgrade.
+//! Definitions that change while `create` reads: it reads again, and there is no snapshot of half an upgrade.
 
 use crate::place::Place;
 use crate::restore_failures::finished;
+use crate::server::until;
 
-/// What is done to table `view` before its rows are read, and the name that is blamed.
+/// `host` is read first, being the largest; `service` and `spare` are of one definition.
+const STUDIO: &str = "
+    CREATE DATABASE IF NOT EXISTS work; CREATE OR REPLACE DATABASE centreon_studio; USE centreon_studio;
+    CREATE TABLE host (id INT PRIMARY KEY, name TEXT, old INT);
+    INSERT INTO host SELECT seq, REPEAT(MD5(seq), 5), seq FROM seq_1_to_5000; ANALYZE TABLE host;
+    CREATE TABLE service (id INT PRIMARY KEY, name TEXT); INSERT INTO service VALUES (1, 'service');
+    CREATE TABLE spare (id INT PRIMARY KEY, name TEXT); INSERT INTO spare VALUES (2, 'spare');
+    CREATE VIEW overview AS SELECT id, name FROM service;
+    CREATE SEQUENCE number";
+
+/// What is done to table `host` before its rows are read, and the name that is blamed.
 const CHANGES: &[(&str, &str)] = &[
-    ("ALTER TABLE view ADD COLUMN late INT, ALGORITHM = INSTANT", "view"),
-    ("ALTER TABLE view DROP COLUMN late, ALGORITHM = COPY", "view"),
-    ("ALTER TABLE view RENAME TO later", "view"),
-    ("TRUNCATE TABLE view", "view"),
-    ("CREATE TRIGGER late BEFORE INSERT ON view FOR EACH ROW SET NEW.id = 1", "late"),
-    ("DROP TABLE view", "view"),
+    ("ALTER TABLE host ADD COLUMN late INT DEFAULT 7, ALGORITHM = INSTANT", "host"),
+    ("ALTER TABLE host DROP COLUMN old, ALGORITHM = INSTANT", "host"),
+    ("ALTER TABLE host MODIFY old BIGINT, ALGORITHM = COPY", "host"),
+    ("ALTER TABLE host RENAME TO later", "host"),
+    ("TRUNCATE TABLE host", "host"),
+    ("CREATE OR REPLACE TABLE host (id INT PRIMARY KEY, name TEXT, old INT)", "host"),
+    ("CREATE TRIGGER late BEFORE INSERT ON host FOR EACH ROW SET NEW.id = 1", "late"),
+    ("DROP TABLE host", "host"),
 ];
 
-#[test]
-fn a_table_that_changes_before_it_is_read_is_named_and_nothing_is_listed() {
+/// What is done to others while `host` is read.
+const CHANGES_BESIDE: &[(&str, &str)] = &[
+    ("ALTER TABLE service ADD COLUMN late INT DEFAULT 7, ALGORITHM = INSTANT", "service"),
+    ("RENAME TABLE service TO away, spare TO service, away TO spare", "service"),
+    ("CREATE TABLE newcomer (id INT)", "newcomer"),
+    ("DROP TABLE spare", "spare"),
+    ("CREATE OR REPLACE VIEW overview AS SELECT 1 AS one", "overview"),
+    ("CREATE PROCEDURE late() DO 0", "late"),
+    ("ALTER SEQUENCE number INCREMENT BY 7", "number"),
+];
+
+/// Makes these changes, each while another `create` reads, and fails where one is not seen as a whole.
+fn prove(changes: &[(&str, &str)]) {
     let place = Place::empty();
-    place.server.load_fixture();
     let mut owner = place.server.session();
-    owner.run("USE centreon_studio; SET foreign_key_checks = 0; CREATE TABLE spare LIKE view; INSERT INTO spare SELECT * FROM view");
-    for (change, blamed) in CHANGES {
-        owner.run("LOCK TABLES view WRITE");
-        let create = place.start(&["create", "never", "--connections", "1"]);
+    for (number, (change, blamed)) in changes.iter().enumerate() {
+        owner.run(STUDIO);
+        until("a second has passed", || {
+            place.server.sql(
+                "SELECT MAX(create_time) < NOW() - INTERVAL 1 SECOND FROM information_schema.tables
+                 WHERE table_schema = 'centreon_studio'",
+            ) == "1\n"
+        });
+        owner.run("LOCK TABLES host WRITE");
+        let (id, copy) = (format!("change-{number}"), format!("copy_{number}"));
+        let create = place.start(&["create", &id, "--connections", "1"]);
         place.server.wait_for_waiters(1);
-        owner.run(&format!("{change}; UNLOCK TABLES"));
-        let output = finished(create);
-        assert_eq!(output.code, 21, "{change}: {output:#?}");
-        assert!(output.stderr.contains(&format!("{blamed:?}")), "{change}: {output:#?}");
-        owner.run("DROP TABLE IF EXISTS later; CREATE TABLE IF NOT EXISTS view LIKE spare");
+        if change.contains(" host") {
+            owner.run(change);
+        } else {
+            place.server.sql(&format!("USE centreon_studio; {change}"));
+        }
+        owner.run("UNLOCK TABLES");
+        let created = finished(create);
+        created.succeeded();
+        let note = created.stderr.lines().find(|line| line.contains("database is read again"));
+        let note = note.unwrap_or_else(|| panic!("{change}: {created:#?}"));
+        assert!(note.contains(&format!("{blamed:?} changed meanwhile")), "{change}: {note}");
+        place.snap(&["restore", &id, "--database", &copy]).succeeded();
+        let live = place.server.dump("centreon_studio");
+        assert!(place.server.dump(&copy) == live, "{change}: the copy is another than\n{live}");
     }
-    assert_eq!(place.snap(&["list", "-q"]).succeeded(), "");
 }
 
 #[test]
-fn what_is_made_or_dropped_while_others_are_read_is_named() {
+fn a_table_that_changes_before_it_is_read_is_read_again_as_it_has_become() {
+    prove(CHANGES);
+}
+
+#[test]
+fn what_changes_while_others_are_read_is_read_again_as_it_has_become() {
+    prove(CHANGES_BESIDE);
+}
+
+#[test]
+fn a_database_that_does_not_stop_changing_is_given_up_by_name_and_nothing_is_listed() {
     let place = Place::empty();
-    place.server.load_fixture();
-    let mut owner = place.server.session();
-    owner.run("USE centreon_studio");
-    for (change, blamed) in [
-        // Its turn comes after `view`: what was read already is locked against such changes until the end.
-        ("CREATE TABLE zone_icon (id INT)", "zone_icon"),
-        ("DROP TABLE zone_icon", "zone_icon"),
-        ("CREATE OR REPLACE VIEW active_overview AS SELECT 1 AS one", "active_overview"),
-        ("CREATE PROCEDURE late() DO 0", "late"),
-        ("ALTER SEQUENCE audit_number INCREMENT BY 7", "audit_number"),
-    ] {
-        let mut lock = place.server.session();
-        lock.run("LOCK TABLES centreon_studio.view WRITE");
-        let create = place.start(&["create", "never", "--connections", "1"]);
-        place.server.wait_for_waiters(1);
-        owner.run(change);
-        lock.run("UNLOCK TABLES");
-        let output = finished(create);
-        assert_eq!(output.code, 21, "{change}: {output:#?}");
-        assert!(output.stderr.contains(&format!("{blamed:?}")), "{change}: {output:#?}");
+    place.server.session().run(STUDIO);
+    place.server.session().run(
+        "CREATE TABLE work.stop (id INT);
+         DELIMITER //
+         CREATE PROCEDURE work.go_on(name TEXT) BEGIN
+             DECLARE number INT DEFAULT 0;
+             WHILE NOT EXISTS (SELECT 1 FROM work.stop) DO
+                 SET number = number + 1;
+                 EXECUTE IMMEDIATE CONCAT('ALTER TABLE centreon_studio.', name, ' COMMENT \"', number, '\"');
+             END WHILE;
+         END //
+         DELIMITER ;
+         DO 0",
+    );
+    let tables = ["host", "service", "spare"];
+    let mut owners = tables.map(|table| {
+        let mut owner = place.server.session();
+        owner.begin(&format!("CALL work.go_on('{table}')"));
+        owner
+    });
+    let created = place.snap(&["create", "never"]);
+    place.server.sql("INSERT INTO work.stop VALUES (1)");
+    for owner in &mut owners {
+        owner.finish();
     }
-    assert_eq!(place.snap(&["list", "-q"]).succeeded(), "");
+    assert_eq!(created.code, 21, "{created:#?}");
+    let error = created.stderr.lines().find(|line| line.starts_with("error: "));
+    let error = error.expect("an error is told");
+    let is_named = tables.iter().any(|table| error.contains(&format!("{table:?} changed")));
+    assert!(error.contains("cannot save one moment") && is_named, "{created:#?}");
+    assert!(created.stderr.contains("database is read again"), "{created:#?}");
+    assert_eq!(place.ids(), "");
     place.snap(&["create", "afterwards"]).succeeded();
 }

@@ -45,6 +45,26 @@ impl Place {
         item["chunks"].as_array().expect("an item has chunks").iter().map(chunk).collect()
     }
 
+    /// Returns the rows of a table, as numbers.
+    pub(crate) fn numbers(&self, id: &str, table: &str) -> Vec<Vec<i64>> {
+        let chunks = self.chunks(id, table).into_iter();
+        let lines = chunks.flat_map(|chunk| {
+            let raw = zstd::decode_all(self.blob(&chunk.digest).as_slice()).expect("rows are zstd");
+            let text = String::from_utf8(raw).expect("numbers are UTF-8");
+            text.lines().map(str::to_owned).collect::<Vec<_>>()
+        });
+        let number = |text: &str| text.parse().expect("a number");
+        lines.map(|line| line.split('\t').map(number).collect()).collect()
+    }
+
+    /// Returns what the catalog tells of the moment of a snapshot's database.
+    pub(crate) fn moment(&self, id: &str) -> Value {
+        let catalog = self.json_blob(&digest(&self.manifest(id)["config"]));
+        let sources = catalog["sources"].as_array().expect("a catalog has sources");
+        let database = sources.iter().find(|source| source["name"] == "database");
+        database.expect("the database was saved")["detail"]["moment"].clone()
+    }
+
     /// Returns the names of all blobs and of what lies beside them.
     pub(crate) fn stored_blobs(&self) -> BTreeSet<String> {
         let folder = self.repository().join("blobs/sha256");

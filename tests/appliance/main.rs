@@ -23,6 +23,8 @@ mod restore;
 mod create;
 mod chunks;
 mod moment;
+mod stall;
+mod loading;
 mod change;
 mod stopped;
 mod unattended;

@@ -57,6 +57,15 @@ impl Place {
 
     /// Lists a second snapshot, `forged`, whose table `users` holds other rows than were saved: all else is sound.
     fn forge(&self, change: impl FnOnce(&mut Catalog, &mut Index, &mut Vec<u8>)) {
+        self.forge_table("users", change);
+    }
+
+    /// The same for another table.
+    pub(crate) fn forge_table(
+        &self,
+        table: &str,
+        change: impl FnOnce(&mut Catalog, &mut Index, &mut Vec<u8>),
+    ) {
         let runtime = tokio::runtime::Runtime::new().expect("start a runtime");
         runtime.block_on(async {
             let now = "2026-01-01T00:00:00Z".parse().expect("a time");
@@ -70,8 +79,8 @@ impl Place {
                 repository.contents(&before).await.expect("read a snapshot");
             catalog.id = "forged".into();
             let index = indexes[0].as_mut().expect("the database has an index");
-            let position =
-                index.items.iter().position(|item| item.name == "users").expect("users were saved");
+            let position = index.items.iter().position(|item| item.name == table);
+            let position = position.expect("the table was saved");
             let chunk = index.items[position].chunks[0].blob.clone();
             let mut rows = repository.read_blob(&chunk).await.expect("read a chunk");
             change(&mut catalog, index, &mut rows);

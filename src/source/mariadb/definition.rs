@@ -51,6 +51,10 @@ pub(super) struct Table {
     /// The server's guess at the size of its rows in bytes, for the order of work only.
     #[serde(skip)]
     pub(super) estimated_bytes: u64,
+    /// When the table was last defined, renamed or replaced, to the second, where the server
+    /// knows; to see whether it was meanwhile.
+    #[serde(skip)]
+    pub(super) defined: Option<String>,
 }
 
 /// A column of a table.

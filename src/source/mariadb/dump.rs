@@ -1,4 +1,9 @@
 //! Saves a database: one moment on several connections, every table as chunks.
+//!
+//! The definitions are read twice, before the moment and when all rows have been read. Where both
+//! are equal they were the same in between: rows and definitions are of the same moment. A reader
+//! keeps what it has begun to read from being redefined until the end, and names every column it
+//! reads.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,6 +23,7 @@ use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::guard;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
@@ -33,14 +39,12 @@ use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
 
-/// A database that is about to be saved: its moment has come, its rows have not been read.
+/// A database that is about to be saved: its definitions have been read, its rows have not.
 pub struct Dump {
     login: Login,
     definition: Arc<Definition>,
     observer: Connection,
     readers: Vec<Connection>,
-    lock: Option<TableLock>,
-    moment: Moment,
     server: ServerFacts,
 }
 
@@ -69,8 +73,8 @@ pub struct TableTotals {
 }
 
 impl Dump {
-    /// Connects, reads the definitions and opens the moment; `None` where there is no such
-    /// database. Fails where the account lacks a right, since what it may not see would be lost.
+    /// Connects and reads the definitions; `None` where there is no such database.
+    /// Fails where the account lacks a right, since what it may not see would be lost.
     pub async fn open(
         login: &Login,
         database: &str,
@@ -89,19 +93,13 @@ impl Dump {
             let text = format!("cannot save {what}: its definition is not understood");
             return Err(Error::failed(text).hint("rows kept outside of the server are not saved"));
         }
-        let lock = lock_what_has_no_snapshot(login, &definition, monitor).await?;
         let mut readers = Vec::new();
         for _ in 0..connections {
-            let mut reader = connect(login).await?;
-            reader.prepare_reading().await?;
-            reader.receive_text_as_stored().await?;
-            readers.push(reader);
+            readers.push(moment::reader(login).await?);
         }
-        let moment = moment::open(&mut readers, login, monitor).await?;
         let server = observer.read_facts().await?;
         let definition = Arc::new(definition);
-        let login = login.clone();
-        Ok(Some(Self { login, definition, observer, readers, lock, moment, server }))
+        Ok(Some(Self { login: login.clone(), definition, observer, readers, server }))
     }
 
     /// Returns the names of the tables, in the order of the items that they become.
@@ -124,15 +122,25 @@ impl Dump {
         self.server.local_folder(&self.login)
     }
 
-    /// Reads all rows and sends them as chunks; `known` are the chunks of the last snapshot.
+    /// Reads all rows of one moment and sends them as chunks; `known` are the chunks of the last
+    /// snapshot.
     ///
     /// Fails with [`Kind::Inconsistent`](crate::base::error::Kind::Inconsistent) where a definition
     /// changed meanwhile.
-    pub async fn read(mut self, known: &KnownChunks, sender: Sender<RawChunk>) -> Result<Dumped> {
+    pub async fn read(
+        mut self,
+        known: &KnownChunks,
+        sender: Sender<RawChunk>,
+        monitor: &dyn Monitor,
+    ) -> Result<Dumped> {
         let sizes = Sizes::for_database(self.estimated_bytes());
         let mut reading = Reading::new(Arc::clone(&self.definition), known, sizes, sender);
-        if let Some(mut lock) = self.lock.take() {
+        let mut lock = lock_what_has_no_snapshot(&self.login, &self.definition, monitor).await?;
+        if let Some(lock) = &mut lock {
             reading.read_locked(lock.connection()).await?;
+        }
+        let moment = moment::open(&mut self.readers, &self.login, monitor).await?;
+        if let Some(lock) = lock {
             // Others wait for these tables.
             lock.release().await?;
         }
@@ -140,7 +148,7 @@ impl Dump {
         let totals = reading.finish();
         self.refuse_rows_of_no_time(&totals)?;
         self.compare_definitions().await?;
-        self.dumped(&totals)
+        self.dumped(&totals, &moment)
     }
 
     /// Fails on history that no server takes: a row that was deleted in the microsecond in which it
@@ -170,7 +178,7 @@ impl Dump {
         Ok(())
     }
 
-    fn dumped(self, totals: &[Totals]) -> Result<Dumped> {
+    fn dumped(self, totals: &[Totals], moment: &Moment) -> Result<Dumped> {
         let totals_of_table = |(table, totals): (&Table, &Totals)| TableTotals {
             rows: totals.stored.rows(),
             current_rows: table.is_versioned().then_some(totals.current),
@@ -185,7 +193,7 @@ impl Dump {
                 "server": self.server,
                 "address": self.login.server.to_string(),
                 "database": self.definition.database,
-                "moment": self.moment,
+                "moment": moment,
                 "sequences": self.definition.sequences.len(),
                 "programs": self.definition.programs.len(),
             }),
@@ -193,8 +201,19 @@ impl Dump {
     }
 }
 
+/// The server's answers about what was listed a moment ago and is gone: a database, a table, a
+/// routine, a trigger, an event.
+const GONE: &[u16] = &[1049, 1146, 1305, 1360, 1539];
+
 /// Returns all definitions of a database, or `None` where there is no such database.
 async fn definition(connection: &mut Connection, name: &str) -> Result<Option<Definition>> {
+    read_definition(connection, name).await.map_err(|error| match failure::server_code(&error) {
+        Some(code) if GONE.contains(&code) => moment::disturbed(&error.chain()),
+        _ => error,
+    })
+}
+
+async fn read_definition(connection: &mut Connection, name: &str) -> Result<Option<Definition>> {
     let Some(database) = tables::database(connection, name).await? else { return Ok(None) };
     connection.select_database(name).await?;
     let listed = tables::listed(connection, name).await?;
@@ -239,19 +258,22 @@ fn difference(before: &Definition, after: &Definition) -> Result<Option<String>>
 /// What one name of a database stands for.
 #[derive(PartialEq)]
 enum Part<'a> {
-    Stored(String),
+    Table(Table),
+    Sequence(&'a str),
     Program(&'a Program),
 }
 
 /// Returns the parts of a definition by kind and name.
 fn parts(definition: &Definition) -> Result<BTreeMap<(&str, &str), Part<'_>>> {
     let mut parts = BTreeMap::new();
-    for Table { name, create, .. } in &definition.tables {
-        let create = CreateTable::parse(create)?.without_counter();
-        parts.insert(("TABLE", name.as_str()), Part::Stored(create));
+    for table in &definition.tables {
+        // Columns are read beside the statement, and tables of equal statements may change places.
+        let create = CreateTable::parse(&table.create)?.without_counter();
+        let part = Table { create, estimated_bytes: 0, ..table.clone() };
+        parts.insert(("TABLE", table.name.as_str()), Part::Table(part));
     }
     for Sequence { name, create, .. } in &definition.sequences {
-        parts.insert(("SEQUENCE", name.as_str()), Part::Stored(create.clone()));
+        parts.insert(("SEQUENCE", name.as_str()), Part::Sequence(create));
     }
     for program in &definition.programs {
         parts.insert((program.kind.words(), program.name.as_str()), Part::Program(program));

@@ -29,8 +29,9 @@ const REFUSED: &[u16] = &[
     1044, 1142, 1143, 1227, 1370, 1410, 1419, // rights
 ];
 
-/// A lock was waited for in vain, or would have been for ever.
-const LOCKED: &[u16] = &[1205, 1213];
+/// A lock was waited for in vain, or would have been for ever. Only statements that wait for a lock
+/// have a time of their own (1969).
+const LOCKED: &[u16] = &[1205, 1213, 1969];
 
 /// No connection is left, or this one is gone.
 const LOST: &[u16] = &[1040, 1053, 1158, 1159, 1160, 1161, 1203, 1226, 1927, 2006, 2013];
@@ -204,6 +205,11 @@ fn finish(error: Error, cause: ClientError, hint: Option<String>) -> Error {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// Returns the server's code for an error that it answered with.
+pub(super) fn server_code(error: &Error) -> Option<u16> {
+    std::error::Error::source(error)?.downcast_ref::<ServerError>().map(|answer| answer.code)
 }
 
 fn kind(error: &ClientError) -> Kind {

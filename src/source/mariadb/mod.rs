@@ -7,7 +7,8 @@
 //! grants → rights                      what the account may do
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
 //! versioning                           tables that keep their history
-//! moment → range → rows → reading → dump  saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
+//! hold → moment                        saving: one moment for several connections
+//! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
 //! staging → load → rehearsal → swap    restoring: build beside (statement), prove, take the place
 //! ```
@@ -37,6 +38,7 @@ mod guard;
 mod rehearsal;
 mod replay;
 mod schema;
+mod hold;
 mod moment;
 pub mod range;
 mod tsv;

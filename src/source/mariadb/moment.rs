@@ -1,16 +1,23 @@
 //! One moment for several connections, without stopping anyone.
 //!
-//! `BACKUP STAGE BLOCK_COMMIT` holds commits for the few milliseconds in which all connections open
-//! their snapshots; it does not wait for running writes, as a global read lock would. Where the
-//! account may not do that, each connection opens its own snapshot and tells the position in the
-//! binary log that it belongs to: equal positions are one moment, and unequal ones are tried again.
-//! That comes second, because whoever writes past the log, by a filter or by `sql_log_bin = 0`,
-//! moves no position. Where neither can be had, one connection reads alone.
+//! Each connection opens a snapshot of its own; a ladder of ways brings them to one moment:
 //!
-//! Tables of engines without transactions belong to no snapshot: they are locked against writes
-//! before the moment and read first.
+//! 1. `BACKUP STAGE BLOCK_COMMIT` holds commits for the few milliseconds in which all snapshots
+//!    open; it does not wait for running writes.
+//! 2. `FLUSH TABLES WITH READ LOCK` does the same where the stages are taken, by another backup for
+//!    example; it waits for running writes, so that it often fails within its bound.
+//! 3. Without the right to hold anyone off, each connection tells the position in the binary log
+//!    that its snapshot belongs to: equal positions are one moment, and unequal ones are tried
+//!    again. This holds nobody, and comes late nevertheless, because whoever writes past the log,
+//!    by a filter, as a replica or by `sql_log_bin = 0`, moves no position.
+//! 4. One connection reads alone.
+//!
+//! Tables of engines without transactions belong to no snapshot. They are locked against writes,
+//! read, and kept locked until the snapshots are open: what was read of them is what they held at
+//! the moment. `BACKUP STAGE BLOCK_DDL` would not do for that: it stops writes to MyISAM, but not to
+//! MEMORY and transactional Aria, and it stops them in every database of the server. Nobody who
+//! commits to an engine with transactions ever waits for these reads.
 
-use futures_util::future::join_all;
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
@@ -22,6 +29,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::grants;
+use crate::source::mariadb::hold;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::quote;
 
@@ -29,8 +37,11 @@ use crate::source::mariadb::quote;
 /// four busy writers took up to six tries when measured.
 const TRIES: usize = 20;
 
-/// Seconds that a lock may be waited for; everybody behind us waits as long.
+/// Seconds that a lock on a table may be waited for; everybody behind us waits as long.
 const LOCK_SECONDS: u32 = 10;
+
+const BY_POSITION: &str = "all connections agree by the binary log, which does not tell of writes \
+    that bypass it: with the right RELOAD snap needs no log";
 
 /// How the connections came to see one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,6 +51,8 @@ pub(super) enum Method {
     BinaryLog,
     /// `BACKUP STAGE BLOCK_COMMIT`.
     BackupStage,
+    /// `FLUSH TABLES WITH READ LOCK`.
+    GlobalReadLock,
     /// One connection, whose snapshot is of one moment by itself.
     OneConnection,
 }
@@ -79,8 +92,16 @@ async fn agree(readers: &mut [Connection], login: &Login, monitor: &dyn Monitor)
     if readers.len() == 1 {
         return Ok(Method::OneConnection);
     }
-    let Err(error) = agree_by_stage(readers, login).await else { return Ok(Method::BackupStage) };
+    let Err(error) = hold::open_snapshots(readers, login, &hold::COMMITS).await else {
+        return Ok(Method::BackupStage);
+    };
+    // The lock takes the same right as the stages.
+    let may_hold = error.kind() != Kind::Denied;
+    if may_hold && hold::open_snapshots(readers, login, &hold::WRITES).await.is_ok() {
+        return Ok(Method::GlobalReadLock);
+    }
     if agree_by_position(readers).await? {
+        monitor.note(BY_POSITION);
         return Ok(Method::BinaryLog);
     }
     let why = error.chain();
@@ -114,15 +135,6 @@ async fn agree_by_position(readers: &mut [Connection]) -> Result<bool> {
     Ok(false)
 }
 
-async fn agree_by_stage(readers: &mut [Connection], login: &Login) -> Result<()> {
-    let mut guard = connect(login).await?;
-    guard.wait_for_locks_at_most(LOCK_SECONDS).await?;
-    guard.block_commits().await?;
-    let begun = join_all(readers.iter_mut().map(Connection::begin_snapshot)).await;
-    guard.release_commits().await?;
-    begun.into_iter().collect()
-}
-
 /// A connection that keeps tables without transactions from being written until it is released.
 pub(super) struct TableLock(Connection);
 
@@ -144,6 +156,9 @@ impl TableLock {
                 let account = connection.account();
                 error.hint(format!("GRANT LOCK TABLES ON {pattern}.* TO {account};"))
             }
+            Kind::Busy => Error::new(Kind::Inconsistent, doing.as_str())
+                .hint("wait until whoever writes these tables has ended")
+                .caused_by(error),
             _ => error,
         })?;
         Ok(Self(connection))
@@ -161,12 +176,6 @@ impl TableLock {
 }
 
 impl Connection {
-    /// Opens this connection's own snapshot; REPEATABLE READ is set for the session already.
-    async fn begin_snapshot(&mut self) -> Result<()> {
-        let statement = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-        self.execute("cannot open a snapshot", statement).await
-    }
-
     /// Returns the position in the binary log that this connection's snapshot belongs to.
     async fn snapshot_position(&mut self) -> Result<Option<Position>> {
         let sql = "SHOW SESSION STATUS LIKE 'binlog\\_snapshot\\_%'";
@@ -197,25 +206,32 @@ impl Connection {
         let statement = format!("SET SESSION lock_wait_timeout = {seconds}");
         self.execute("cannot bound the wait for locks", &statement).await
     }
+}
 
-    /// Holds all commits until [`Self::release_commits`] or the end of this connection.
-    async fn block_commits(&mut self) -> Result<()> {
-        for stage in ["START", "FLUSH", "BLOCK_DDL", "BLOCK_COMMIT"] {
-            self.execute("cannot hold commits", &format!("BACKUP STAGE {stage}")).await?;
-        }
-        Ok(())
-    }
-
-    async fn release_commits(&mut self) -> Result<()> {
-        self.execute("cannot let commits go on", "BACKUP STAGE END").await
-    }
+/// Returns a connection that reads in the moment to come.
+///
+/// It waits for a table only where somebody changes the table's definition. That one may wait for
+/// another of our connections, with everybody else behind it, so that we are the ones to give way.
+pub(super) async fn reader(login: &Login) -> Result<Connection> {
+    let mut reader = connect(login).await?;
+    reader.prepare_reading().await?;
+    reader.receive_text_as_stored().await?;
+    reader.wait_for_locks_at_most(LOCK_SECONDS).await?;
+    Ok(reader)
 }
 
 /// Returns the error of a snapshot during which a table or a program changed.
 pub(super) fn inconsistent(name: &str) -> Error {
-    Error::new(
-        Kind::Inconsistent,
-        format!("cannot save one moment: the definition of {name:?} changed meanwhile"),
-    )
-    .hint("wait until the upgrade or the maintenance of this database has ended")
+    disturbed(&format!("the definition of {name:?} changed meanwhile"))
+}
+
+/// Returns the error of a [`reader`]: one that waited in vain has given way to a change.
+pub(super) fn given_way(error: Error) -> Error {
+    if error.kind() == Kind::Busy { disturbed(&error.chain()) } else { error }
+}
+
+/// Returns the error of a snapshot that somebody's change of definitions came in the way of.
+pub(super) fn disturbed(by: &str) -> Error {
+    Error::new(Kind::Inconsistent, format!("cannot save one moment: {by}"))
+        .hint("wait until the upgrade or the maintenance of this database has ended")
 }

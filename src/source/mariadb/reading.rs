@@ -225,7 +225,7 @@ mod tests {
             }
             chunks
         };
-        let (dumped, chunks) = tokio::join!(dump.read(&known, sender), receive);
+        let (dumped, chunks) = tokio::join!(dump.read(&known, sender, &Silent), receive);
         (dumped.unwrap(), chunks)
     }
 

@@ -232,7 +232,7 @@ fn read_error(peer: &Peer, table: &str, cause: mysql_async::Error) -> Error {
         mysql_async::Error::Server(answer) if DEFINITION_CHANGED.contains(&answer.code) => {
             moment::inconsistent(table)
         }
-        _ => peer.error(&format!("cannot read table {table:?}"), cause),
+        _ => moment::given_way(peer.error(&format!("cannot read table {table:?}"), cause)),
     }
 }
 
@@ -251,7 +251,7 @@ impl Connection {
         let name = quote::qualified(database, &table.name);
         let sql = format!("SELECT COUNT(*) FROM {name}{times}");
         let doing = format!("cannot count the rows of table {:?}", table.name);
-        let counted: Option<u64> = self.first(&doing, &sql).await?;
+        let counted: Option<u64> = self.first(&doing, &sql).await.map_err(moment::given_way)?;
         counted.ok_or_else(|| Error::failed(doing))
     }
 }

@@ -26,7 +26,7 @@ pub(super) const ENGINES: &[&str] =
 /// What a table that keeps its history is, in `information_schema`.
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
-type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>);
+type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
 type ColumnRow = (String, String, String, Option<String>, Option<String>, String, Option<String>);
 
 /// What `information_schema.TABLES` says of a table.
@@ -36,6 +36,7 @@ pub(super) struct Listed {
     kind: String,
     engine: Option<String>,
     bytes: Option<u64>,
+    defined: Option<String>,
     comment: Option<String>,
 }
 
@@ -66,15 +67,16 @@ pub(super) async fn database(connection: &mut Connection, name: &str) -> Result<
 
 /// Returns what lies in a database, views included, by name.
 pub(super) async fn listed(connection: &mut Connection, database: &str) -> Result<Vec<Listed>> {
-    let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_COMMENT \
+    let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, CREATE_TIME, TABLE_COMMENT \
                FROM information_schema.TABLES WHERE {} ORDER BY TABLE_NAME";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let rows: Vec<ListedRow> = connection.rows("cannot list the tables", &sql).await?;
-    let tables = rows.into_iter().map(|(name, kind, engine, bytes, comment)| Listed {
+    let tables = rows.into_iter().map(|(name, kind, engine, bytes, defined, comment)| Listed {
         name,
         kind,
         engine,
         bytes,
+        defined,
         comment,
     });
     Ok(tables.collect())
@@ -142,6 +144,7 @@ pub(super) async fn tables(
             columns: columns.into_iter().map(ListedColumn::into_column).collect(),
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
             estimated_bytes: table.bytes.unwrap_or_default(),
+            defined: table.defined.clone(),
         };
         versioning::check(&table)?;
         tables.push(table);

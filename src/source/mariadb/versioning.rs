@@ -97,6 +97,7 @@ mod tests {
             key: None,
             is_transactional: true,
             estimated_bytes: 0,
+            defined: None,
         }
     }
 

@@ -1,0 +1,72 @@
+//! What the server says while it loads rows counts, be it about the first of many.
+//!
+//! `LOAD DATA LOCAL` is the only way in which rows are loaded; by itself it drops and shortens what does not fit.
+
+use crate::place::Place;
+
+/// Returns a place whose snapshot `before` has a table of many rows in one chunk, with generated columns.
+fn place_of_many_rows() -> Place {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE centreon_studio; USE centreon_studio;
+         CREATE TABLE many (id INT PRIMARY KEY, name VARCHAR(40) NOT NULL, size TINYINT NOT NULL,
+             twice INT AS (size * 2) STORED, shout VARCHAR(40) AS (UPPER(name)) VIRTUAL);
+         INSERT INTO many (id, name, size) SELECT seq, MD5(seq), seq % 100 FROM seq_1_to_100000",
+    );
+    place.snap(&["create", "before"]).succeeded();
+    assert_eq!(place.chunks("before", "many").len(), 1);
+    place
+}
+
+/// Checks that a restore of the forged snapshot fails with these words, and that nothing is left of it.
+fn assert_refused(place: &Place, words: &[&str]) {
+    let restore = ["restore", "forged", "--database", "copy"];
+    let output = place.snap(&restore);
+    assert_eq!(output.code, 22, "{output:#?}");
+    for word in words {
+        assert!(output.stderr.contains(word), "{word}: {output:#?}");
+    }
+    assert_eq!(place.server.sql("SHOW DATABASES LIKE 'copy%'"), "", "something is left");
+    assert_eq!(place.server.sql("SELECT COUNT(*) FROM centreon_studio.many"), "100000\n");
+    place.snap(&["delete", "forged"]).succeeded();
+}
+
+#[test]
+fn a_first_row_of_many_that_does_not_fit_fails_the_restore_with_the_words_of_the_server() {
+    let place = place_of_many_rows();
+    for (row, warning) in [
+        (format!("1\t{}\t1", "x".repeat(41)), "Data truncated for column 'name' at row 1"),
+        ("1\tname\t300".to_owned(), "Out of range value for column 'size' at row 1"),
+        ("2\tname\t2".to_owned(), "Duplicate entry '2' for key 'PRIMARY'"),
+        ("1\tname".to_owned(), "Row 1 doesn't contain data for all columns"),
+        ("1\tname\t1\tmore".to_owned(), "Row 1 was truncated"),
+        ("1\t\\N\t1".to_owned(), "NULL supplied to NOT NULL column 'name' at row 1"),
+    ] {
+        place.forge_table("many", |_, _, rows| {
+            let end = rows.iter().position(|byte| *byte == b'\n').expect("there are rows");
+            rows.splice(..end, row.bytes());
+        });
+        assert_refused(&place, &["cannot load table \"many\", chunk 1: ", warning]);
+    }
+}
+
+#[test]
+fn rows_of_another_number_or_content_fail_the_restore_by_table_and_chunk() {
+    let place = place_of_many_rows();
+    place.forge_table("many", |_, _, rows| rows.extend_from_slice(b"200000\tname\t1\n"));
+    assert_refused(&place, &["table \"many\", chunk 1: the server took 100001 rows of 100000"]);
+    place.forge_table("many", |_, _, rows| rows[b"1\t".len()] = b'x');
+    assert_refused(&place, &["table \"many\" came out otherwise: the digest of its rows differs"]);
+}
+
+#[test]
+fn generated_columns_are_proven_by_a_digest_of_their_own() {
+    let place = place_of_many_rows();
+    place.forge_table("many", |catalog, _, _| {
+        let item = &mut catalog.sources[0].items[0];
+        let generated = item.generated_digest.as_mut().expect("there are generated columns");
+        assert_ne!(*generated, item.digest);
+        generated.clone_from(&item.digest);
+    });
+    assert_refused(&place, &["table \"many\" came out otherwise", "generated columns differs"]);
+}
