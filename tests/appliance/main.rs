@@ -30,3 +30,4 @@ mod restore_values;
 mod restore_failures;
 mod rights;
 mod restore_interrupts;
+mod users;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::source::mariadb::accounts::Accounts;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::text::Text;
 
@@ -17,6 +18,9 @@ pub(super) struct Definition {
     pub(super) sequences: Vec<Sequence>,
     /// Its programs in an order in which they can be created.
     pub(super) programs: Vec<Program>,
+    /// The accounts that reach it, where the profile asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) accounts: Option<Accounts>,
 }
 
 /// A database's own attributes.

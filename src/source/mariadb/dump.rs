@@ -15,6 +15,8 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::RawChunk;
+use crate::source::mariadb::accounts::Accounts;
+use crate::source::mariadb::accounts::read;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::cut::Sizes;
@@ -47,6 +49,7 @@ pub struct Dump {
     lock: Option<TableLock>,
     moment: Moment,
     server: ServerFacts,
+    accounts: Option<Accounts>,
 }
 
 /// What a dump leaves behind apart from its chunks.
@@ -104,7 +107,20 @@ impl Dump {
         let server = observer.read_facts().await?;
         let definition = Arc::new(definition);
         let login = login.clone();
-        Ok(Some(Self { login, definition, observer, readers, lock, moment, server }))
+        let accounts = None;
+        Ok(Some(Self { login, definition, observer, readers, lock, moment, server, accounts }))
+    }
+
+    /// Takes along the accounts that reach the database, as they are now: they have no moment.
+    /// Fails where our own account may not read them.
+    pub async fn with_accounts(mut self, monitor: &dyn Monitor) -> Result<Self> {
+        let rights = self.observer.read_rights().await?;
+        let (missing, database) =
+            (rights.missing_to_save_accounts(), &self.definition.database.name);
+        rights.demand(&missing, "save the accounts of", database)?;
+        let accounts = read::accounts(&mut self.observer, &self.definition, monitor).await?;
+        self.accounts = Some(accounts);
+        Ok(self)
     }
 
     /// Returns the names of the tables, in the order of the items that they become.
@@ -237,17 +253,23 @@ impl Dump {
             digest: totals.stored.to_text(),
             generated_digest: (totals.generated.rows() > 0).then(|| totals.generated.to_text()),
         };
+        let mut detail = json!({
+            "server": self.server,
+            "address": self.login.server.to_string(),
+            "database": self.definition.database,
+            "moment": self.moment,
+            "sequences": self.definition.sequences.len(),
+            "programs": self.definition.programs.len(),
+        });
+        if let Some(accounts) = &self.accounts {
+            detail["accounts"] = accounts.counts();
+        }
+        let definition =
+            Definition { accounts: self.accounts, ..Arc::unwrap_or_clone(self.definition) };
         Dumped {
             totals: totals.iter().map(totals_of_table).collect(),
-            schema: schema::pack(&self.definition),
-            detail: json!({
-                "server": self.server,
-                "address": self.login.server.to_string(),
-                "database": self.definition.database,
-                "moment": self.moment,
-                "sequences": self.definition.sequences.len(),
-                "programs": self.definition.programs.len(),
-            }),
+            schema: schema::pack(&definition),
+            detail,
         }
     }
 }
@@ -262,6 +284,7 @@ async fn definition(connection: &mut Connection, name: &str) -> Result<Option<De
         tables: tables::tables(connection, name, &listed).await?,
         sequences: tables::sequences(connection, name, &listed).await?,
         programs: programs::programs(connection, name).await?,
+        accounts: None,
     }))
 }
 

@@ -5,6 +5,7 @@
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
+//! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of; schema is its blob
 //! moment → range → rows → dump         saving: one moment, key ranges, lines of TSV (tsv), chunks (cut)
 //! staging → load → swap                restoring: build beside (statement), prove, take the place
@@ -19,6 +20,7 @@ mod failure;
 pub mod server;
 mod grants;
 pub mod rights;
+pub mod accounts;
 mod text;
 mod key;
 mod definition;
