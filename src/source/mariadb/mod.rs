@@ -29,6 +29,7 @@ mod tables;
 mod views;
 mod relocate;
 mod foreign_keys;
+mod site;
 mod programs;
 mod guard;
 mod schema;

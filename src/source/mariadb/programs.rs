@@ -10,11 +10,12 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
-use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
@@ -130,15 +131,6 @@ fn field(row: &Row, column: &str) -> Option<Vec<u8>> {
     row.get_opt::<Option<Vec<u8>>, _>(column)?.ok()?
 }
 
-/// How programs are created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To see that each can be created: events stay disabled, so that none fires.
-    Rehearsal,
-    /// For good.
-    Live,
-}
-
 /// Whom a created program belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -146,14 +138,6 @@ enum Owner {
     Definer,
     /// Our own account, until the definer can have it.
     Ourselves,
-}
-
-/// Where programs are created.
-pub(super) struct Site<'a> {
-    /// The selected database.
-    pub(super) database: &'a Database,
-    /// What for.
-    pub(super) purpose: Purpose,
 }
 
 /// Creates programs in the selected database, each under its own settings. Returns the broken
@@ -276,6 +260,9 @@ async fn create_one(
     };
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
+    if created.is_ok() {
+        site.note_absent_definer(connection, program).await?;
+    }
     connection.speak_plainly().await?;
     if own_collation.is_some() {
         connection.collate_database(&database.name, &database.collation).await?;

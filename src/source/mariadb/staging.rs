@@ -22,11 +22,11 @@ use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::programs::Purpose;
-use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::statement::StagedTable;
@@ -196,7 +196,7 @@ impl Staging {
         self.prove_sequences().await?;
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
-        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        let site = Site::new(&database, Purpose::Rehearsal);
         programs::create(&mut self.connection, &site, programs).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await
     }

@@ -26,9 +26,9 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::programs::Purpose;
-use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::staging::Plan;
 use crate::source::mariadb::staging::Staging;
 use crate::source::mariadb::tables;
@@ -129,9 +129,17 @@ impl Swap<'_> {
             self.connection.set_default(table, &column, &default).await?;
         }
         let programs = &self.plan.definition().programs;
-        let site = Site { database: &database, purpose: Purpose::Live };
+        let site = Site::new(&database, Purpose::Live);
         for view in programs::replace_all(&mut self.connection, &site, programs).await? {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
+        }
+        let absent: Vec<_> = site.absent_definers().into_iter().collect();
+        if !absent.is_empty() {
+            let accounts = absent.join(", ");
+            monitor.note(&format!(
+                "views, triggers, routines or events belong to accounts that do not exist here, \
+                 and fail when they are used: {accounts}"
+            ));
         }
         Ok(started.elapsed())
     }
@@ -214,7 +222,7 @@ impl Swap<'_> {
         let previous = &self.undo.previous;
         let database = Database { name: previous.clone(), ..live.database.clone() };
         // Rehearsal keeps the events disabled: nothing may run in there.
-        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        let site = Site::new(&database, Purpose::Rehearsal);
         let kept = async {
             self.connection.dress_database(&database).await?;
             self.connection.select_database(previous).await?;
