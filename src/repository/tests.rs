@@ -175,7 +175,7 @@ async fn the_newest_of_a_profile_and_a_host_lend_their_blobs() {
     let mut catalog = samples::write(&writer, "theirs", "theirs").await;
     (catalog.host, catalog.created) = ("web1".into(), "2026-01-06T00:00:00Z".parse().unwrap());
     let contents = repository.contents_of(catalog).await.unwrap();
-    let (id, manifest) = ("theirs".parse().unwrap(), bytes::Bytes::from_static(b"{}"));
+    let (id, manifest) = ("theirs".parse().unwrap(), Bytes::from_static(b"{}"));
     writer.commit_upload(&id, &manifest, &contents).await.unwrap();
     let newest = async |profile, sources: &[&str]| {
         let sources = sources.iter().copied();

@@ -124,9 +124,8 @@ fn literal(column: &KeyColumn, value: &Text) -> Result<String> {
 /// Returns whether this is `-?digits(.digits)?`: two dashes would begin a comment.
 fn is_number(bytes: &[u8]) -> bool {
     let unsigned = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    let mut parts = unsigned.split(|byte| *byte == b'.');
-    let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    unsigned.iter().filter(|byte| **byte == b'.').count() <= 1 && parts.all(is_digits)
+    let mut parts = unsigned.splitn(2, |byte| *byte == b'.');
+    parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! triggers stand again, who writes to a new table does so without them.
 //!
 //! What was live stays whole in a schema of its own, its programs too. Before anything is touched
-//! that schema holds a note of all that was live ([`Undo`]), so that whoever finds a swap that was
+//! that schema holds a note of all that was live (`undo`), so that whoever finds a swap that was
 //! killed can put it back.
 
 use std::time::Duration;
