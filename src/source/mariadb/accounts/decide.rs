@@ -313,3 +313,135 @@ fn what_stays(saved: &Account, there: &Account) -> Option<String> {
 fn is_on_object(grant: &Grant) -> bool {
     matches!(grant.scope, Scope::Table { .. } | Scope::Routine { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::source::mariadb::accounts::reach;
+
+    use super::*;
+
+    /// Returns an account: `name | role, role! | grant; grant`, where `!` is for administration.
+    fn account(text: &str) -> Account {
+        let mut parts = text.split('|').map(str::trim);
+        let name = Grantee::parse(parts.next().unwrap()).unwrap();
+        let roles = parts.next().unwrap_or_default().split(", ").filter(|role| !role.is_empty());
+        let membership = |role: &str| Membership {
+            role: role.trim_end_matches('!').to_owned(),
+            is_admin: role.ends_with('!'),
+        };
+        let grants = parts.next().unwrap_or_default().split("; ").filter(|line| !line.is_empty());
+        let grant = |line: &str| {
+            let grant = Grant::parse(&format!("GRANT {line} TO `x`")).unwrap();
+            Grant { grantee: String::new(), ..grant }
+        };
+        let properties = r#"{"ways": [{"plugin": "mysql_native_password"}]}"#;
+        Account {
+            properties: matches!(name, Grantee::User { .. })
+                .then(|| serde_json::from_str(properties).unwrap()),
+            name,
+            default_role: None,
+            roles: roles.map(membership).collect(),
+            grants: grants.map(grant).collect(),
+        }
+    }
+
+    fn live(accounts: &[&str]) -> Live {
+        let there = There {
+            accounts: accounts.iter().map(|text| account(text)).collect(),
+            ignored: vec![Grantee::parse("`ignored`@`h`").unwrap()],
+        };
+        Live {
+            me: Grantee::parse("`me`@`h`").unwrap(),
+            there,
+            plugins: BTreeSet::from(["mysql_native_password".to_owned()]),
+            rights: BTreeSet::from(["SELECT".to_owned(), "INSERT".to_owned()]),
+            has_public: true,
+        }
+    }
+
+    fn plan(saved: &[&str], live: &Live) -> AccountsPlan {
+        let accounts = saved.iter().map(|text| account(text)).collect();
+        decide(&reach::reaching(accounts, &[]), live, "d", "d")
+    }
+
+    fn told(plan: &AccountsPlan) -> Vec<String> {
+        let tell = |it: &AccountPlan| {
+            let why = it.reason.iter().chain(&it.lacks).cloned().collect::<Vec<_>>().join("; ");
+            format!("{} {:?} {} {why}", it.account, it.action, it.grants.join("; "))
+        };
+        plan.accounts.iter().map(tell).collect()
+    }
+
+    #[test]
+    fn what_is_not_ours_to_touch_is_kept() {
+        let saved = ["`me`@`h`||SELECT ON `d`.*", "`root`@`x`||SELECT ON `d`.*"];
+        let plan = plan(&saved, &live(&["`me`@`h`"]));
+        let expected =
+            ["`me`@`h` Keep  is the one in use", "`root`@`x` Keep  belongs to the server"];
+        assert_eq!(told(&plan), expected);
+        assert_eq!((plan.before, plan.after), (Vec::new(), Vec::new()));
+        // An archive may call the server's own accounts by another list.
+        let mine = account("`root`@`x`||SELECT ON `d`.*");
+        let saved = Accounts { accounts: vec![mine], of_the_server: Vec::new() };
+        let plan = decide(&saved, &live(&[]), "d", "d");
+        assert_eq!((plan.before, plan.after), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn only_words_that_the_server_lists_as_rights_reach_a_statement() {
+        let mut forged = account("`a`@`h`||SELECT ON `d`.*");
+        forged.grants[0].rights.insert("ALL ON *.* TO `a`@`h` -- ".to_owned());
+        forged.grants[0].columns.insert("X".to_owned(), BTreeSet::from(["c".to_owned()]));
+        let saved = Accounts { accounts: vec![forged], of_the_server: Vec::new() };
+        let plan = decide(&saved, &live(&[]), "d", "d");
+        assert_eq!(plan.accounts[0].grants, ["GRANT SELECT ON `d`.* TO `a`@`h`"]);
+        assert_eq!(plan.accounts[0].lacks.len(), 2, "{:?}", plan.accounts[0].lacks);
+        assert_eq!(plan.warnings().count(), 1);
+    }
+
+    #[test]
+    fn a_server_that_lacks_the_plugin_or_ignores_the_account_gets_none_of_it() {
+        let saved = ["`r`||SELECT ON `d`.*", "`a`@`h`|r|", "`ignored`@`h`|r|"];
+        let bare = Live { plugins: BTreeSet::new(), ..live(&[]) };
+        let plan = plan(&saved, &bare);
+        let expected = [
+            "`r` Create GRANT SELECT ON `d`.* TO `r` ",
+            "`a`@`h` Skip  the server has no plugin mysql_native_password",
+            "`ignored`@`h` Keep  is ignored by the server (skip-name-resolve)",
+        ];
+        assert_eq!(told(&plan), expected);
+        // With nobody else to pass it on, the role stays with us.
+        assert_eq!(plan.before.len(), 2, "{:?}", plan.before);
+    }
+
+    #[test]
+    fn who_exists_joins_a_role_that_exists_only_where_it_leads_to_the_database() {
+        let saved = ["`reads`||SELECT ON `d`.*", "`dba`||", "`new`||", "`a`@`h`|reads, dba, new|"];
+        let plan = plan(&saved, &live(&["`reads`", "`dba`", "`a`@`h`"]));
+        let joined = plan.before.iter().filter_map(|step| match step {
+            Step::Join { role, is_undone, .. } => Some((role.as_str(), *is_undone)),
+            _ => None,
+        });
+        assert_eq!(joined.collect::<Vec<_>>(), [("reads", true), ("new", false)]);
+    }
+
+    #[test]
+    fn a_new_role_is_left_as_its_members_were() {
+        let ends = |members: &[&str]| {
+            let saved: Vec<_> = ["`r`||SELECT ON `d`.*"].iter().chain(members).copied().collect();
+            let plan = plan(&saved, &live(&["`me`@`h`"]));
+            plan.before
+                .into_iter()
+                .rev()
+                .find(|step| matches!(step, Step::Leave { .. } | Step::LeaveAdministration { .. }))
+        };
+        let role = || "r".to_owned();
+        assert_eq!(ends(&["`a`@`h`|r!|"]), Some(Step::Leave { role: role() }));
+        assert_eq!(ends(&["`a`@`h`|r!|", "`me`@`h`|r!|"]), None);
+        let mine = ends(&["`a`@`h`|r!|", "`me`@`h`|r|"]);
+        assert_eq!(mine, Some(Step::LeaveAdministration { role: role() }));
+        // Nobody else could pass it on: members without that right, or an account that is not ours.
+        assert_eq!(ends(&["`a`@`h`|r|"]), None);
+        assert_eq!(ends(&["`a`@`h`|r|", "`root`@`h`|r!|"]), None);
+    }
+}

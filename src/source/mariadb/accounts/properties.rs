@@ -268,3 +268,73 @@ impl Tls {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn created(json: &str) -> Vec<String> {
+        Stored::parse(json, "a").unwrap().properties().create("`a`@`h`").unwrap()
+    }
+
+    #[test]
+    fn what_the_server_keeps_becomes_a_statement_that_says_the_same() {
+        for (json, expected) in [
+            (r#"{"access": 18446744073709551615}"#, " IDENTIFIED VIA `mysql_native_password`"),
+            (
+                r#"{"plugin": "p", "authentication_string": "x", "auth_or":
+                   [{"plugin": "ed25519", "authentication_string": "it's"}, {}, {"plugin": "s"}]}"#,
+                " IDENTIFIED VIA `ed25519` USING 'it''s' OR `p` USING 'x' OR `s`",
+            ),
+            (
+                r#"{"plugin": "s", "ssl_type": 3, "ssl_cipher": "", "x509_issuer": "/C=\\",
+                   "x509_subject": "b", "max_questions": 5, "max_user_connections": -1,
+                   "max_updates": 0, "max_statement_time": 1.500000, "account_locked": true,
+                   "password_last_changed": 12, "password_lifetime": 0}"#,
+                " IDENTIFIED VIA `s` REQUIRE ISSUER '/C=\\\\' AND SUBJECT 'b' WITH \
+                 MAX_QUERIES_PER_HOUR 5 MAX_STATEMENT_TIME 1.5 MAX_USER_CONNECTIONS -1 \
+                 ACCOUNT LOCK PASSWORD EXPIRE NEVER",
+            ),
+            (
+                r#"{"plugin": "s", "ssl_type": 1, "password_last_changed": 0, "password_lifetime": -1}"#,
+                " IDENTIFIED VIA `s` REQUIRE SSL PASSWORD EXPIRE",
+            ),
+        ] {
+            assert_eq!(created(json), [format!("CREATE USER `a`@`h`{expected}")], "{json}");
+        }
+        let both =
+            created(r#"{"plugin": "s", "password_last_changed": 0, "password_lifetime": 7}"#);
+        assert_eq!(both[1], "ALTER USER `a`@`h` PASSWORD EXPIRE INTERVAL 7 DAY");
+    }
+
+    #[test]
+    fn keys_of_a_newer_server_are_named() {
+        let stored =
+            Stored::parse(r#"{"plugin": "p", "max_questions": 1, "deny": 7}"#, "a").unwrap();
+        assert_eq!(stored.unknown(), ["deny"]);
+    }
+
+    #[test]
+    fn a_limit_that_is_none_is_damage() {
+        for limit in [r#""MAX_X": "1""#, r#""MAX_USER_CONNECTIONS": "1 ACCOUNT UNLOCK""#] {
+            let json = format!(r#"{{"ways": [{{"plugin": "p"}}], "limits": {{{limit}}}}}"#);
+            let properties: Properties = serde_json::from_str(&json).unwrap();
+            assert!(properties.create("`a`@`h`").is_err(), "{limit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_hash_is_written_to_json_and_never_to_debug(hash in "[a-zA-Z0-9*]{12,40}") {
+            let stored = format!(r#"{{"plugin": "p", "authentication_string": "{hash}"}}"#);
+            let properties = Stored::parse(&stored, "a").unwrap().properties();
+            let debug = format!("{properties:#?}");
+            prop_assert!(!debug.contains(&hash));
+            prop_assert!(serde_json::to_string(&properties).unwrap().contains(&hash));
+            let answer = format!("near '{hash}'");
+            prop_assert!(properties.is_told_by(&answer));
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! What it takes to save and to restore accounts: whoever grants a right needs it, and the right to
 //! pass it on.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use crate::source::mariadb::grants;
@@ -81,44 +82,70 @@ impl Rights {
             let grant = format!("GRANT {role} TO {} WITH ADMIN OPTION;", self.account);
             lacks(grant, format!("the administration of role {role} to give it members"));
         }
-        let (server, own): (Vec<&Grant>, Vec<&Grant>) =
-            needs.grants.iter().partition(|grant| grant.scope == Scope::Server);
-        for (grants, scope) in [(server, None), (own, Some(database))] {
-            let lacking: BTreeSet<&str> = grants
-                .iter()
-                .flat_map(|grant| grant.rights.iter().chain(grant.columns.keys()))
-                .map(String::as_str)
-                .filter(|right| *right != NONE && !self.has(right, scope))
-                .collect();
-            if grants.is_empty() || (lacking.is_empty() && self.may_grant(scope)) {
+        let mut by_place: BTreeMap<Place<'_>, BTreeSet<&str>> = BTreeMap::new();
+        for grant in &needs.grants {
+            let rights = grant.rights.iter().chain(grant.columns.keys()).map(String::as_str);
+            let rights = rights.filter(|right| *right != NONE);
+            by_place.entry(Place::of(grant, database)).or_default().extend(rights);
+        }
+        for (place, mut rights) in by_place {
+            rights.retain(|right| !self.at(place).any(|grant| grant.allows(right)));
+            if rights.is_empty() && self.at(place).any(|grant| grant.is_grantable) {
                 continue;
             }
-            let pattern = match scope {
-                None => "*.*".to_owned(),
-                Some(database) => format!("{}.*", quote::identifier(&grants::escaped(database))),
-            };
-            let lacking = if lacking.is_empty() { BTreeSet::from([NONE]) } else { lacking };
-            let statement = self.statement(&lacking, &pattern);
-            let statement = statement.replace(';', " WITH GRANT OPTION;");
-            let rights = lacking.into_iter().collect::<Vec<_>>().join(", ");
-            lacks(statement, format!("{rights} on {pattern} with the right to grant it"));
+            if rights.is_empty() {
+                rights.insert(NONE);
+            }
+            let place = place.to_sql();
+            let statement = self.statement(&rights, &place);
+            let statement = statement.trim_end_matches(';');
+            let rights = rights.into_iter().collect::<Vec<_>>().join(", ");
+            let why = format!("{rights} on {place} with the right to grant it");
+            lacks(format!("{statement} WITH GRANT OPTION;"), why);
         }
         missing
     }
 
-    /// Returns whether the account has a right on a database, or on the server without one.
-    fn has(&self, right: &str, database: Option<&str>) -> bool {
-        match database {
-            Some(database) => self.allows_on(database, right),
-            None => self.allows_everywhere(right),
+    /// Returns the own grants that say what may be granted in a place.
+    fn at(&self, place: Place<'_>) -> impl Iterator<Item = &Grant> {
+        let deciding = match place {
+            Place::Inside(database) => grants::deciding(&self.grants, database),
+            Place::Server | Place::Pattern(_) => Vec::new(),
+        };
+        let counts = move |grant: &&Grant| match (&grant.scope, place) {
+            (Scope::Server, _) => true,
+            (Scope::Databases(own), Place::Pattern(pattern)) => own == pattern || own == "%",
+            _ => false,
+        };
+        self.grants.iter().filter(counts).chain(deciding)
+    }
+}
+
+/// Where something is granted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place<'a> {
+    Server,
+    /// On all databases that a pattern matches: the server takes it only from who has that very
+    /// pattern, since another one may match less.
+    Pattern(&'a str),
+    /// On something in this database.
+    Inside(&'a str),
+}
+
+impl<'a> Place<'a> {
+    fn of(grant: &'a Grant, database: &'a str) -> Self {
+        match &grant.scope {
+            Scope::Server => Self::Server,
+            Scope::Databases(pattern) => Self::Pattern(pattern),
+            Scope::Table { .. } | Scope::Routine { .. } => Self::Inside(database),
         }
     }
 
-    /// Returns whether the account may grant what it has on a database, or on the server.
-    fn may_grant(&self, database: Option<&str>) -> bool {
-        let on_server = self.grants.iter().filter(|grant| grant.scope == Scope::Server);
-        let on_database = database.map(|database| grants::deciding(&self.grants, database));
-        let mut those = on_server.chain(on_database.into_iter().flatten());
-        those.any(|grant| grant.is_grantable)
+    fn to_sql(self) -> String {
+        match self {
+            Self::Server => "*.*".to_owned(),
+            Self::Pattern(pattern) => format!("{}.*", quote::identifier(pattern)),
+            Self::Inside(name) => format!("{}.*", quote::identifier(&grants::escaped(name))),
+        }
     }
 }
