@@ -14,6 +14,7 @@ use crate::cli::settings::Settings;
 use crate::cli::table::Table;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restored;
+use crate::snapshot::restore::plan::AccountAction;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::previous::discard_previous;
 use crate::snapshot::restore::restore;
@@ -31,6 +32,7 @@ Examples:
   snap restore before-upgrade --dry-run                       say what would be done
   snap restore before-upgrade --force                         go back
   snap restore before-upgrade --only database --database old  look at it beside the live one
+  snap restore before-move --restore-users                    bring the accounts along
   snap restore --discard-previous                             drop what restores kept aside")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
@@ -58,8 +60,17 @@ pub(super) struct Args {
     #[arg(long, value_name = "NEW_NAME", value_parser = NonEmptyStringValueParser::new())]
     database: Option<String>,
 
+    /// Restore the accounts that were saved with the database (`users = true` in its profile)
+    ///
+    /// Accounts and roles that are absent are created as they were, passwords included. One that
+    /// exists keeps its password, its limits and its rights on the server; what it lacks on the
+    /// database is added. The account in use and those of the server, such as root, stay as they
+    /// are. --dry-run lists what would be done.
+    #[arg(long)]
+    restore_users: bool,
+
     /// Drop what earlier restores replaced and kept aside, and restore nothing
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "force", "dry_run", "only"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "force", "dry_run", "only"])]
     discard_previous: bool,
 }
 
@@ -77,6 +88,7 @@ pub(super) async fn run(
         dry_run: args.dry_run,
         only: args.only,
         database: args.database,
+        users: args.restore_users,
     };
     let host = settings.host(monitor)?;
     let repository = settings.open("restore").await?;
@@ -100,7 +112,7 @@ async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Res
 
 fn to_text(restored: &Restored) -> String {
     let id = &restored.plan.snapshot;
-    let plan = plan(restored).to_text();
+    let plan = plan(restored).to_text() + &accounts(restored);
     if !restored.done {
         return format!("would restore {id}; nothing was touched\n\n{plan}");
     }
@@ -124,6 +136,36 @@ fn to_text(restored: &Restored) -> String {
         restored.outcome.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
     let previous = lines(previous);
     format!("restored {id}{incomplete}\n\n{plan}{previous}")
+}
+
+/// Returns what happens to accounts, and the statements for what is granted; nothing without any.
+fn accounts(restored: &Restored) -> String {
+    let accounts = || {
+        let sources = restored.plan.sources.iter();
+        sources.filter_map(|source| source.accounts.as_ref()).flat_map(|plan| &plan.accounts)
+    };
+    if accounts().next().is_none() {
+        return String::new();
+    }
+    let mut table = Table::new(&["ACCOUNT", "ACTION", ">GRANTS", "REASON"]);
+    for account in accounts() {
+        let action = match account.action {
+            AccountAction::Create => "create",
+            AccountAction::Grant => "grant",
+            AccountAction::Keep => "keep",
+            AccountAction::Skip => "skip",
+        };
+        let reasons = account.reason.iter().chain(&account.lacks);
+        table.row([
+            account.account.clone(),
+            action.to_owned(),
+            count(account.grants.len() as u64),
+            reasons.cloned().collect::<Vec<_>>().join("; "),
+        ]);
+    }
+    let grants =
+        lines(accounts().flat_map(|it| &it.grants).map(|grant| format!("  {}", printable(grant))));
+    format!("\n{}{grants}", table.to_text())
 }
 
 fn plan(restored: &Restored) -> Table {

@@ -28,7 +28,8 @@ const KEYS: &[&str] =
     &["repository", "profile", "state", "root", "connections", "database", "profiles"];
 const DATABASE_KEYS: &[&str] = &["defaults-file", "socket", "host", "port", "user"];
 const PROFILE_KEYS: &[&str] = &["sources"];
-const SOURCE_KEYS: &[&str] = &["name", "kind", "database", "path", "optional", "certificates"];
+const SOURCE_KEYS: &[&str] =
+    &["name", "kind", "database", "path", "optional", "certificates", "users"];
 
 /// What the configuration file says.
 #[derive(Debug, Clone, Default)]
@@ -155,10 +156,10 @@ fn source(section: &Section<'_>) -> Result<SourceSpec> {
         "database" => {
             refuse_keys_of_other_kind(section, &["path", "certificates"], "files")?;
             let database = required(section, "database", section.text("database")?)?;
-            What::Database { database }
+            What::Database { database, users: section.flag("users")? }
         }
         "files" => {
-            refuse_keys_of_other_kind(section, &["database"], "database")?;
+            refuse_keys_of_other_kind(section, &["database", "users"], "database")?;
             let path = required(section, "path", section.path("path")?)?;
             What::Files { path, certificates: section.flag("certificates")? }
         }
@@ -201,7 +202,7 @@ mod tests {
         let studio = Config::default().profile("studio").expect("built in");
         let names: Vec<&str> = studio.sources.iter().map(|source| source.name.as_str()).collect();
         assert_eq!(names, ["database", "certificates", "users"]);
-        let database = What::Database { database: "centreon_studio".to_owned() };
+        let database = What::Database { database: "centreon_studio".to_owned(), users: false };
         assert_eq!(studio.sources[0].what, database);
         assert!(!studio.sources[0].optional);
         let certificates = What::Files { path: "/etc/cloudify/ssl".into(), certificates: true };
@@ -358,10 +359,24 @@ mod tests {
                 "[[profiles.a.sources]]\nname = 'a b'".to_owned(),
                 "line 2: `name` must be made of letters, digits, `-` and `_`",
             ),
+            (
+                format!("{source}kind = 'files'\npath = '/x'\nusers = true"),
+                "line 5: `users` is for sources of kind \"database\"",
+            ),
             ("state = '/a'\nstate = '/b'".to_owned(), "line 2: duplicate key"),
         ] {
             let (message, _) = refusal(&text);
             assert_eq!(message, format!("cannot use /etc/snap/snap.toml, {complaint}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_database_may_be_saved_with_its_users() {
+        let source = "[[profiles.a.sources]]\nname = 'x'\nkind = 'database'\ndatabase = 'd'\n";
+        for (text, users) in [("", false), ("users = false", false), ("users = true", true)] {
+            let config = parse(&format!("{source}{text}")).expect("valid");
+            let what = What::Database { database: "d".to_owned(), users };
+            assert_eq!(config.profile("a").expect("known").sources[0].what, what, "{text}");
         }
     }
 

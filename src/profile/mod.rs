@@ -45,6 +45,8 @@ pub enum What {
     Database {
         /// Its name on the server.
         database: String,
+        /// Whether the accounts that reach it are saved with it.
+        users: bool,
     },
     /// A folder with all that is in it, or a single file.
     Files {

@@ -152,7 +152,7 @@ async fn earlier(
 
 fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
     let (kind, origin) = match &spec.what {
-        What::Database { database } => ("mariadb", database.clone()),
+        What::Database { database, .. } => ("mariadb", database.clone()),
         What::Files { path, .. } => ("files", path.display().to_string()),
     };
     SourceRecord {
@@ -180,7 +180,7 @@ struct Save<'a> {
 impl Save<'_> {
     async fn source(&self, spec: &SourceSpec) -> Result<SourceRecord> {
         let saved = match &spec.what {
-            What::Database { database } => self.database(spec, database).await?,
+            What::Database { database, users } => self.database(spec, database, *users).await?,
             What::Files { .. } => self.files(spec).await?,
         };
         match saved {
@@ -199,9 +199,14 @@ impl Save<'_> {
     }
 
     /// Saves a database; one whose definitions change meanwhile is read again from its beginning.
-    async fn database(&self, spec: &SourceSpec, database: &str) -> Result<Option<SourceRecord>> {
+    async fn database(
+        &self,
+        spec: &SourceSpec,
+        database: &str,
+        users: bool,
+    ) -> Result<Option<SourceRecord>> {
         for pause in PAUSES {
-            match self.database_once(spec, database).await {
+            match self.database_once(spec, database, users).await {
                 Err(error) if error.kind() == Kind::Inconsistent => {
                     let why = error.chain();
                     self.monitor.note(&format!("{} is read again: {why}", spec.name));
@@ -210,18 +215,20 @@ impl Save<'_> {
                 outcome => return outcome,
             }
         }
-        self.database_once(spec, database).await
+        self.database_once(spec, database, users).await
     }
 
     async fn database_once(
         &self,
         spec: &SourceSpec,
         database: &str,
+        users: bool,
     ) -> Result<Option<SourceRecord>> {
         let Host { database: login, connections, .. } = self.host;
         let Some(dump) = Dump::open(login, database, *connections, self.monitor).await? else {
             return Ok(None);
         };
+        let dump = if users { dump.with_accounts(self.monitor).await? } else { dump };
         if let Some(folder) = dump.local_folder() {
             disk::note_if_shared(self.repository, &folder, self.monitor);
         }

@@ -69,21 +69,26 @@ impl Check {
 
 /// Looks at server, rights, repository and paths; returns what was found, in that order.
 pub async fn doctor(location: &str, profile: &Profile, host: &Host) -> Vec<Check> {
-    let databases: Vec<&str> = profile
+    let databases: Vec<(&str, bool)> = profile
         .sources
         .iter()
         .filter_map(|source| match &source.what {
-            What::Database { database } => Some(database.as_str()),
+            What::Database { database, users } => Some((database.as_str(), *users)),
             What::Files { .. } => None,
         })
         .collect();
     let mut checks = Vec::new();
     let server = if databases.is_empty() { None } else { server(host, &mut checks).await };
     if let Some((facts, mut connection)) = server {
-        for database in databases {
-            match look_at_database(host, &facts, &mut connection, database, &mut checks).await {
-                Ok(()) => {}
-                Err(error) => checks.push(Check::failed(&format!("database {database}"), &error)),
+        for (database, users) in databases {
+            let looked =
+                look_at_database(host, &facts, &mut connection, database, &mut checks).await;
+            let looked = match looked {
+                Ok(()) if users => look_at_accounts(&mut connection, database, &mut checks).await,
+                looked => looked,
+            };
+            if let Err(error) = looked {
+                checks.push(Check::failed(&format!("database {database}"), &error));
             }
         }
         repository(location, host, facts.local_folder(&host.database).as_deref(), &mut checks)
@@ -141,6 +146,19 @@ async fn look_at_database(
         Ok(()) => Check::new("restore", Outcome::Good, "nothing stands in its way"),
         Err(error) => Check::failed("restore", &error),
     });
+    Ok(())
+}
+
+/// Looks at the rights that `users = true` takes.
+async fn look_at_accounts(
+    connection: &mut Connection,
+    database: &str,
+    checks: &mut Vec<Check>,
+) -> Result<()> {
+    let rights = connection.read_rights().await?;
+    checks.push(rights_check("rights to save users", &rights.missing_to_save_accounts()));
+    let missing = rights.missing_to_restore_accounts(database);
+    checks.push(rights_check("rights to restore users", &missing));
     Ok(())
 }
 

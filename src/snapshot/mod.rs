@@ -49,7 +49,7 @@ impl Host {
     pub(crate) fn locate(&self, spec: &SourceSpec) -> Result<PathBuf> {
         match &spec.what {
             What::Files { path, .. } => files::locate(&self.root, path),
-            What::Database { database } => Ok(PathBuf::from(database)),
+            What::Database { database, .. } => Ok(PathBuf::from(database)),
         }
     }
 }

@@ -36,3 +36,4 @@ mod history;
 mod logins;
 mod mariadb_11_8;
 mod restore_interrupts;
+mod users;

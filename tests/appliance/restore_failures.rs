@@ -232,7 +232,7 @@ fn files_that_cannot_be_swapped_take_the_database_back_too() {
 }
 
 /// True while somebody waits for a table of the live database.
-const WAITING: &str = "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock'";
+pub(crate) const WAITING: &str = "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata lock'";
 
 impl Place {
     /// Starts `snap` and goes on.

@@ -17,6 +17,8 @@ use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
 use crate::snapshot::restore::staged::Staged;
+use crate::snapshot::restore::staged::StagedDatabase;
+use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::staging::Blueprint;
@@ -26,6 +28,7 @@ use crate::source::mariadb::staging::Staging;
 pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     pub(super) suffix: &'a str,
+    pub(super) accounts: Option<&'a AccountsPlan>,
 }
 
 /// What one loader does in one go.
@@ -72,10 +75,12 @@ pub(super) async fn stage(
         Err(error) => Err(error),
     };
     match finished {
-        Ok(()) => {
-            let suffix = target.suffix.to_owned();
-            Ok(Staged::Database { staging: Box::new(staging), suffix })
-        }
+        Ok(()) => Ok(Staged::Database(Box::new(StagedDatabase {
+            staging,
+            suffix: target.suffix.to_owned(),
+            login: host.database.clone(),
+            accounts: target.accounts.cloned(),
+        }))),
         Err(error) => {
             staging.discard_noting(monitor).await;
             Err(error)

@@ -29,12 +29,14 @@ use crate::snapshot::turn::Turn;
 use crate::source::mariadb::staging;
 
 pub mod plan;
+mod accounts;
 mod database;
 pub mod previous;
 mod staged;
 
 /// What the user says of a restore.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct RestoreOptions {
     /// Restores the certificates too.
     pub certificates: bool,
@@ -46,6 +48,8 @@ pub struct RestoreOptions {
     pub only: Vec<String>,
     /// Another name for the restored database.
     pub database: Option<String>,
+    /// Restores the accounts that were saved with a database.
+    pub users: bool,
 }
 
 /// What a restore did, or would do.
@@ -89,6 +93,7 @@ pub async fn restore(
         let lock = repository.lock(Access::Shared).await?;
         let contents = repository.contents(id).await?;
         let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
+        let plan = accounts::planned(plan, repository, &contents, host, options).await?;
         Ok((lock, contents, plan))
     };
     let (_lock, contents, plan) = tokio::select! {
@@ -152,7 +157,8 @@ async fn stage(
         let (record, index) = saved(contents, &source.name)?;
         let part = match site {
             Site::Database { database } => {
-                let target = database::Target { name: database, suffix };
+                let accounts = source.accounts.as_ref();
+                let target = database::Target { name: database, suffix, accounts };
                 database::stage(repository, record, index, host, &target, monitor).await
             }
             Site::Files { path } => {
@@ -190,12 +196,7 @@ async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>
             Err(error) => {
                 let mut error = error;
                 while let Some(part) = swapped.pop() {
-                    if let Err(undo) = part.undo(monitor).await {
-                        let text = format!("{}; and then: {}", error.chain(), undo.chain());
-                        error = Error::failed(text).hint(
-                            undo.advice().unwrap_or("look for what was live beside it").to_owned(),
-                        );
-                    }
+                    error = undone(error, part, monitor).await;
                 }
                 discard(waiting.collect(), monitor).await;
                 return Err(error);
@@ -203,6 +204,15 @@ async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>
         }
     }
     Ok(swapped)
+}
+
+/// Puts back what a part replaced after `error`; returns that, with what came of it.
+async fn undone(error: Error, part: Swapped, monitor: &dyn Monitor) -> Error {
+    match part.undo(monitor).await {
+        Ok(()) => error,
+        Err(undo) => Error::failed(format!("{}; and then: {}", error.chain(), undo.chain()))
+            .hint(undo.advice().unwrap_or("look for what was live beside it").to_owned()),
+    }
 }
 
 async fn discard(staged: Vec<Staged>, monitor: &dyn Monitor) {

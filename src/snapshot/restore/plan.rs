@@ -21,6 +21,8 @@ use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::not_empty;
 use crate::source::files;
 use crate::source::files::FileList;
+pub use crate::source::mariadb::accounts::plan::AccountAction;
+use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
@@ -51,6 +53,9 @@ pub struct SourcePlan {
     pub items: u64,
     /// The size of the raw bytes.
     pub raw_bytes: u64,
+    /// What happens to the accounts of a database, where the user wants them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<AccountsPlan>,
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
@@ -164,6 +169,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         reason,
         items,
         raw_bytes,
+        accounts: None,
         site: None,
         live: None,
     }
@@ -185,7 +191,7 @@ async fn with_live(
 ) -> Result<SourcePlan> {
     let Saved { repository, record, index } = saved;
     match (&spec.what, record.kind.as_str()) {
-        (What::Database { database }, "mariadb") => {
+        (What::Database { database, .. }, "mariadb") => {
             let database = options.database.as_ref().unwrap_or(database);
             target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;

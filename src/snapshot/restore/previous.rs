@@ -23,7 +23,7 @@ pub async fn discard_previous(
     let mut discarded = Vec::new();
     for source in &profile.sources {
         match &source.what {
-            What::Database { database: own } => {
+            What::Database { database: own, .. } => {
                 let schemas =
                     swap::discard_previous(&host.database, database.unwrap_or(own)).await?;
                 discarded.extend(schemas.into_iter().map(|schema| format!("database {schema}")));

@@ -15,21 +15,33 @@ use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::chunks;
 use crate::snapshot::restore::previous::discard_older_files;
+use crate::snapshot::restore::undone;
 use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Role;
+use crate::source::mariadb::accounts::plan::AccountsPlan;
+use crate::source::mariadb::accounts::restore::RestoredAccounts;
+use crate::source::mariadb::login::Login;
 use crate::source::mariadb::staging;
 use crate::source::mariadb::swap;
 
 /// A part that is built and proven beside what is live.
 pub(super) enum Staged {
-    Database { staging: Box<staging::Staging>, suffix: String },
+    Database(Box<StagedDatabase>),
     Files { proven: files::Proven, target: PathBuf },
+}
+
+/// A database that is built and proven, and the accounts that go with it.
+pub(super) struct StagedDatabase {
+    pub(super) staging: staging::Staging,
+    pub(super) suffix: String,
+    pub(super) login: Login,
+    pub(super) accounts: Option<AccountsPlan>,
 }
 
 /// A part that took the place of what was live.
 pub(super) enum Swapped {
-    Database(Box<swap::Swapped>),
+    Database { swapped: Box<swap::Swapped>, accounts: Option<Box<RestoredAccounts>> },
     Files { swapped: files::Swapped, target: PathBuf },
 }
 
@@ -67,10 +79,7 @@ impl Staged {
     /// Swaps the part in; fails with what is live as it was.
     pub(super) async fn swap(self, monitor: &dyn Monitor) -> Result<Swapped> {
         match self {
-            Self::Database { staging, suffix } => {
-                let swapped = staging.swap(&suffix, monitor).await?;
-                Ok(Swapped::Database(Box::new(swapped)))
-            }
+            Self::Database(database) => database.swap(monitor).await,
             Self::Files { proven, target } => {
                 let swapped = spawn_blocking(|| proven.swap()).await;
                 let swapped = swapped.context(|| "cannot swap files".to_owned())??;
@@ -82,8 +91,41 @@ impl Staged {
     /// Removes the part; files go by themselves.
     pub(super) async fn discard(self) -> Result<()> {
         match self {
-            Self::Database { staging, .. } => staging.discard().await,
+            Self::Database(database) => database.staging.discard().await,
             Self::Files { .. } => Ok(()),
+        }
+    }
+}
+
+impl StagedDatabase {
+    /// Creates the accounts, swaps the database in, and gives the accounts what they have on its
+    /// tables: all of it or nothing.
+    async fn swap(self, monitor: &dyn Monitor) -> Result<Swapped> {
+        let Some(plan) = self.accounts else {
+            let swapped = Box::new(self.staging.swap(&self.suffix, monitor).await?);
+            return Ok(Swapped::Database { swapped, accounts: None });
+        };
+        let mut accounts = match RestoredAccounts::create(&self.login, plan, monitor).await {
+            Ok(accounts) => Box::new(accounts),
+            Err(error) => {
+                if let Err(left) = self.staging.discard().await {
+                    monitor.warn(&format!("staging is left behind: {}", left.chain()));
+                }
+                return Err(error);
+            }
+        };
+        let swapped = match self.staging.swap(&self.suffix, monitor).await {
+            Ok(swapped) => Box::new(swapped),
+            Err(error) => {
+                accounts.undo(monitor).await;
+                return Err(error);
+            }
+        };
+        let completed = accounts.complete(monitor).await;
+        let swapped = Swapped::Database { swapped, accounts: Some(accounts) };
+        match completed {
+            Ok(()) => Ok(swapped),
+            Err(error) => Err(undone(error, swapped, monitor).await),
         }
     }
 }
@@ -92,7 +134,10 @@ impl Swapped {
     /// Puts back what was live.
     pub(super) async fn undo(self, monitor: &dyn Monitor) -> Result<()> {
         match self {
-            Self::Database(mut swapped) => {
+            Self::Database { mut swapped, accounts } => {
+                if let Some(accounts) = accounts {
+                    accounts.undo(monitor).await;
+                }
                 swapped.undo(monitor).await?;
                 swapped.finish().await
             }
@@ -103,7 +148,7 @@ impl Swapped {
     /// Returns where what was live is kept.
     pub(super) fn previous(&self) -> Option<String> {
         match self {
-            Self::Database(swapped) => {
+            Self::Database { swapped, .. } => {
                 swapped.previous.as_ref().map(|schema| format!("database {schema}"))
             }
             Self::Files { swapped, .. } => {
@@ -115,7 +160,7 @@ impl Swapped {
     /// Returns how long the live database was incomplete.
     pub(super) fn incomplete(&self) -> Duration {
         match self {
-            Self::Database(swapped) => swapped.incomplete,
+            Self::Database { swapped, .. } => swapped.incomplete,
             Self::Files { .. } => Duration::ZERO,
         }
     }
@@ -123,7 +168,7 @@ impl Swapped {
     /// Drops what restores before this one kept. What cannot be dropped only takes room.
     pub(super) async fn discard_older(&mut self, monitor: &dyn Monitor) {
         let discarded = match self {
-            Self::Database(swapped) => swapped.discard_older().await,
+            Self::Database { swapped, .. } => swapped.discard_older().await,
             Self::Files { swapped, target } => {
                 discard_older_files(target, swapped.previous()).map(drop)
             }
@@ -136,7 +181,7 @@ impl Swapped {
     /// Ends the part: what is left of its staging goes.
     pub(super) async fn finish(self) -> Result<()> {
         match self {
-            Self::Database(swapped) => swapped.finish().await,
+            Self::Database { swapped, .. } => swapped.finish().await,
             Self::Files { .. } => Ok(()),
         }
     }

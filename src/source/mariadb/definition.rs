@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::source::mariadb::accounts::Accounts;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::parameters::Parameter;
 use crate::source::mariadb::text::Text;
@@ -23,6 +24,9 @@ pub(super) struct Definition {
     /// The collations of what its routines take and return.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) parameters: Vec<Parameter>,
+    /// The accounts that reach it, where the profile asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) accounts: Option<Accounts>,
 }
 
 /// A database's own attributes.

@@ -16,6 +16,8 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::RawChunk;
+use crate::source::mariadb::accounts::Accounts;
+use crate::source::mariadb::accounts::read;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::cut::Sizes;
@@ -46,6 +48,7 @@ pub struct Dump {
     observer: Connection,
     readers: Vec<Connection>,
     server: ServerFacts,
+    accounts: Option<Accounts>,
 }
 
 /// What a dump leaves behind apart from its chunks.
@@ -99,7 +102,20 @@ impl Dump {
         }
         let server = observer.read_facts().await?;
         let definition = Arc::new(definition);
-        Ok(Some(Self { login: login.clone(), definition, observer, readers, server }))
+        let accounts = None;
+        Ok(Some(Self { login: login.clone(), definition, observer, readers, server, accounts }))
+    }
+
+    /// Takes along the accounts that reach the database, as they are now: they have no moment.
+    /// Fails where our own account may not read them.
+    pub async fn with_accounts(mut self, monitor: &dyn Monitor) -> Result<Self> {
+        let rights = self.observer.read_rights().await?;
+        let (missing, database) =
+            (rights.missing_to_save_accounts(), &self.definition.database.name);
+        rights.demand(&missing, "save the accounts of", database)?;
+        let accounts = read::accounts(&mut self.observer, &self.definition, monitor).await?;
+        self.accounts = Some(accounts);
+        Ok(self)
     }
 
     /// Returns the names of the tables, in the order of the items that they become.
@@ -186,18 +202,21 @@ impl Dump {
             digest: totals.stored.to_text(),
             generated_digest: (totals.generated.rows() > 0).then(|| totals.generated.to_text()),
         };
-        Ok(Dumped {
-            totals: self.definition.tables.iter().zip(totals).map(totals_of_table).collect(),
-            schema: schema::pack(&self.definition)?,
-            detail: json!({
-                "server": self.server,
-                "address": self.login.server.to_string(),
-                "database": self.definition.database,
-                "moment": moment,
-                "sequences": self.definition.sequences.len(),
-                "programs": self.definition.programs.len(),
-            }),
-        })
+        let mut detail = json!({
+            "server": self.server,
+            "address": self.login.server.to_string(),
+            "database": self.definition.database,
+            "moment": moment,
+            "sequences": self.definition.sequences.len(),
+            "programs": self.definition.programs.len(),
+        });
+        if let Some(accounts) = &self.accounts {
+            detail["accounts"] = accounts.counts();
+        }
+        let totals = self.definition.tables.iter().zip(totals).map(totals_of_table).collect();
+        let definition =
+            Definition { accounts: self.accounts, ..Arc::unwrap_or_clone(self.definition) };
+        Ok(Dumped { totals, schema: schema::pack(&definition)?, detail })
     }
 }
 
@@ -223,6 +242,7 @@ async fn read_definition(connection: &mut Connection, name: &str) -> Result<Opti
         sequences: tables::sequences(connection, name, &listed).await?,
         programs: programs::programs(connection, name).await?,
         parameters: parameters::parameters(connection, name).await?,
+        accounts: None,
     }))
 }
 
@@ -301,6 +321,7 @@ mod tests {
             sequences: vec![sequence("a"), sequence("b")],
             programs: Vec::new(),
             parameters: Vec::new(),
+            accounts: None,
         }
     }
 

@@ -4,23 +4,44 @@
 //! `%` are wildcards unless a backslash stands before them. And the patterns of one grantee do not
 //! add up: the most specific one that matches counts alone, whatever the others allow.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-const ALL: &str = "ALL PRIVILEGES";
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::source::mariadb::statement;
+
+/// The right that stands for all of its scope.
+pub(super) const ALL: &str = "ALL PRIVILEGES";
+
+/// The word for no right at all.
+pub(super) const NONE: &str = "USAGE";
+
+/// Names of columns by right.
+pub(super) type Columns = BTreeMap<String, BTreeSet<String>>;
 
 /// What one line grants. A line may name the account, an enabled role of it, or `PUBLIC`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grant {
-    /// Who got it, quoted as the server writes it.
+    /// Who got it, quoted as the server writes it; a stored grant stands with its account.
+    #[serde(skip)]
     pub(super) grantee: String,
-    /// The rights, in capitals; those on single columns are left out.
+    /// The rights, in capitals; those on single columns aside.
     pub(super) rights: BTreeSet<String>,
+    /// The columns of each right that is for single columns only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) columns: Columns,
     /// What they are for.
     pub(super) scope: Scope,
+    /// Whether they may be passed on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_grantable: bool,
 }
 
 /// What a grant is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Scope {
     /// The whole server.
     Server,
@@ -33,19 +54,70 @@ pub(super) enum Scope {
         /// Its name.
         table: String,
     },
+    /// One procedure, function or package.
+    Routine {
+        /// What it is, in the words of a grant.
+        kind: RoutineKind,
+        /// Its database.
+        database: String,
+        /// Its name.
+        routine: String,
+    },
+}
+
+/// The kinds of routines that a grant can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RoutineKind {
+    /// `PROCEDURE`.
+    Procedure,
+    /// `FUNCTION`.
+    Function,
+    /// `PACKAGE`.
+    Package,
+    /// `PACKAGE BODY`.
+    PackageBody,
+}
+
+impl RoutineKind {
+    /// All kinds; one whose words begin with another's comes first.
+    const EVERY: [Self; 4] = [Self::PackageBody, Self::Package, Self::Function, Self::Procedure];
+
+    /// Returns the words for the kind.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Procedure => "PROCEDURE",
+            Self::Function => "FUNCTION",
+            Self::Package => "PACKAGE",
+            Self::PackageBody => "PACKAGE BODY",
+        }
+    }
 }
 
 impl Grant {
-    /// Returns what a line of `SHOW GRANTS` grants; `None` for roles, proxies and single routines.
+    /// Returns what a line of `SHOW GRANTS` grants; `None` for roles and proxies.
     pub(super) fn parse(line: &str) -> Option<Self> {
-        let (rights, rest) = split_outside(line.strip_prefix("GRANT ")?, " ON ")?;
+        let (list, rest) = split_outside(line.strip_prefix("GRANT ")?, " ON ")?;
         let (scope, rest) = split_outside(rest, " TO ")?;
-        let (grantee, _) = split_outside(rest, " ").unwrap_or((rest, ""));
+        let (grantee, options) = split_outside(rest, " ").unwrap_or((rest, ""));
+        // A hash or a subject of a certificate may say anything.
+        let options: String =
+            statement::unquoted(options).map(|(_, byte)| char::from(byte)).collect();
+        let (rights, columns) = rights(list)?;
         Some(Self {
             grantee: grantee.to_owned(),
-            rights: rights_on_whole_tables(rights),
+            rights,
+            columns,
             scope: Scope::parse(scope)?,
+            is_grantable: options.contains("WITH GRANT OPTION"),
         })
+    }
+
+    /// Returns whether the grant says no more than that somebody is there.
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+            && !self.is_grantable
+            && self.rights.iter().all(|right| right == NONE)
     }
 
     /// Returns whether the line grants the right; a database's `ALL` is all that a database has.
@@ -58,6 +130,12 @@ impl Scope {
     fn parse(text: &str) -> Option<Self> {
         if text == "*.*" {
             return Some(Self::Server);
+        }
+        for kind in RoutineKind::EVERY {
+            let Some(name) = text.strip_prefix(kind.words()) else { continue };
+            let (database, routine) = split_outside(name.strip_prefix(' ')?, ".")?;
+            let (database, routine) = (unquoted(database)?, unquoted(routine)?);
+            return Some(Self::Routine { kind, database, routine });
         }
         let (database, table) = split_outside(text, ".")?;
         let database = unquoted(database)?;
@@ -100,7 +178,7 @@ pub(super) fn escaped(name: &str) -> String {
 }
 
 /// Returns whether a pattern matches a name, as the server compares them.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     match rest.next() {
         None => name.is_empty(),
@@ -138,21 +216,36 @@ fn specificity(pattern: &str) -> usize {
     128
 }
 
-/// Returns the rights of a list that are not for single columns, such as ``SELECT (`a`, `b`)``.
-fn rights_on_whole_tables(mut list: &str) -> BTreeSet<String> {
+/// Returns the rights of a list, and those for single columns, such as ``SELECT (`a`, `b`)``.
+fn rights(mut list: &str) -> Option<(BTreeSet<String>, Columns)> {
     let mut rights = BTreeSet::new();
+    let mut columns = BTreeMap::new();
     while !list.is_empty() {
         let (right, rest) = split_outside(list, ", ").unwrap_or((list, ""));
-        if !right.contains('(') {
-            rights.insert(right.to_ascii_uppercase());
+        match right.split_once(" (") {
+            Some((right, names)) => {
+                columns.insert(right.to_ascii_uppercase(), names_of(names.strip_suffix(')')?)?);
+            }
+            None => drop(rights.insert(right.to_ascii_uppercase())),
         }
         list = rest;
     }
-    rights
+    Some((rights, columns))
+}
+
+/// Returns the names of a list in backticks.
+fn names_of(mut list: &str) -> Option<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    while !list.is_empty() {
+        let (name, rest) = split_outside(list, ", ").unwrap_or((list, ""));
+        names.insert(unquoted(name)?);
+        list = rest;
+    }
+    Some(names)
 }
 
 /// Splits a text at the first separator that stands outside of backticks and brackets.
-fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
+pub(super) fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str)> {
     let mut is_quoted = false;
     let mut is_bracketed = false;
     for (position, character) in text.char_indices() {
@@ -169,7 +262,8 @@ fn split_outside<'a>(text: &'a str, separator: &str) -> Option<(&'a str, &'a str
     None
 }
 
-fn unquoted(identifier: &str) -> Option<String> {
+/// Returns the name that an identifier in backticks stands for.
+pub(super) fn unquoted(identifier: &str) -> Option<String> {
     Some(identifier.strip_prefix('`')?.strip_suffix('`')?.replace("``", "`"))
 }
 
@@ -195,7 +289,7 @@ mod tests {
             ),
             (
                 r"GRANT ALL PRIVILEGES ON `a\_b\%`.* TO `snap`@`localhost` WITH GRANT OPTION",
-                r#"`snap`@`localhost`: ALL PRIVILEGES on Databases("a\\_b\\%")"#,
+                r#"`snap`@`localhost`: ALL PRIVILEGES on Databases("a\\_b\\%")!"#,
             ),
             (
                 "GRANT INSERT ON `we``ird TO `.* TO `s ON p`@`%`",
@@ -207,19 +301,37 @@ mod tests {
             ),
             (
                 "GRANT SELECT (`a, b`, `c)`), UPDATE, INSERT (`a`) ON `d`.`t.u` TO `r1`",
-                "`r1`: UPDATE on Table { database: \"d\", table: \"t.u\" }",
+                "`r1`: UPDATE,INSERT(a),SELECT(a, b+c)) on Table { database: \"d\", table: \"t.u\" }",
+            ),
+            (
+                "GRANT EXECUTE ON PACKAGE BODY `d`.`p.q` TO `a`@`b.c` WITH GRANT OPTION",
+                "`a`@`b.c`: EXECUTE on Routine { kind: PackageBody, database: \"d\", \
+                 routine: \"p.q\" }!",
+            ),
+            (
+                "GRANT USAGE ON *.* TO `a`@`b` IDENTIFIED VIA pam USING 'x` \\' WITH GRANT OPTION' \
+                 REQUIRE ISSUER ' WITH GRANT OPTION'",
+                "`a`@`b`: USAGE on Server",
+            ),
+            (
+                "GRANT USAGE ON *.* TO `a`@`b` REQUIRE SSL WITH GRANT OPTION MAX_USER_CONNECTIONS 1",
+                "`a`@`b`: USAGE on Server!",
             ),
         ];
         for (line, meaning) in cases {
-            let Grant { grantee, rights, scope } = Grant::parse(line).unwrap();
-            let rights = rights.into_iter().collect::<Vec<_>>().join(",");
-            assert_eq!(format!("{grantee}: {rights} on {scope:?}"), meaning);
+            let Grant { grantee, rights, columns, scope, is_grantable } =
+                Grant::parse(line).unwrap();
+            let columns = columns.into_iter().map(|(right, columns)| {
+                format!("{right}({})", columns.into_iter().collect::<Vec<_>>().join("+"))
+            });
+            let rights = rights.into_iter().chain(columns).collect::<Vec<_>>().join(",");
+            let option = if is_grantable { "!" } else { "" };
+            assert_eq!(format!("{grantee}: {rights} on {scope:?}{option}"), meaning);
         }
         for line in [
             "GRANT `r1` TO `role_user`@`localhost`",
             "GRANT `r1` TO `root`@`localhost` WITH ADMIN OPTION",
             "GRANT PROXY ON ``@`%` TO `root`@`localhost` WITH GRANT OPTION",
-            "GRANT EXECUTE ON PROCEDURE `studio`.`pr` TO `snap`@`localhost`",
             "SET DEFAULT ROLE `r1` FOR `role_user`@`localhost`",
         ] {
             assert_eq!(Grant::parse(line), None, "{line}");

@@ -5,6 +5,7 @@
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts
 //! grants → rights                      what the account may do
+//! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
 //! versioning                           tables that keep their history
 //! hold → moment                        saving: one moment for several connections
@@ -22,6 +23,7 @@ mod failure;
 pub mod server;
 mod grants;
 pub mod rights;
+pub mod accounts;
 mod text;
 mod key;
 mod definition;
@@ -32,6 +34,7 @@ mod views;
 mod relocate;
 mod foreign_keys;
 mod heading;
+mod site;
 mod programs;
 mod parameters;
 mod guard;

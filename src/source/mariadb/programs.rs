@@ -10,7 +10,6 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
-use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::heading;
@@ -18,6 +17,8 @@ use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
 use crate::source::mariadb::replay;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
@@ -137,15 +138,6 @@ fn field(row: &Row, column: &str) -> Option<Vec<u8>> {
     row.get_opt::<Option<Vec<u8>>, _>(column)?.ok()?
 }
 
-/// How programs are created.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// To see that each can be created: events stay disabled, so that none fires.
-    Rehearsal,
-    /// For good.
-    Live,
-}
-
 /// Whom a created program belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
@@ -153,14 +145,6 @@ enum Owner {
     Definer,
     /// Our own account, until the definer can have it.
     Ourselves,
-}
-
-/// Where programs are created.
-pub(super) struct Site<'a> {
-    /// The selected database.
-    pub(super) database: &'a Database,
-    /// What for.
-    pub(super) purpose: Purpose,
 }
 
 /// Creates programs in the selected database, each under its own settings. Returns the broken
@@ -280,6 +264,9 @@ async fn create_one(
     let statement = replacing(owner, &meant(site, program));
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
+    if created.is_ok() {
+        site.note_absent_definer(connection, program).await?;
+    }
     connection.speak_plainly().await?;
     if own_collation.is_some() {
         connection.collate_database(&database.name, &database.collation).await?;

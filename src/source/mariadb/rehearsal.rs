@@ -9,8 +9,8 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 
@@ -107,7 +107,7 @@ fn is_over(program: &Program) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::mariadb::programs::Purpose;
+    use crate::source::mariadb::site::Purpose;
     use crate::source::mariadb::tables;
     use crate::source::mariadb::throwaway::server;
 
@@ -121,7 +121,7 @@ mod tests {
         let mut connection = server().connection().await;
         let database = tables::database(&mut connection, "rehearsed").await.unwrap().unwrap();
         connection.select_database("rehearsed").await.unwrap();
-        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        let site = Site::new(&database, Purpose::Rehearsal);
         let saved = programs::programs(&mut connection, "rehearsed").await.unwrap();
         let mut outcome = async |change: fn(&mut [Program]), likeness| {
             let mut programs = saved.clone();

@@ -29,6 +29,7 @@ const READING: &[&str] = &[
 /// allowed once is taken back without a check, because digests prove it afterwards.
 const LOADING: &[&str] = &[
     "SET SESSION TRANSACTION READ WRITE",
+    "SET SESSION sql_notes = 1, max_error_count = 64",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', \
      foreign_key_checks = 0, unique_checks = 1, check_constraint_checks = 0, \

@@ -23,14 +23,14 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::parameters;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::programs::Purpose;
-use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::statement::StagedTable;
@@ -73,6 +73,11 @@ impl Plan {
     /// Returns the table's definition as it must read in staging.
     pub(super) fn text(&self, position: usize) -> &str {
         &self.texts[position]
+    }
+
+    /// Returns how much created programs must read as the saved ones did.
+    pub(super) const fn likeness(&self) -> Likeness {
+        if self.is_same_server { Likeness::Exact } else { Likeness::Names }
     }
 
     /// Returns whether the server has the version that the snapshot was taken from: another one
@@ -208,9 +213,9 @@ impl Staging {
         self.prove_sequences().await?;
         let database = self.staging_database();
         let programs = &self.plan.definition.programs;
-        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        let site = Site::new(&database, Purpose::Rehearsal);
         let broken = programs::create(&mut self.connection, &site, programs).await?;
-        let likeness = if self.plan.is_same_server { Likeness::Exact } else { Likeness::Names };
+        let likeness = self.plan.likeness();
         rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
         self.compare_parameters(monitor).await?;
         programs::drop_all(&mut self.connection, &self.plan.schema).await

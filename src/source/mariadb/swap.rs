@@ -26,9 +26,10 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::programs::Purpose;
-use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::staging::Plan;
 use crate::source::mariadb::staging::Staging;
 use crate::source::mariadb::tables;
@@ -129,11 +130,16 @@ impl Swap<'_> {
             self.connection.set_default(table, &column, &default).await?;
         }
         let programs = &self.plan.definition().programs;
-        let site = Site { database: &database, purpose: Purpose::Live };
-        for view in programs::replace_all(&mut self.connection, &site, programs).await? {
+        let site = Site::new(&database, Purpose::Live);
+        let broken = programs::replace_all(&mut self.connection, &site, programs).await?;
+        let incomplete = started.elapsed();
+        let likeness = self.plan.likeness();
+        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        for view in broken {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
-        Ok(started.elapsed())
+        note_absent_definers(&site, monitor);
+        Ok(incomplete)
     }
 
     /// Moves all tables at a moment when nobody holds them. Returns when the live database began
@@ -214,7 +220,7 @@ impl Swap<'_> {
         let previous = &self.undo.previous;
         let database = Database { name: previous.clone(), ..live.database.clone() };
         // Rehearsal keeps the events disabled: nothing may run in there.
-        let site = Site { database: &database, purpose: Purpose::Rehearsal };
+        let site = Site::new(&database, Purpose::Rehearsal);
         let kept = async {
             self.connection.dress_database(&database).await?;
             self.connection.select_database(previous).await?;
@@ -243,6 +249,17 @@ impl Swapped {
     /// Drops the staging schema, which is empty now.
     pub async fn finish(mut self) -> Result<()> {
         self.connection.drop_database(&self.undo.staging).await
+    }
+}
+
+fn note_absent_definers(site: &Site<'_>, monitor: &dyn Monitor) {
+    let absent: Vec<_> = site.absent_definers().into_iter().collect();
+    if !absent.is_empty() {
+        let accounts = absent.join(", ");
+        monitor.note(&format!(
+            "views, triggers, routines or events belong to accounts that do not exist here, and \
+             fail when they are used: {accounts}"
+        ));
     }
 }
 

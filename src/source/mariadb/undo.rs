@@ -18,9 +18,9 @@ use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::programs::Purpose;
-use crate::source::mariadb::programs::Site;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::site::Purpose;
+use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
 
 /// The table that holds the note.
@@ -60,7 +60,7 @@ impl Live {
             |program: &&Program| program.kind == ProgramKind::Trigger && !is_there(program);
         let triggers: Vec<_> = self.programs.iter().filter(is_gone).cloned().collect();
         connection.select_database(&self.database.name).await?;
-        let site = Site { database: &self.database, purpose: Purpose::Live };
+        let site = Site::new(&self.database, Purpose::Live);
         programs::create(connection, &site, &triggers).await.map(drop)
     }
 }
@@ -118,7 +118,7 @@ impl Undo {
             None => connection.drop_database(&self.target).await?,
             Some(live) if is_moved => {
                 connection.dress_database(&live.database).await?;
-                let site = Site { database: &live.database, purpose: Purpose::Live };
+                let site = Site::new(&live.database, Purpose::Live);
                 for view in programs::replace_all(connection, &site, &live.programs).await? {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));

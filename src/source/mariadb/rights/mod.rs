@@ -19,6 +19,8 @@ use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::server::ServerFacts;
 
+pub mod granting;
+
 /// A right, and what it is for.
 type Need = (&'static str, &'static str);
 
