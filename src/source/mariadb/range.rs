@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::base::error::Result;
+use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::Boundary;
 use crate::source::mariadb::quote;
@@ -113,13 +114,12 @@ fn grouped(table: usize, estimated_bytes: u64, ranges: Vec<Range>) -> Vec<Job> {
 
 /// Returns the query for a range: the stored columns, the generated ones, the key's.
 pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<String> {
-    let key = table.key.iter().flatten().map(|column| column.name.as_str());
+    let key = table.key.iter().flatten().map(|column| quote::identifier(&column.name));
     let columns: Vec<_> = table
         .stored_columns()
         .chain(table.generated_columns())
-        .map(|column| column.name.as_str())
+        .map(Column::selected)
         .chain(key)
-        .map(quote::identifier)
         .collect();
     let mut sql =
         format!("SELECT {} FROM {}", columns.join(", "), quote::qualified(database, &table.name));
@@ -143,7 +143,6 @@ pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::mariadb::definition::Column;
     use crate::source::mariadb::key::KeyColumn;
     use crate::source::mariadb::key::Order;
     use serde_json::json;

@@ -11,12 +11,14 @@ use std::io::Read as _;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::guard;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::statement::CreateTable;
 
 const DEFINITION: &str = "definition.json";
 
@@ -121,11 +123,18 @@ fn load_sql(tables: &[Table]) -> String {
 pub(super) fn load_statement(table: &Table, file: &str) -> String {
     let mut targets = Vec::new();
     let mut settings = Vec::new();
+    let parsed = CreateTable::parse(&table.create).ok();
+    let counter = parsed.as_ref().and_then(CreateTable::auto_increment_column);
+    let has_settings = table.stored_columns().any(Column::is_loaded_as_text);
     for (column, number) in table.stored_columns().zip(1..) {
         let name = quote::identifier(&column.name);
         if column.is_loaded_as_text() {
             targets.push(format!("@v{number}"));
             settings.push(format!("{name} = CONVERT(@v{number} USING latin1)"));
+        } else if has_settings && counter == Some(&name) {
+            // The server forgets that it was given a 0, unless that too is given by SET.
+            targets.push(format!("@v{number}"));
+            settings.push(format!("{name} = @v{number}"));
         } else {
             targets.push(name);
         }

@@ -31,8 +31,13 @@ const LOADING: &[&str] = &[
     "SET SESSION TRANSACTION READ WRITE",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', \
      foreign_key_checks = 0, unique_checks = 1, check_constraint_checks = 0, \
+     max_error_count = 65535, \
      lock_wait_timeout = 3600, innodb_lock_wait_timeout = 3600",
 ];
+
+/// Computed values come out as they did, whatever was cut or replaced in them: not all are good
+/// enough for a strict mode, and no stored value changes.
+const COMPUTING: &str = "SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'";
 
 /// Settings of `LOADING` that some versions lack, or fix when the server starts.
 const LOADING_WHERE_KNOWN: &[&str] = &[
@@ -63,6 +68,12 @@ impl Connection {
             self.set_where_known(setting).await?;
         }
         Ok(())
+    }
+
+    /// Readies a session for altering tables, which computes generated columns anew and looks at
+    /// every default again.
+    pub(super) async fn prepare_altering(&mut self) -> Result<()> {
+        self.execute("cannot prepare a session for altering tables", COMPUTING).await
     }
 
     /// Makes text arrive as it is stored, in each column's own character set: for rows.

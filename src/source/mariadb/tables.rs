@@ -11,18 +11,20 @@ use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Database;
+use crate::source::mariadb::definition::NO_MEMBER;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::statement;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
 pub(super) const ENGINES: &[&str] =
     &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>);
-type ColumnRow = (String, String, String, Option<String>, Option<String>, String);
+type ColumnRow = (String, String, String, String, Option<String>, Option<String>, String);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub(super) struct Listed {
 struct ListedColumn {
     name: String,
     data_type: String,
+    full_type: String,
     charset: Option<String>,
     collation: Option<String>,
     is_generated: bool,
@@ -58,10 +61,11 @@ pub(super) async fn database(connection: &mut Connection, name: &str) -> Result<
     }))
 }
 
-/// Returns what lies in a database, views included, by name.
+/// Returns what lies in a database, views included, by name; names that differ by case alone come
+/// in one order too.
 pub(super) async fn listed(connection: &mut Connection, database: &str) -> Result<Vec<Listed>> {
     let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, TABLE_COMMENT \
-               FROM information_schema.TABLES WHERE {} ORDER BY TABLE_NAME";
+               FROM information_schema.TABLES WHERE {} ORDER BY TABLE_NAME, BINARY TABLE_NAME";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let rows: Vec<ListedRow> = connection.rows("cannot list the tables", &sql).await?;
     let tables = rows.into_iter().map(|(name, kind, engine, bytes, comment)| Listed {
@@ -89,11 +93,13 @@ impl Listed {
         self.kind == "SEQUENCE"
     }
 
+    fn refused<T>(&self, reason: &str) -> Result<T> {
+        Err(Error::new(Kind::Failed, format!("cannot save table {:?}: {reason}", self.name)))
+    }
+
     /// Fails where the table cannot be saved with all that it holds.
     fn check(&self) -> Result<()> {
-        let refused = |reason: &str| {
-            Err(Error::new(Kind::Failed, format!("cannot save table {:?}: {reason}", self.name)))
-        };
+        let refused = |reason: &str| self.refused(reason);
         match (self.kind.as_str(), self.engine.as_deref()) {
             ("SYSTEM VERSIONED", _) => refused("system-versioned tables are not supported yet"),
             ("SEQUENCE" | "VIEW", _) => Ok(()),
@@ -124,19 +130,20 @@ pub(super) async fn tables(
         }
         let columns = columns.remove(&table.name).unwrap_or_default();
         let key = keys.remove(&table.name).unwrap_or_default();
+        let create = show_create_table(connection, database, &table.name).await?;
+        if statement::names_folder(&create) {
+            return table
+                .refused("its files lie in a folder of their own and could not be swapped");
+        }
         tables.push(Table {
             name: table.name.clone(),
-            create: show_create_table(connection, database, &table.name).await?,
+            create,
             key: boundary_key(&key, &columns),
             primary: key.into_iter().map(|part| part.column).collect(),
             columns: columns
                 .into_iter()
-                .map(|ListedColumn { name, data_type, is_generated, .. }| Column {
-                    name,
-                    data_type,
-                    is_generated,
-                })
-                .collect(),
+                .map(|column| column.checked(&table.name))
+                .collect::<Result<_>>()?,
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
             estimated_bytes: table.bytes.unwrap_or_default(),
         });
@@ -152,8 +159,14 @@ pub(super) async fn show_create_table(
 ) -> Result<String> {
     let doing = format!("cannot read the definition of table {table:?}");
     let sql = format!("SHOW CREATE TABLE {}", quote::qualified(database, table));
-    let row: Option<(String, String)> = connection.first(&doing, &sql).await?;
-    row.map(|(_, create)| create).ok_or_else(|| Error::failed(doing))
+    let row: Option<(String, Vec<u8>)> = connection.first(&doing, &sql).await?;
+    let (_, create) = row.ok_or_else(|| Error::failed(doing))?;
+    // The server prints the default of a binary column as it is, and takes it back as text only.
+    String::from_utf8(create).map_err(|_| {
+        let reason = "the default of a column holds bytes that are no text";
+        Error::failed(format!("cannot save table {table:?}: {reason}"))
+            .hint("write it as an expression, such as DEFAULT (x'ff')")
+    })
 }
 
 async fn transactional_engines(connection: &mut Connection) -> Result<HashSet<String>> {
@@ -166,15 +179,15 @@ async fn columns(
     connection: &mut Connection,
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
                IS_GENERATED FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, charset, collation, is_generated) = row;
+        let (table, name, data_type, full_type, charset, collation, is_generated) = row;
         let is_generated = is_generated == "ALWAYS";
-        let column = ListedColumn { name, data_type, charset, collation, is_generated };
+        let column = ListedColumn { name, data_type, full_type, charset, collation, is_generated };
         columns.entry(table).or_default().push(column);
     }
     Ok(columns)
@@ -216,6 +229,18 @@ fn boundary_key(parts: &[KeyPart], columns: &[ListedColumn]) -> Option<Vec<KeyCo
 }
 
 impl ListedColumn {
+    /// Returns the column; fails where not all of its values can be told apart.
+    fn checked(self, table: &str) -> Result<Column> {
+        let Self { name, data_type, full_type, is_generated, .. } = self;
+        let column = Column { name, data_type, is_generated };
+        if column.has_members() && full_type.contains(&format!("'{NO_MEMBER}'")) {
+            let name = &column.name;
+            let reason = format!("{NO_MEMBER} stands for what is no member of ENUM {name:?}");
+            return Err(Error::failed(format!("cannot save table {table:?}: {reason}")));
+        }
+        Ok(column)
+    }
+
     fn order(&self) -> Option<Order> {
         match self.data_type.as_str() {
             "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" => {
