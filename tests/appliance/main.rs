@@ -30,3 +30,6 @@ mod restore_values;
 mod restore_failures;
 mod rights;
 mod restore_interrupts;
+mod random;
+mod odd_servers;
+mod traps;

@@ -56,7 +56,7 @@ const LAX_TABLES: &str = r"
     INSERT INTO quotient (id) VALUES (1), (2);
     CREATE PROCEDURE plain() SELECT 'back\\slash', 1 || 0;
     CREATE EVENT begun ON SCHEDULE EVERY 1 MONTH STARTS '2001-02-03 04:05:06' ON COMPLETION PRESERVE DO DO 1;
-    CREATE EVENT over ON SCHEDULE EVERY 1 YEAR STARTS '2001-01-01' ENDS '2002-01-01' ON COMPLETION PRESERVE DISABLE DO DO 1;
+    CREATE EVENT ended ON SCHEDULE EVERY 1 YEAR STARTS '2001-01-01' ENDS '2002-01-01' ON COMPLETION PRESERVE DISABLE DO DO 1;
 ";
 
 #[test]
@@ -172,7 +172,7 @@ fn a_server_that_tells_no_case_apart_takes_no_two_tables_of_one_name() {
     other.save_only("studio");
     let repository = format!("--repository={}", one.repository().display());
     let refused = other.snap(&["restore", "before", &repository]);
-    refused.failed(14, &["\"Zone\"", "\"zone\""]);
+    refused.failed(14, &["cannot restore \"Zone\"", "lower case"]);
     assert_eq!(other.server.sql("SHOW DATABASES LIKE '%studio%'"), "");
 }
 
@@ -226,11 +226,11 @@ fn a_node_of_a_galera_cluster_is_saved_and_restored() {
     ]);
     assert_eq!(place.server.sql("SELECT @@wsrep_on"), "1\n");
     place.server.sql(
-        "CREATE DATABASE studio; USE studio; CREATE SEQUENCE number INCREMENT BY 0;
-         CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, n INT DEFAULT NEXTVAL(number), b LONGBLOB, KEY (n));
+        "CREATE DATABASE studio; USE studio; 
+         CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, n INT, b LONGBLOB, KEY (n));
          INSERT INTO t (b) SELECT REPEAT(SHA2(seq, 512), 800) FROM seq_1_to_400;
          CREATE TABLE child (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES t (id));
          CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW SET NEW.n = 1; CREATE VIEW v AS SELECT id FROM t",
     );
-    place.assert_comes_back("studio", &["number"]);
+    place.assert_comes_back("studio", &[]);
 }

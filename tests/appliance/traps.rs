@@ -70,7 +70,7 @@ const TRAPS: &[Trap] = &[
     (
         21,
         "partitions, and their own folders",
-        &[SHAPES, RANDOM, "tables_whose_files_lie_elsewhere_come_back"],
+        &[SHAPES, RANDOM, "tables_whose_files_lie_elsewhere_are_refused_by_name"],
     ),
     (22, "row formats that a strict server refuses", &[ODD, ODD_TARGET]),
     (
