@@ -214,7 +214,7 @@ impl Author<'_> {
             format!(
                 "ADD CONSTRAINT {name} CHECK ({column} IS NULL OR {column} <> {quoted} AND id > 1)"
             ),
-            format!("MODIFY id INT NOT NULL CHECK (id < 3)"),
+            "MODIFY id INT NOT NULL CHECK (id < 3)".to_owned(),
             format!("ADD CONSTRAINT {name} FOREIGN KEY (id) REFERENCES {other} (id){action}"),
             format!(
                 "ADD CONSTRAINT {name} FOREIGN KEY (id) REFERENCES {other} (id) ON DELETE RESTRICT"
