@@ -37,3 +37,6 @@ mod logins;
 mod mariadb_11_8;
 mod restore_interrupts;
 mod users;
+mod random;
+mod odd_servers;
+mod traps;

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::fs::File;
 use std::io::Read;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -130,6 +131,23 @@ impl Server {
         let mut command = self.command("mariadb");
         command.args(["--batch", "-e", statements]).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().expect("start mariadb")
+    }
+
+    /// Runs statements that the server may refuse one by one. Returns what it said of those.
+    pub(crate) fn try_script(&self, text: &str) -> String {
+        let mut client = self
+            .command("mariadb")
+            .args(["--force", "--comments", "--batch"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start mariadb");
+        let mut stdin = client.stdin.take().expect("it is piped");
+        stdin.write_all(text.as_bytes()).expect("give mariadb its statements");
+        drop(stdin);
+        let output = client.wait_with_output().expect("wait for mariadb");
+        String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
     /// Makes the database `centreon_studio` of `fixtures/studio.sql`.

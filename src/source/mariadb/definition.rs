@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::source::mariadb::accounts::Accounts;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::parameters::Parameter;
+use crate::source::mariadb::quote;
 use crate::source::mariadb::text::Text;
 
 /// All definitions of one database, of one moment.
@@ -85,7 +86,25 @@ pub(super) enum Lifetime {
     End,
 }
 
+/// What stands in rows for the value of an ENUM that is none of its members: it would read as an
+/// empty text, which may be a member. The server takes it with a warning, for the same value.
+pub(super) const NO_MEMBER: &str = "00000";
+
 impl Column {
+    /// Returns whether the type is an ENUM, whose values are its members or none of them.
+    pub(super) fn has_members(&self) -> bool {
+        self.data_type == "enum"
+    }
+
+    /// Returns the column as it is read, in SQL.
+    pub(super) fn selected(&self) -> String {
+        let name = quote::identifier(&self.name);
+        if self.has_members() {
+            return format!("IF({name} + 0 = 0, '{NO_MEMBER}', {name})");
+        }
+        name
+    }
+
     /// Returns whether the type reads bytes as its own inner form, so that the text of its values
     /// has to be loaded as text.
     pub(super) fn is_loaded_as_text(&self) -> bool {

@@ -20,6 +20,7 @@ pub mod quote;
 pub mod connection;
 mod session;
 mod failure;
+mod warning;
 pub mod server;
 mod grants;
 pub mod rights;

@@ -44,14 +44,14 @@ pub(super) async fn names(
     database: &str,
 ) -> Result<Vec<(ProgramKind, String, String)>> {
     let routines = "SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES \
-                    WHERE {} ORDER BY ROUTINE_NAME";
+                    WHERE {} ORDER BY ROUTINE_NAME, BINARY ROUTINE_NAME";
     let views = "SELECT 'VIEW', TABLE_NAME, DEFINER FROM information_schema.VIEWS \
-                 WHERE {} ORDER BY TABLE_NAME";
+                 WHERE {} ORDER BY TABLE_NAME, BINARY TABLE_NAME";
     let triggers = "SELECT 'TRIGGER', TRIGGER_NAME, DEFINER FROM information_schema.TRIGGERS \
-                    WHERE {} ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, \
-                    EVENT_MANIPULATION, ACTION_ORDER";
+                    WHERE {} ORDER BY EVENT_OBJECT_TABLE, BINARY EVENT_OBJECT_TABLE, \
+                    ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER";
     let events = "SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS \
-                  WHERE {} ORDER BY EVENT_NAME";
+                  WHERE {} ORDER BY EVENT_NAME, BINARY EVENT_NAME";
     let mut names = Vec::new();
     for (sql, schema) in [
         (routines, "ROUTINE_SCHEMA"),

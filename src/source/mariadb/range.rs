@@ -149,12 +149,12 @@ fn grouped(table: usize, estimated_bytes: u64, ranges: Vec<Range>) -> Vec<Job> {
 
 /// Returns the query for a range: the stored columns, the generated ones, the key's.
 pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<String> {
-    let key = table.key.iter().flatten().map(|column| column.name.as_str());
+    let key = table.key.iter().flatten().map(|column| quote::identifier(&column.name));
     let columns: Vec<_> = table
         .stored_columns()
         .chain(table.generated_columns())
         .map(versioning::selected)
-        .chain(key.map(quote::identifier))
+        .chain(key)
         .collect();
     let name = quote::qualified(database, &table.name);
     let times = versioning::of_all_times(table);

@@ -7,12 +7,18 @@ use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::versioning;
 
 /// Returns the statement that loads rows from `file` into a table of the selected database.
 pub(super) fn load_statement(table: &Table, file: &str) -> String {
     let mut targets = Vec::new();
     let mut settings = Vec::new();
+    let parsed = CreateTable::parse(&table.create).ok();
+    let counter = parsed.as_ref().and_then(CreateTable::auto_increment_column);
+    let has_settings = table
+        .stored_columns()
+        .any(|column| column.is_loaded_as_text() || column.lifetime == Some(Lifetime::End));
     for (column, number) in table.stored_columns().zip(1..) {
         let name = quote::identifier(&column.name);
         let value = format!("@v{number}");
@@ -20,6 +26,9 @@ pub(super) fn load_statement(table: &Table, file: &str) -> String {
             versioning::end_of(&value)
         } else if column.is_loaded_as_text() {
             format!("CONVERT({value} USING latin1)")
+        } else if has_settings && counter == Some(&name) {
+            // The server forgets that it was given a 0, unless that too is given by SET.
+            value.clone()
         } else {
             targets.push(name);
             continue;

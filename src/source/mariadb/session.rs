@@ -29,12 +29,17 @@ const READING: &[&str] = &[
 /// allowed once is taken back without a check, because digests prove it afterwards.
 const LOADING: &[&str] = &[
     "SET SESSION TRANSACTION READ WRITE",
-    "SET SESSION sql_notes = 1, max_error_count = 64",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', \
      foreign_key_checks = 0, unique_checks = 1, check_constraint_checks = 0, \
+     sql_notes = 1, max_error_count = 65535, \
      lock_wait_timeout = 3600, innodb_lock_wait_timeout = 3600",
 ];
+
+/// Computed values come out as they did, whatever was cut or replaced in them: not all are good
+/// enough for a strict mode, and no stored value changes.
+const COMPUTING: &str = "SET SESSION sql_mode = \
+    'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'";
 
 /// Settings of `LOADING` that some versions lack, or fix when the server starts.
 const LOADING_WHERE_KNOWN: &[&str] = &[
@@ -66,6 +71,12 @@ impl Connection {
             self.set_where_known(setting).await?;
         }
         Ok(())
+    }
+
+    /// Readies a session for altering tables, which computes generated columns anew and looks at
+    /// every default again.
+    pub(super) async fn prepare_altering(&mut self) -> Result<()> {
+        self.execute("cannot prepare a session for altering tables", COMPUTING).await
     }
 
     /// Makes text arrive as it is stored, in each column's own character set: for rows.

@@ -49,22 +49,11 @@ impl<'a> Site<'a> {
         connection: &mut Connection,
         program: &Program,
     ) -> Result<()> {
-        if connection.warnings().await?.contains(&NO_SUCH_DEFINER) {
+        let warnings = connection.warnings().await?;
+        if warnings.iter().any(|warning| warning.code == NO_SUCH_DEFINER) {
             let definer = quote::account(&program.definer);
             self.absent_definers.lock().expect(UNPOISONED).insert(definer);
         }
         Ok(())
-    }
-}
-
-impl Connection {
-    /// Returns the codes of what the server noted about the last statement.
-    async fn warnings(&mut self) -> Result<Vec<u16>> {
-        if self.raw().get_warnings() == 0 {
-            return Ok(Vec::new());
-        }
-        let rows: Vec<(String, u16, String)> =
-            self.rows("cannot read warnings", "SHOW WARNINGS").await?;
-        Ok(rows.into_iter().map(|(_, code, _)| code).collect())
     }
 }

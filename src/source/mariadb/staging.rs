@@ -15,6 +15,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Definition;
+use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::load::Expected;
@@ -29,6 +30,7 @@ use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
+use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::statement;
@@ -172,11 +174,12 @@ impl Staging {
         connection.claim_restore_of(blueprint.target).await?;
         undo::killed_swaps(&mut connection, blueprint.target, monitor).await?;
         drop_leftovers(&mut connection, blueprint.target, monitor).await?;
-        let version = connection.read_facts().await?.version;
+        let server = connection.read_facts().await?;
         let definition = schema::unpack(blueprint.schema)?;
+        check_case(&definition, &server)?;
         let schema = names::staging(blueprint.target, blueprint.suffix);
-        let plan =
-            Arc::new(plan(definition, blueprint, schema, version == blueprint.server_version)?);
+        let is_same_server = server.version == blueprint.server_version;
+        let plan = Arc::new(plan(definition, blueprint, schema, is_same_server)?);
         let mut staging = Self { login: login.clone(), connection, plan };
         if let Err(error) = staging.create_tables().await {
             staging.discard_noting(monitor).await;
@@ -202,6 +205,7 @@ impl Staging {
     /// Adds the foreign keys, proves the definitions and rehearses every program. A view that was
     /// broken when it was saved may be so still: the swap tells.
     pub async fn finish(&mut self, monitor: &dyn Monitor) -> Result<()> {
+        self.connection.prepare_altering().await?;
         for (table, staged) in self.plan.definition.tables.iter().zip(&self.plan.staged) {
             self.connection.alter_table(&table.name, &staged.foreign_keys).await?;
         }
@@ -289,6 +293,25 @@ pub async fn take_back(login: &Login, target: &str, suffix: &str) -> Result<()> 
     connection.drop_database(&names::staging(target, suffix)).await?;
     connection.close().await;
     Ok(())
+}
+
+/// Fails where the server would write the name of a table or view otherwise, or take two for one.
+fn check_case(definition: &Definition, server: &ServerFacts) -> Result<()> {
+    let views = definition.programs.iter().filter(|program| program.kind == ProgramKind::View);
+    let mut names = definition
+        .tables
+        .iter()
+        .map(|table| &table.name)
+        .chain(definition.sequences.iter().map(|sequence| &sequence.name))
+        .chain(views.map(|view| &view.name));
+    match names.find(|name| server.lower_case_table_names == 1 && name.to_lowercase() != **name) {
+        Some(name) => Err(Error::new(
+            Kind::Refused,
+            format!("cannot restore {name:?}: the server writes all names of tables in lower case"),
+        )
+        .hint("restore onto a server that runs with lower_case_table_names = 0")),
+        None => Ok(()),
+    }
 }
 
 fn plan(

@@ -66,6 +66,9 @@ impl<'a> CreateTable<'a> {
     /// Returns the statements that build the table around the loading of its rows. Keys come to
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
+        if !outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
+            return self.staged_at_once();
+        }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
         let mut indexes = Vec::new();
@@ -86,8 +89,19 @@ impl<'a> CreateTable<'a> {
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        let create = format!("{}{}{}", self.head, kept.join(","), self.tail);
-        StagedTable { create, indexes, foreign_keys }
+        StagedTable { create: self.create_with(&kept), indexes, foreign_keys }
+    }
+
+    /// Returns the whole statement, for engines that build all indexes of an empty table in one go
+    /// by themselves, and may lose an option of the table when one is added later.
+    fn staged_at_once(&self) -> StagedTable {
+        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
+        let create = self.create_with(&members);
+        StagedTable { create, indexes: Vec::new(), foreign_keys: Vec::new() }
+    }
+
+    fn create_with(&self, members: &[&str]) -> String {
+        format!("{}{}{}", self.head, members.join(","), with_remarked_option(self.tail))
     }
 
     /// Returns whether the rows cannot be loaded without this key.
@@ -152,7 +166,7 @@ impl<'a> CreateTable<'a> {
     }
 
     /// Returns the quoted name of the column that counts up.
-    fn auto_increment_column(&self) -> Option<&'a str> {
+    pub(super) fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
             .filter(|member| outside_quotes(member.text).contains(" AUTO_INCREMENT"))
@@ -335,6 +349,24 @@ fn default_expression(column: &str) -> Option<&str> {
     None
 }
 
+/// Returns a table's options with the one that is printed as a remark where the engine makes no
+/// use of it; it is taken as an option all the same.
+fn with_remarked_option(tail: &str) -> String {
+    const OPEN: &str = "/* TRANSACTIONAL=";
+    let (positions, bytes): (Vec<_>, Vec<_>) = unquoted(tail).unzip();
+    let bare = in_ascii(&bytes);
+    let remark = bare.find(OPEN).and_then(|open| Some((open, open + bare[open..].find(" */")?)));
+    let Some((open, close)) = remark else { return tail.to_owned() };
+    let (open, close) = (positions[open], positions[close]);
+    format!("{}{}{}", &tail[..open], &tail[open + "/* ".len()..close], &tail[close + " */".len()..])
+}
+
+/// Returns whether a table or one of its partitions names the folder that its files lie in.
+pub(super) fn names_folder(create: &str) -> bool {
+    let words = outside_quotes(create);
+    words.contains(" DATA DIRECTORY") || words.contains(" INDEX DIRECTORY")
+}
+
 /// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
 /// so that positions are those of the bytes.
 pub(super) fn in_ascii(bytes: &[u8]) -> String {
@@ -397,8 +429,27 @@ mod tests {
 
     fn staged(keys: &str) -> StagedTable {
         let columns = "`a` int NOT NULL AUTO_INCREMENT,\n  `b` int,\n  `c` int,\n  `g` point";
-        let table = format!("CREATE TABLE `t` (\n  {columns},\n  {keys}\n) ENGINE=X");
+        let table = format!("CREATE TABLE `t` (\n  {columns},\n  {keys}\n) ENGINE=InnoDB");
         CreateTable::parse(&table).unwrap().staged()
+    }
+
+    #[test]
+    fn other_engines_than_innodb_get_their_indexes_at_once() {
+        let table = "CREATE TABLE `t` (\n  `a` int,\n  PRIMARY KEY (`a`),\n  KEY `k` (`a`)\n) \
+            ENGINE=Aria /* TRANSACTIONAL=1 */ COMMENT=' ENGINE=InnoDB /* TRANSACTIONAL=0 */'";
+        let staged = CreateTable::parse(table).unwrap().staged();
+        assert_eq!(staged.create, table.replacen("/* TRANSACTIONAL=1 */", "TRANSACTIONAL=1", 1));
+        assert_eq!(staged.indexes.len(), 0);
+    }
+
+    #[test]
+    fn a_folder_is_named_outside_of_quotes_only() {
+        let table = |tail: &str| format!("CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB{tail}");
+        assert!(names_folder(&table(" DATA DIRECTORY='/srv/'")));
+        assert!(names_folder(&table(
+            " PARTITION BY HASH (`a`)\n(PARTITION `p` DATA DIRECTORY = '/srv' ENGINE = InnoDB)"
+        )));
+        assert!(!names_folder(&table(" COMMENT=' DATA DIRECTORY='")));
     }
 
     #[test]

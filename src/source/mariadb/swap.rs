@@ -121,14 +121,16 @@ impl Swap<'_> {
         }
         let started = self.move_tables().await?;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
+        self.connection.prepare_altering().await?;
         self.connection.select_database(previous).await?;
         foreign_keys::bring_home(&mut self.connection, previous, target).await?;
         self.connection.select_database(target).await?;
         self.connection.dress_database(&database).await?;
-        foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
+        // A table whose default draws from what is not there cannot be altered otherwise.
         for (table, column, default) in self.plan.sequence_defaults() {
             self.connection.set_default(table, &column, &default).await?;
         }
+        foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
         let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Live);
         let broken = programs::replace_all(&mut self.connection, &site, programs).await?;

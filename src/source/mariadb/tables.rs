@@ -12,11 +12,13 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Lifetime;
+use crate::source::mariadb::definition::NO_MEMBER;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::statement;
 use crate::source::mariadb::versioning;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
@@ -27,7 +29,8 @@ pub(super) const ENGINES: &[&str] =
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
-type ColumnRow = (String, String, String, Option<String>, Option<String>, String, Option<String>);
+type ColumnRow =
+    (String, String, String, String, Option<String>, Option<String>, String, Option<String>);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub(super) struct Listed {
 struct ListedColumn {
     name: String,
     data_type: String,
+    full_type: String,
     charset: Option<String>,
     collation: Option<String>,
     is_generated: bool,
@@ -65,10 +69,11 @@ pub(super) async fn database(connection: &mut Connection, name: &str) -> Result<
     }))
 }
 
-/// Returns what lies in a database, views included, by name.
+/// Returns what lies in a database, views included, by name; names that differ by case alone come
+/// in one order too.
 pub(super) async fn listed(connection: &mut Connection, database: &str) -> Result<Vec<Listed>> {
     let sql = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE, DATA_LENGTH, CREATE_TIME, TABLE_COMMENT \
-               FROM information_schema.TABLES WHERE {} ORDER BY TABLE_NAME";
+               FROM information_schema.TABLES WHERE {} ORDER BY TABLE_NAME, BINARY TABLE_NAME";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let rows: Vec<ListedRow> = connection.rows("cannot list the tables", &sql).await?;
     let tables = rows.into_iter().map(|(name, kind, engine, bytes, defined, comment)| Listed {
@@ -97,11 +102,13 @@ impl Listed {
         self.kind == "SEQUENCE"
     }
 
+    fn refused<T>(&self, reason: &str) -> Result<T> {
+        Err(Error::new(Kind::Failed, format!("cannot save table {:?}: {reason}", self.name)))
+    }
+
     /// Fails where the table cannot be saved with all that it holds.
     fn check(&self) -> Result<()> {
-        let refused = |reason: &str| {
-            Err(Error::new(Kind::Failed, format!("cannot save table {:?}: {reason}", self.name)))
-        };
+        let refused = |reason: &str| self.refused(reason);
         match (self.kind.as_str(), self.engine.as_deref()) {
             ("SEQUENCE" | "VIEW", _) => Ok(()),
             ("BASE TABLE" | VERSIONED, Some(engine)) if ENGINES.contains(&engine) => Ok(()),
@@ -133,15 +140,23 @@ pub(super) async fn tables(
         }
         let mut columns = columns.remove(&table.name).unwrap_or_default();
         let mut key = keys.remove(&table.name).unwrap_or_default();
+        let create = show_create_table(connection, database, &table.name).await?;
+        if statement::names_folder(&create) {
+            return table
+                .refused("its files lie in a folder of their own and could not be swapped");
+        }
         if table.kind == VERSIONED {
             show_hidden(&mut columns, &mut key);
         }
         let table = Table {
             name: table.name.clone(),
-            create: show_create_table(connection, database, &table.name).await?,
+            create,
             key: boundary_key(&key, &columns),
             primary: key.into_iter().map(|part| part.column).collect(),
-            columns: columns.into_iter().map(ListedColumn::into_column).collect(),
+            columns: columns
+                .into_iter()
+                .map(|column| column.checked(&table.name))
+                .collect::<Result<_>>()?,
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
             estimated_bytes: table.bytes.unwrap_or_default(),
             defined: table.defined.clone(),
@@ -160,8 +175,14 @@ pub(super) async fn show_create_table(
 ) -> Result<String> {
     let doing = format!("cannot read the definition of table {table:?}");
     let sql = format!("SHOW CREATE TABLE {}", quote::qualified(database, table));
-    let row: Option<(String, String)> = connection.first(&doing, &sql).await?;
-    row.map(|(_, create)| create).ok_or_else(|| Error::failed(doing))
+    let row: Option<(String, Vec<u8>)> = connection.first(&doing, &sql).await?;
+    let (_, create) = row.ok_or_else(|| Error::failed(doing))?;
+    // The server prints the default of a binary column as it is, and takes it back as text only.
+    String::from_utf8(create).map_err(|_| {
+        let reason = "the default of a column holds bytes that are no text";
+        Error::failed(format!("cannot save table {table:?}: {reason}"))
+            .hint("write it as an expression, such as DEFAULT (x'ff')")
+    })
 }
 
 async fn transactional_engines(connection: &mut Connection) -> Result<HashSet<String>> {
@@ -174,16 +195,18 @@ async fn columns(
     connection: &mut Connection,
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, CHARACTER_SET_NAME, COLLATION_NAME, \
-               IS_GENERATED, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE {} \
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
+               COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
+               FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, charset, collation, is_generated, generation) = row;
+        let (table, name, data_type, full_type, charset, collation, generated, generation) = row;
         let lifetime = versioning::lifetime(generation.as_deref());
-        let is_generated = is_generated == "ALWAYS" && lifetime.is_none();
-        let column = ListedColumn { name, data_type, charset, collation, is_generated, lifetime };
+        let is_generated = generated == "ALWAYS" && lifetime.is_none();
+        let column =
+            ListedColumn { name, data_type, full_type, charset, collation, is_generated, lifetime };
         columns.entry(table).or_default().push(column);
     }
     Ok(columns)
@@ -231,6 +254,7 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
         columns.extend(versioning::HIDDEN.map(|(name, lifetime)| ListedColumn {
             name: name.to_owned(),
             data_type: "timestamp".to_owned(),
+            full_type: "timestamp(6)".to_owned(),
             charset: None,
             collation: None,
             is_generated: false,
@@ -245,9 +269,16 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
 }
 
 impl ListedColumn {
-    fn into_column(self) -> Column {
-        let Self { name, data_type, is_generated, lifetime, .. } = self;
-        Column { name, data_type, is_generated, lifetime }
+    /// Returns the column; fails where not all of its values can be told apart.
+    fn checked(self, table: &str) -> Result<Column> {
+        let Self { name, data_type, full_type, is_generated, lifetime, .. } = self;
+        let column = Column { name, data_type, is_generated, lifetime };
+        if column.has_members() && full_type.contains(&format!("'{NO_MEMBER}'")) {
+            let name = &column.name;
+            let reason = format!("{NO_MEMBER} stands for what is no member of ENUM {name:?}");
+            return Err(Error::failed(format!("cannot save table {table:?}: {reason}")));
+        }
+        Ok(column)
     }
 
     fn order(&self) -> Option<Order> {

@@ -152,6 +152,7 @@ impl Undo {
             back.extend(moves::all(&live.tables, &self.previous, &self.target));
         }
         connection.rename_tables(&back).await?;
+        connection.prepare_altering().await?;
         connection.select_database(&self.target).await?;
         foreign_keys::bring_home(connection, &self.target, &self.previous).await
     }

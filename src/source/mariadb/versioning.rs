@@ -59,10 +59,9 @@ pub(super) fn check(table: &Table) -> Result<()> {
 
 /// Returns what is read of a column.
 pub(super) fn selected(column: &Column) -> String {
-    let name = quote::identifier(&column.name);
     match column.lifetime {
-        Some(Lifetime::End) => format!("NULLIF({name}, {NO_END})"),
-        _ => name,
+        Some(Lifetime::End) => format!("NULLIF({}, {NO_END})", quote::identifier(&column.name)),
+        _ => column.selected(),
     }
 }
 
