@@ -83,7 +83,8 @@ const TRAPS: &[Trap] = &[
         "values as large as a packet",
         &[
             "rows_of_17_and_of_70_megabytes_come_back",
-            "a_value_larger_than_the_servers_packets_is_refused_before_the_swap",
+            "a_value_larger_than_the_packets_of_another_server_comes_back",
+            "a_row_larger_than_the_packets_of_its_server_comes_back",
         ],
     ),
     (

@@ -21,7 +21,7 @@ use crate::snapshot::restore::staged::StagedDatabase;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
-use crate::source::mariadb::staging::Blueprint;
+use crate::source::mariadb::plan::Blueprint;
 use crate::source::mariadb::staging::Staging;
 
 /// The database that a restore replaces.

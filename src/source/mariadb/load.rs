@@ -17,9 +17,9 @@ use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
-use crate::source::mariadb::staging::Plan;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 

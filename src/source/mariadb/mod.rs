@@ -11,7 +11,8 @@
 //! hold → moment                        saving: one moment for several connections
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
-//! staging → load → rehearsal → swap    restoring: build beside (statement), prove, take the place
+//! plan → staging → load → rehearsal    restoring: build beside (statement), prove
+//! undo, moves → swap                   and take the place
 //! ```
 
 mod defaults;
@@ -53,6 +54,7 @@ pub mod dump;
 mod names;
 pub mod target;
 pub mod preflight;
+pub mod plan;
 pub mod staging;
 pub mod load;
 mod moves;

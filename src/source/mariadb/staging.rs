@@ -14,149 +14,30 @@ use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
-use crate::source::mariadb::definition::Definition;
-use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::definition::Sequence;
-use crate::source::mariadb::definition::Table;
-use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::parameters;
+use crate::source::mariadb::plan::Blueprint;
+use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
-use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::replay;
-use crate::source::mariadb::rows::Totals;
-use crate::source::mariadb::schema;
-use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::statement;
-use crate::source::mariadb::statement::CreateTable;
-use crate::source::mariadb::statement::StagedTable;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::undo;
 
 /// Seconds that an interrupted restore waits for its own last statements.
 const TAKE_BACK_SECONDS: u32 = 5;
 
-/// What is built, and where.
-pub(super) struct Plan {
-    definition: Definition,
-    /// The name of the database that will be replaced.
-    target: String,
-    /// The name of the staging schema.
-    schema: String,
-    staged: Vec<StagedTable>,
-    /// The definition of each table as it must read in staging.
-    texts: Vec<String>,
-    is_same_server: bool,
-}
-
-impl Plan {
-    pub(super) const fn definition(&self) -> &Definition {
-        &self.definition
-    }
-
-    pub(super) fn schema(&self) -> &str {
-        &self.schema
-    }
-
-    pub(super) fn target(&self) -> &str {
-        &self.target
-    }
-
-    pub(super) fn staged(&self, position: usize) -> &StagedTable {
-        &self.staged[position]
-    }
-
-    /// Returns the table's definition as it must read in staging.
-    pub(super) fn text(&self, position: usize) -> &str {
-        &self.texts[position]
-    }
-
-    /// Returns how much created programs must read as the saved ones did.
-    pub(super) const fn likeness(&self) -> Likeness {
-        if self.is_same_server { Likeness::Exact } else { Likeness::Names }
-    }
-
-    /// Returns whether the server has the version that the snapshot was taken from: another one
-    /// may print and compute things otherwise.
-    pub(super) const fn is_same_server(&self) -> bool {
-        self.is_same_server
-    }
-
-    /// Returns table, quoted column and default of each column that draws from a sequence, as they
-    /// must read once the sequence is live.
-    pub(super) fn sequence_defaults(&self) -> Vec<(&str, String, String)> {
-        let saved_name = &self.definition.database.name;
-        let mut defaults = Vec::new();
-        for table in &self.definition.tables {
-            let text = statement::requalified(&table.create, saved_name, &self.target);
-            let parsed = CreateTable::parse(&text).expect("it was parsed to be staged");
-            for (column, default) in parsed.sequence_defaults(&self.target) {
-                defaults.push((table.name.as_str(), column.to_owned(), default.to_owned()));
-            }
-        }
-        defaults
-    }
-
-    /// Fails where the rows of a staged table are not those of the snapshot.
-    pub(super) fn check_rows(
-        &self,
-        table: &Table,
-        totals: &Totals,
-        expected: &Expected,
-    ) -> Result<()> {
-        let mismatch = |what: String| Err(mismatch(table, &what));
-        let rows = totals.stored.rows();
-        if rows != expected.rows {
-            return mismatch(format!("{rows} rows of {}", expected.rows));
-        }
-        if totals.stored.to_text() != expected.digest {
-            return mismatch("the digest of its rows differs".to_owned());
-        }
-        match &expected.generated_digest {
-            Some(digest) if self.is_same_server && totals.generated.to_text() != *digest => {
-                mismatch("the digest of its generated columns differs".to_owned())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Fails where a plain query does not find the rows that are current: the end of time of the
-    /// server that they come from may be a day in the past or the future of this one.
-    pub(super) fn check_current_rows(table: &Table, found: u64, expected: u64) -> Result<()> {
-        if found == expected {
-            return Ok(());
-        }
-        Err(mismatch(table, &format!("{found} current rows of {expected}")))
-    }
-}
-
-fn mismatch(table: &Table, what: &str) -> Error {
-    Error::new(Kind::Mismatch, format!("table {:?} came out otherwise: {what}", table.name))
-}
-
 /// A staging schema and the connection that owns it.
 pub struct Staging {
     pub(super) login: Login,
     pub(super) connection: Connection,
     pub(super) plan: Arc<Plan>,
-}
-
-/// What a staging schema is made from.
-pub struct Blueprint<'a> {
-    /// The bytes of the schema blob.
-    pub schema: &'a [u8],
-    /// The version of the server that the snapshot was taken from.
-    pub server_version: &'a str,
-    /// The name of the database to replace.
-    pub target: &'a str,
-    /// What tells this restore from others in names.
-    pub suffix: &'a str,
 }
 
 impl Staging {
@@ -175,11 +56,7 @@ impl Staging {
         undo::killed_swaps(&mut connection, blueprint.target, monitor).await?;
         drop_leftovers(&mut connection, blueprint.target, monitor).await?;
         let server = connection.read_facts().await?;
-        let definition = schema::unpack(blueprint.schema)?;
-        check_case(&definition, &server)?;
-        let schema = names::staging(blueprint.target, blueprint.suffix);
-        let is_same_server = server.version == blueprint.server_version;
-        let plan = Arc::new(plan(definition, blueprint, schema, is_same_server)?);
+        let plan = Arc::new(Plan::new(blueprint, &server)?);
         let mut staging = Self { login: login.clone(), connection, plan };
         if let Err(error) = staging.create_tables().await {
             staging.discard_noting(monitor).await;
@@ -190,7 +67,7 @@ impl Staging {
 
     /// Returns the names of the tables, in the order of the catalog's items.
     pub fn tables(&self) -> Vec<String> {
-        self.plan.definition.tables.iter().map(|table| table.name.clone()).collect()
+        self.plan.definition().tables.iter().map(|table| table.name.clone()).collect()
     }
 
     /// Returns a loader on a connection of its own.
@@ -198,7 +75,7 @@ impl Staging {
         let mut connection = connect(&self.login).await?;
         connection.prepare_loading().await?;
         connection.receive_text_as_stored().await?;
-        connection.select_database(&self.plan.schema).await?;
+        connection.select_database(self.plan.schema()).await?;
         Ok(Loader::new(connection, Arc::clone(&self.plan)))
     }
 
@@ -206,28 +83,28 @@ impl Staging {
     /// broken when it was saved may be so still: the swap tells.
     pub async fn finish(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.connection.prepare_altering().await?;
-        for (table, staged) in self.plan.definition.tables.iter().zip(&self.plan.staged) {
+        for (table, staged) in self.plan.definition().tables.iter().zip(self.plan.all_staged()) {
             self.connection.alter_table(&table.name, &staged.foreign_keys).await?;
         }
         let mut loader = self.loader().await?;
         loader.receive_text_as_utf8().await?;
-        for position in 0..self.plan.definition.tables.len() {
+        for position in 0..self.plan.definition().tables.len() {
             loader.prove_definition(position).await?;
         }
         self.prove_sequences().await?;
         let database = self.staging_database();
-        let programs = &self.plan.definition.programs;
+        let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Rehearsal);
         let broken = programs::create(&mut self.connection, &site, programs).await?;
         let likeness = self.plan.likeness();
         rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
         self.compare_parameters(monitor).await?;
-        programs::drop_all(&mut self.connection, &self.plan.schema).await
+        programs::drop_all(&mut self.connection, self.plan.schema()).await
     }
 
     /// Drops the staging schema with all that it holds.
     pub async fn discard(mut self) -> Result<()> {
-        self.connection.drop_database(&self.plan.schema).await
+        self.connection.drop_database(self.plan.schema()).await
     }
 
     /// Drops the staging schema after something failed: that it cannot be dropped is not why.
@@ -241,10 +118,10 @@ impl Staging {
         let database = self.staging_database();
         self.connection.create_database(&database).await?;
         self.connection.select_database(&database.name).await?;
-        for sequence in &self.plan.definition.sequences {
+        for sequence in &self.plan.definition().sequences {
             self.connection.create_sequence(sequence).await?;
         }
-        for (table, staged) in self.plan.definition.tables.iter().zip(&self.plan.staged) {
+        for (table, staged) in self.plan.definition().tables.iter().zip(self.plan.all_staged()) {
             let doing = format!("cannot create table {:?}", table.name);
             self.connection.execute(&doing, &staged.create).await?;
         }
@@ -254,16 +131,16 @@ impl Staging {
     /// Compares the collations of routines in a session such as every program has.
     async fn compare_parameters(&self, monitor: &dyn Monitor) -> Result<()> {
         let mut connection = connect(&self.login).await?;
-        let created = parameters::parameters(&mut connection, &self.plan.schema).await?;
+        let created = parameters::parameters(&mut connection, self.plan.schema()).await?;
         connection.close().await;
-        parameters::compare(&self.plan.definition.parameters, &created, monitor)
+        parameters::compare(&self.plan.definition().parameters, &created, monitor)
     }
 
     async fn prove_sequences(&mut self) -> Result<()> {
-        let schema = &self.plan.schema;
+        let schema = self.plan.schema();
         let listed = tables::listed(&mut self.connection, schema).await?;
         let staged = tables::sequences(&mut self.connection, schema, &listed).await?;
-        let saved = &self.plan.definition.sequences;
+        let saved = &self.plan.definition().sequences;
         let place = |sequence: &Sequence| (sequence.next, sequence.round);
         for (old, new) in saved.iter().zip(&staged) {
             if place(old) != place(new) {
@@ -281,7 +158,7 @@ impl Staging {
 
     /// Returns the attributes of the staging schema: those of the saved database.
     fn staging_database(&self) -> Database {
-        Database { name: self.plan.schema.clone(), ..self.plan.definition.database.clone() }
+        Database { name: self.plan.schema().to_owned(), ..self.plan.definition().database.clone() }
     }
 }
 
@@ -293,44 +170,6 @@ pub async fn take_back(login: &Login, target: &str, suffix: &str) -> Result<()> 
     connection.drop_database(&names::staging(target, suffix)).await?;
     connection.close().await;
     Ok(())
-}
-
-/// Fails where the server would write the name of a table or view otherwise, or take two for one.
-fn check_case(definition: &Definition, server: &ServerFacts) -> Result<()> {
-    let views = definition.programs.iter().filter(|program| program.kind == ProgramKind::View);
-    let mut names = definition
-        .tables
-        .iter()
-        .map(|table| &table.name)
-        .chain(definition.sequences.iter().map(|sequence| &sequence.name))
-        .chain(views.map(|view| &view.name));
-    match names.find(|name| server.lower_case_table_names == 1 && name.to_lowercase() != **name) {
-        Some(name) => Err(Error::new(
-            Kind::Refused,
-            format!("cannot restore {name:?}: the server writes all names of tables in lower case"),
-        )
-        .hint("restore onto a server that runs with lower_case_table_names = 0")),
-        None => Ok(()),
-    }
-}
-
-fn plan(
-    definition: Definition,
-    blueprint: &Blueprint<'_>,
-    schema: String,
-    is_same_server: bool,
-) -> Result<Plan> {
-    let saved_name = &definition.database.name;
-    let mut staged = Vec::new();
-    let mut texts = Vec::new();
-    for table in &definition.tables {
-        // Defaults that draw from a sequence name their database.
-        let text = statement::requalified(&table.create, saved_name, &schema);
-        staged.push(CreateTable::parse(&text)?.staged());
-        texts.push(text);
-    }
-    let target = blueprint.target.to_owned();
-    Ok(Plan { definition, target, schema, staged, texts, is_same_server })
 }
 
 async fn drop_leftovers(
