@@ -135,14 +135,15 @@ fn damage(server: &Server, database: &str) -> String {
     for (line, number) in told.lines().zip(0..) {
         let (kind, name) = line.split_once('\t').expect("a line has two fields");
         let name = compare::identifier(name);
-        statements.push_str(&match (kind, number % 4) {
+        let statement = match (kind, number % 4) {
             ("VIEW", _) => format!("DROP VIEW {name};"),
             ("SEQUENCE", _) => format!("DROP SEQUENCE {name};"),
             (_, 0) => format!("DROP TABLE {name};"),
             (_, 1) => format!("DELETE FROM {name};"),
             (_, 2) => format!("ALTER TABLE {name} ADD COLUMN damaged INT;"),
             (_, _) => format!("RENAME TABLE {name} TO `damaged {number}`;"),
-        });
+        };
+        statements.push_str(&statement);
     }
     statements.push_str("CREATE TABLE damaged (id INT); CREATE PROCEDURE damaged() DO 1; CREATE VIEW `v 0` AS SELECT 1 AS damaged;");
     statements + &format!("ALTER DATABASE `{database}` COLLATE latin1_bin COMMENT 'damaged';")
