@@ -252,9 +252,36 @@ fn keys_come_back_in_their_order_whatever_the_counter_needs() {
          CREATE TABLE mixed (a INT PRIMARY KEY AUTO_INCREMENT, c INT, g POINT NOT NULL, t TEXT, KEY k0 (a, c),
              FULLTEXT f1 (t), SPATIAL KEY sp (g), KEY kk (c), FULLTEXT f2 (t), KEY kl (c, a));
          CREATE TABLE grouped (g INT NOT NULL, id INT NOT NULL AUTO_INCREMENT, c INT, KEY kc (c), KEY kk (g, id)) ENGINE = MyISAM;
+         CREATE SEQUENCE s; CREATE SEQUENCE z;
+         CREATE TABLE hashed (a INT DEFAULT NEXTVAL(s), b VARCHAR(9) UNIQUE KEY, c INT DEFAULT (NEXTVAL(z) + 1), t TEXT, FULLTEXT KEY f (t),
+             UNIQUE KEY h (b) USING HASH, UNIQUE KEY i (c) USING HASH, UNIQUE KEY l (t), KEY k (b) USING HASH);
+         CREATE TABLE pointing (a INT NOT NULL, b INT, UNIQUE KEY h (a) USING HASH, KEY k (b), CONSTRAINT x FOREIGN KEY (b) REFERENCES late (b));
+         INSERT INTO hashed (b, t) VALUES ('x', 'one'), ('y', 'two'), (NULL, NULL); INSERT INTO pointing VALUES (1, NULL);
          INSERT INTO late (b, c) VALUES (1, 2), (2, 1); INSERT INTO twice (b, c) VALUES (1, 2), (2, 1);
          INSERT INTO mixed (c, g, t) VALUES (1, POINT(1, 2), 'text'); INSERT INTO grouped (g) VALUES (1), (1), (2)",
     );
+    place.assert_comes_back("studio", &["s", "z"]);
+    for key in ["INSERT INTO hashed (b) VALUES ('x')", "INSERT INTO hashed (c) VALUES (2)"] {
+        let refused = place.server.fails(&format!("USE copy; {key}"));
+        assert!(refused.contains("Duplicate entry"), "{refused}");
+    }
+}
+
+#[test]
+fn options_that_an_engine_makes_no_use_of_come_back() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; SET sql_mode = 'IGNORE_BAD_TABLE_OPTIONS';
+         CREATE TABLE plain (id INT) ENGINE = MyISAM TRANSACTIONAL = 0; CREATE TABLE kept (id INT) ENGINE = MEMORY TRANSACTIONAL = 1;
+         CREATE TABLE `/* TRANSACTIONAL=1 */` (id INT `odd_one` = 'it''s */', t TEXT, KEY k (id) `slow` = 'yes') ENGINE = InnoDB `foo` = '3' COMMENT ' /* TRANSACTIONAL=1 */';
+         INSERT INTO plain VALUES (1); INSERT INTO `/* TRANSACTIONAL=1 */` VALUES (1, 'x')",
+    );
+    let remarks = place
+        .server
+        .sql("SHOW CREATE TABLE studio.plain; SHOW CREATE TABLE studio.`/* TRANSACTIONAL=1 */`");
+    for remark in ["/* TRANSACTIONAL=0 */", "/* `foo`='3' */", "/* `slow`='yes' */"] {
+        assert!(remarks.contains(remark), "{remarks}");
+    }
     place.assert_comes_back("studio", &[]);
 }
 
