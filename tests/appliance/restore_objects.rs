@@ -268,6 +268,30 @@ fn keys_come_back_in_their_order_whatever_the_counter_needs() {
 }
 
 #[test]
+fn tables_that_had_statistics_of_their_own_have_them_again_and_others_have_none() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; CREATE SEQUENCE s;
+         CREATE TABLE known (id INT PRIMARY KEY DEFAULT NEXTVAL(s), city VARCHAR(20), KEY (city)); CREATE TABLE plain (id INT PRIMARY KEY);
+         INSERT INTO known (city) SELECT IF(seq % 10, 'Paris', 'Köln') FROM seq_1_to_1000; INSERT INTO plain SELECT seq FROM seq_1_to_9;
+         ALTER TABLE known ADD COLUMN other INT, ADD FOREIGN KEY (other) REFERENCES plain (id); ANALYZE TABLE known PERSISTENT FOR ALL",
+    );
+    let statistics = |database: &str| {
+        place.server.sql(&format!(
+            "SELECT table_name, cardinality FROM mysql.table_stats WHERE db_name = '{database}';
+             SELECT table_name, column_name, min_value, max_value, nulls_ratio, avg_frequency, hist_size, hist_type, HEX(histogram)
+             FROM mysql.column_stats WHERE db_name = '{database}' ORDER BY 1, 2;
+             SELECT table_name, index_name, prefix_arity, avg_frequency FROM mysql.index_stats WHERE db_name = '{database}' ORDER BY 1, 2, 3"
+        ))
+    };
+    let before = statistics("studio");
+    assert!(before.contains("known\t1000") && !before.contains("plain"), "{before}");
+    place.assert_comes_back("studio", &["s"]);
+    assert_same(&before, &statistics("copy"));
+    assert_same(&before, &statistics("studio"));
+}
+
+#[test]
 fn options_that_an_engine_makes_no_use_of_come_back() {
     let place = Place::empty();
     place.server.sql(

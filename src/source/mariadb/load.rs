@@ -87,13 +87,14 @@ impl Loader {
         let schema = self.plan.schema();
         let totals = rows::prove(&mut self.connection, schema, table).await?;
         self.plan.check_rows(table, &totals, expected)?;
-        match expected.current_rows {
-            Some(rows) => {
-                let found = self.connection.count_current(schema, table).await?;
-                Plan::check_current_rows(table, found, rows)
-            }
-            None => Ok(()),
+        if let Some(rows) = expected.current_rows {
+            let found = self.connection.count_current(schema, table).await?;
+            Plan::check_current_rows(table, found, rows)?;
         }
+        if table.is_analyzed {
+            self.connection.analyze(&table.name).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn receive_text_as_utf8(&mut self) -> Result<()> {

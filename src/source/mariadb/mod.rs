@@ -36,6 +36,7 @@ mod tables;
 mod views;
 mod relocate;
 mod foreign_keys;
+mod statistics;
 mod heading;
 mod site;
 mod programs;

@@ -19,6 +19,7 @@ use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::statement;
+use crate::source::mariadb::statistics;
 use crate::source::mariadb::versioning;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
@@ -132,6 +133,7 @@ pub(super) async fn tables(
     let transactional = transactional_engines(connection).await?;
     let mut columns = columns(connection, database).await?;
     let mut keys = primary_keys(connection, database).await?;
+    let analyzed = statistics::analyzed(connection, database).await?;
     let mut tables = Vec::new();
     for table in listed.iter().filter(|table| table.is_stored()) {
         table.check()?;
@@ -158,6 +160,7 @@ pub(super) async fn tables(
                 .map(|column| column.checked(&table.name))
                 .collect::<Result<_>>()?,
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
+            is_analyzed: analyzed.contains(&table.name),
             estimated_bytes: table.bytes.unwrap_or_default(),
             defined: table.defined.clone(),
         };
