@@ -417,14 +417,37 @@ fn databases_whose_names_are_nearly_alike_stay_apart() {
 fn what_cannot_be_saved_is_refused_by_name_and_nothing_is_listed() {
     let place = Place::empty();
     place.save_only("studio");
-    let cases = [(
-        "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
-        "MRG_MyISAM",
-    )];
+    let cases = [
+        (
+            "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
+            "MRG_MyISAM",
+        ),
+        ("CREATE TABLE bad (e ENUM('a', 'b', 'a'))", "two equal members of ENUM \"e\""),
+        (
+            "CREATE TABLE bad (e SET('it''s)', 'it''S\\\\)') CHARACTER SET ucs2, f SET('it''s)', 'it''S)'))",
+            "two equal members of SET \"f\"",
+        ),
+        (
+            "CREATE TABLE bad (e ENUM('ß', 'ss') COLLATE utf8mb4_unicode_ci)",
+            "two equal members of ENUM \"e\"",
+        ),
+        (
+            "CREATE TABLE bad (e ENUM('b', '0000０') COLLATE utf8mb4_unicode_ci)",
+            "00000, which stands for none, is a member of ENUM \"e\"",
+        ),
+    ];
     for (statements, word) in cases {
-        place.server.sql(&format!("CREATE DATABASE studio; USE studio; {statements}"));
+        place
+            .server
+            .sql(&format!("CREATE DATABASE studio; USE studio; SET sql_mode = ''; {statements}"));
         place.snap(&["create", "before"]).failed(1, &["cannot save table \"bad\"", word]);
         assert_eq!(place.snap(&["list", "--json"]).json()["snapshots"], serde_json::json!([]));
         place.server.sql("DROP DATABASE studio");
     }
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio;
+         CREATE TABLE good (e ENUM('a', 'A', 'ä', '') COLLATE utf8mb4_bin, s SET('ß', 'ss') COLLATE latin1_bin, b ENUM('a', 'A') CHARACTER SET binary);
+         INSERT INTO good VALUES ('A', 'ss', 'A'), ('', 'ß,ss', 'a')",
+    );
+    place.assert_comes_back("studio", &[]);
 }

@@ -37,6 +37,7 @@ mod views;
 mod relocate;
 mod foreign_keys;
 mod statistics;
+mod members;
 mod heading;
 mod site;
 mod programs;

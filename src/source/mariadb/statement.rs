@@ -219,8 +219,7 @@ impl<'a> Member<'a> {
 
     /// Returns the quoted names of a key's columns.
     fn columns(&self) -> Vec<&'a str> {
-        let parts = top_level(self.text).map(|pieces| pieces.members).unwrap_or_default();
-        parts.into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
+        members(self.text).into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
     }
 
     /// Returns whether this is a unique key of hashes.
@@ -270,6 +269,11 @@ fn top_level(statement: &str) -> Option<TopLevel<'_>> {
         }
     }
     None
+}
+
+/// Returns what stands between the outermost parentheses, parted by commas.
+pub(super) fn members(statement: &str) -> Vec<&str> {
+    top_level(statement).map(|pieces| pieces.members).unwrap_or_default()
 }
 
 /// Returns each byte of SQL outside of strings and quoted names, with its position.
