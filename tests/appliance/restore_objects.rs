@@ -114,7 +114,7 @@ fn views_triggers_routines_and_events_come_back_as_they_were_written() {
     assert_eq!(place.server.sql(order), "second\né `third`%'\nfirst\n");
     let events = "SELECT event_name, status, time_zone FROM information_schema.events
                   WHERE event_schema = 'studio' ORDER BY event_name";
-    let expected = "elsewhere\tSLAVESIDE_DISABLED\t+05:30\nonce ENABLE é\tENABLED\t+05:30\nrepeated\tENABLED\tSYSTEM\n";
+    let expected = "commented\tENABLED\t+05:30\nelsewhere\tSLAVESIDE_DISABLED\t+05:30\nonce ENABLE é\tENABLED\t+05:30\nrepeated\tENABLED\tSYSTEM\n";
     assert_eq!(place.server.sql(events), expected);
     let oracle = "USE copy; SET sql_mode = ORACLE; SELECT pack.one()";
     assert_eq!(place.server.sql(oracle), "5\n");
@@ -153,6 +153,8 @@ const PROGRAMS: &str = r#"
     CREATE PROCEDURE oracle(x IN INT) AS BEGIN IF x > 1 THEN SELECT 'a' || 'b'; END IF; END; //
     SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES' //
     CREATE PROCEDURE "ansi"() SELECT "id", 'back\' FROM "t" //
+    CREATE PROCEDURE commented() COMMENT 'back\slash''s "\n" é' SELECT 'back\' //
+    CREATE EVENT commented ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' COMMENT 'back\slash''s "\n" é' DO SELECT 'back\' //
     SET sql_mode = '' //
     SET NAMES latin1 //
     CREATE PROCEDURE written_in_latin1() SELECT 'cafÃ©', _utf8mb4'x' //
