@@ -294,6 +294,36 @@ fn tables_that_had_statistics_of_their_own_have_them_again_and_others_have_none(
 }
 
 #[test]
+fn what_calls_a_function_of_a_library_that_the_server_lacks_is_named_before_anything_is_replaced() {
+    let place = Place::with_options(&["--plugin-load-add=auth_ed25519"]);
+    place.server.sql(
+        "CREATE FUNCTION ed25519_password RETURNS STRING SONAME 'auth_ed25519.so';
+         CREATE DATABASE studio; USE studio; CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(99)); INSERT INTO t VALUES (1, 'x');
+         CREATE VIEW hashed AS SELECT id, ed25519_password(word) AS hash FROM t",
+    );
+    place.assert_comes_back("studio", &[]);
+    place.server.sql(
+        "DROP DATABASE copy; DROP FUNCTION ed25519_password; UPDATE studio.t SET word = 'live'",
+    );
+    let beside = place.beside();
+    for arguments in
+        [&["restore", "before", "--force"][..], &["restore", "before", "--database", "copy"]]
+    {
+        let failed = place.snap(arguments);
+        assert_ne!(failed.code, 0, "{failed:#?}");
+        assert!(
+            failed.stderr.contains("\"hashed\"") && failed.stderr.contains("ed25519_password"),
+            "{failed:#?}"
+        );
+        assert_eq!(
+            place.server.sql("SELECT word FROM studio.t; SHOW DATABASES LIKE 'copy'"),
+            "live\n"
+        );
+        assert_eq!(place.beside(), beside);
+    }
+}
+
+#[test]
 fn options_that_an_engine_makes_no_use_of_come_back() {
     let place = Place::empty();
     place.server.sql(

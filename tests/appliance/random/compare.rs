@@ -48,8 +48,9 @@ struct Table {
     values: Vec<String>,
 }
 
-/// Returns a database as lines that are equal for equal databases, whatever their names.
-pub(super) fn described(server: &Server, database: &str) -> Vec<String> {
+/// Returns a database as lines that are equal for equal databases, whatever their names, or what
+/// the server says of a table that it cannot read.
+pub(super) fn described(server: &Server, database: &str) -> Result<Vec<String>, String> {
     let mut script = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '';".to_owned();
     for object in OBJECTS {
         let _ = write!(script, "{};", object.replace("{}", database));
@@ -65,8 +66,8 @@ pub(super) fn described(server: &Server, database: &str) -> Vec<String> {
              SELECT CONCAT({values}) AS v FROM {name}{times} ORDER BY v;"
         );
     }
-    let told = server.sql(&script).replace(&format!("`{database}`."), "`?`.");
-    told.lines().map(str::to_owned).collect()
+    let told = server.try_sql(&script)?.replace(&format!("`{database}`."), "`?`.");
+    Ok(told.lines().map(str::to_owned).collect())
 }
 
 fn tables(server: &Server, database: &str) -> Vec<Table> {
