@@ -29,6 +29,7 @@ pub mod accounts;
 mod text;
 mod key;
 mod definition;
+mod scan;
 mod remark;
 mod statement;
 mod versioning;
