@@ -28,7 +28,8 @@ const OBJECTS: &[&str] = &[
 /// The columns of all that rows can be read from. A view is compared by its definition alone.
 const COLUMNS: &str = "SELECT table_type, HEX(table_name), HEX(column_name), data_type
     FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
-    WHERE table_schema = '{}' AND table_type <> 'VIEW' ORDER BY 2, ordinal_position";
+    WHERE table_schema = '{}' AND table_type <> 'VIEW' AND BINARY tables.table_name = BINARY columns.table_name
+    ORDER BY 2, ordinal_position";
 
 /// A table or sequence, in backticks, and what is read from it.
 struct Table {
@@ -38,7 +39,7 @@ struct Table {
 }
 
 /// Returns a database as lines that are equal for equal databases, whatever their names.
-pub(super) fn described(server: &Server, database: &str) -> Vec<String> {
+pub(crate) fn described(server: &Server, database: &str) -> Vec<String> {
     let mut script = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '';".to_owned();
     for object in OBJECTS {
         script.push_str(&format!("{};", object.replace("{}", database)));

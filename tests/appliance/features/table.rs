@@ -1,0 +1,193 @@
+//! The table, its footnotes, and its place in the README.
+
+use std::collections::BTreeSet;
+use std::iter;
+use std::process::Command;
+
+use crate::features::case::Case;
+use crate::features::tool::Tool;
+use crate::server::assert_succeeds;
+
+const BEGIN: &str = "<!-- what comes back: written by the tests -->\n";
+const END: &str = "<!-- end of what comes back -->\n";
+const SEEN_WITH: &str = "Seen with MariaDB ";
+
+/// How a feature has come back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Exact,
+    /// All is there, and some of it otherwise: the lines that differ.
+    Changed(String),
+    /// Something is missing, or the restore has ended halfway: the lines that differ.
+    Lost(String),
+    Refused,
+}
+
+/// A cell, and what the tool said.
+pub(super) struct Seen {
+    pub(super) case: &'static Case,
+    pub(super) tool: Tool,
+    pub(super) outcome: Outcome,
+    pub(super) said: String,
+}
+
+/// A row: a cell for each tool.
+pub(super) struct Row(Vec<Seen>);
+
+impl Outcome {
+    pub(super) fn of(before: &[String], after: &[String], has_ended_well: bool) -> Self {
+        let differing =
+            [('-', before, after), ('+', after, before)].map(|(sign, these, others)| {
+                let others: BTreeSet<_> = others.iter().collect();
+                let alone = these.iter().filter(|line| !others.contains(line));
+                alone.map(|line| format!("{sign} {line}\n")).collect::<String>()
+            });
+        match differing.concat() {
+            _ if before == after && has_ended_well => Self::Exact,
+            differing if after.len() < before.len() || !has_ended_well => Self::Lost(differing),
+            differing => Self::Changed(differing),
+        }
+    }
+
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Changed(_) => "changed",
+            Self::Lost(_) => "lost",
+            Self::Refused => "refused",
+        }
+    }
+
+    fn differing(&self) -> &str {
+        match self {
+            Self::Exact | Self::Refused => "",
+            Self::Changed(differing) | Self::Lost(differing) => differing,
+        }
+    }
+}
+
+impl Seen {
+    /// Returns the reason to print beside the cell.
+    fn why(&self) -> Option<&'static str> {
+        let mut notes = self.case.notes.iter();
+        notes.find(|note| note.tool == self.tool).map(|note| note.why)
+    }
+
+    /// Returns what is wrong with the reason, or with what `snap` did, and what was seen.
+    fn complaint(&self) -> Option<String> {
+        let Self { case, tool, outcome, said } = self;
+        let differing = outcome.differing();
+        let is_exact = *outcome == Outcome::Exact;
+        let is_silent = !differing.is_empty() && !said.contains("\nwarning: ");
+        let wrong = match case.notes.iter().find(|note| note.tool == *tool) {
+            _ if *tool == Tool::Snap && is_silent => {
+                "it must come back exactly, or be refused, or be told by a warning"
+            }
+            None if !is_exact => "no note says why",
+            Some(_) if is_exact => "a note says why it does not come back, and it does",
+            Some(note) if ![said, differing].iter().any(|text| text.contains(note.shown_by)) => {
+                "nothing shows what its note says"
+            }
+            _ => return None,
+        };
+        let start = |text: &str| text.chars().take(3000).collect::<String>();
+        let (name, tool, outcome) = (case.name, tool.name(), outcome.word());
+        let seen = format!("{}\n{}", start(said), start(differing));
+        Some(format!("{name} by {tool}, {outcome}: {wrong}\n{seen}\n"))
+    }
+}
+
+/// Fails where a cell is not explained by its note, or `snap` is to blame.
+#[track_caller]
+pub(super) fn assert_explained(rows: &[Row]) {
+    let cells = rows.iter().flat_map(|row| &row.0);
+    let complaints: String = cells.filter_map(Seen::complaint).collect();
+    assert!(complaints.is_empty(), "{complaints}");
+}
+
+/// Returns the rows of these columns, one for each tool.
+pub(super) fn rows(columns: Vec<Vec<Seen>>) -> Vec<Row> {
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let row = || Row(columns.iter_mut().filter_map(Iterator::next).collect());
+    iter::repeat_with(row).take_while(|row| !row.0.is_empty()).collect()
+}
+
+/// Returns the table, its footnotes, and what was run.
+pub(super) fn markdown(rows: &[Row]) -> String {
+    let mut notes: Vec<&str> = Vec::new();
+    let heads = Tool::ALL.map(Tool::name).join(" | ");
+    let mut text = format!("| | {heads} |\n| --- |{}\n", " --- |".repeat(Tool::ALL.len()));
+    for Row(cells) in rows {
+        let words = cells.iter().map(|seen| match seen.why() {
+            None => seen.outcome.word().to_owned(),
+            Some(why) => {
+                let known = notes.iter().position(|note| *note == why);
+                let at = known.unwrap_or_else(|| {
+                    notes.push(why);
+                    notes.len() - 1
+                });
+                format!("{} <sup>{}</sup>", seen.outcome.word(), at + 1)
+            }
+        });
+        let words: Vec<_> = words.collect();
+        text += &format!("| {} | {} |\n", cells[0].case.name, words.join(" | "));
+    }
+    text.push('\n');
+    for (number, note) in (1..).zip(notes) {
+        text += &format!("{number}. {note}\n");
+    }
+    format!("\nRun as:\n\n{}\n{text}\n{}\n", usages(), versions())
+}
+
+fn usages() -> String {
+    Tool::ALL.map(|tool| format!("- {}\n", tool.usage())).concat()
+}
+
+/// Returns the line that says which releases were run.
+fn versions() -> String {
+    let server = version("mariadb-dump", "Distrib ");
+    format!("{SEEN_WITH}{server} and mydumper {}.", version("mydumper", "mydumper "))
+}
+
+/// Returns what a program says of its version behind these words.
+fn version(program: &str, behind: &str) -> String {
+    let output = Command::new(program).arg("--version").output().expect("ask for a version");
+    let said = assert_succeeds(&output, program);
+    let (_, rest) = said.split_once(behind).expect("it tells its version");
+    rest.chars().take_while(|letter| letter.is_ascii_digit() || *letter == '.').collect()
+}
+
+/// Returns the README with this between its marks.
+pub(super) fn put_into(readme: &str, table: &str) -> String {
+    let (before, rest) = readme.split_once(BEGIN).expect("the README has a place for the table");
+    let (_, after) = rest.split_once(END).expect("the place for the table ends");
+    format!("{before}{BEGIN}{table}{END}{after}")
+}
+
+/// Fails where the README says otherwise than what was just seen. Other releases of the tools may do otherwise
+/// than those it speaks of: beside those only what is said of `snap` is compared.
+#[track_caller]
+pub(super) fn assert_same(written: &str, fresh: &str) {
+    let is_same_release = releases(written) == releases(fresh);
+    let told = |readme: &'_ str| -> Vec<String> {
+        let lines = readme.lines().filter(|line| !line.starts_with(SEEN_WITH));
+        if is_same_release {
+            return lines.map(str::to_owned).collect();
+        }
+        let rows = lines.filter(|line| line.starts_with("| "));
+        rows.map(|row| row.split('|').take(3).collect()).collect()
+    };
+    let (written, fresh) = (told(written), told(fresh));
+    let differing = written.iter().zip(&fresh).find(|(old, new)| old != new);
+    assert!(
+        written == fresh,
+        "the README does not say what comes back; SNAP_TEST_WRITE=1 writes it there. It differs first in\n{differing:#?}"
+    );
+}
+
+/// Returns the releases that the README speaks of, without their patches.
+fn releases(readme: &str) -> Vec<String> {
+    let line = readme.lines().find(|line| line.starts_with(SEEN_WITH)).unwrap_or_default();
+    let numbers = line.split(' ').filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    numbers.map(|number| number.split('.').take(2).collect::<Vec<_>>().join(".")).collect()
+}
