@@ -14,7 +14,12 @@ use crate::source::mariadb::statement;
 use crate::source::mariadb::tables::ENGINES;
 
 /// The comments that the server itself writes into a table's definition.
-const COMMENTS: &[&str] = &["/*M!100301 COMPRESSED*/", "/*!100301 COMPRESSED*/"];
+const COMMENTS: &[&str] = &[
+    "/*M!100301 COMPRESSED*/",
+    "/*!100301 COMPRESSED*/",
+    "/* TRANSACTIONAL=0 */",
+    "/* TRANSACTIONAL=1 */",
+];
 
 /// What would make a table of other rows than the snapshot's, or put them elsewhere.
 const FORBIDDEN: &[&str] =
@@ -113,6 +118,10 @@ mod tests {
     #[test]
     fn a_table_as_the_server_shows_it_is_sound() {
         assert!(is_plain_table(TABLE));
+        for option in ["/* TRANSACTIONAL=0 */", "/* TRANSACTIONAL=1 */"] {
+            let remarked = TABLE.replace("InnoDB", &format!("MyISAM {option}"));
+            assert!(is_plain_table(&remarked), "{remarked}");
+        }
     }
 
     #[test]
@@ -124,6 +133,7 @@ mod tests {
             ("ENGINE=InnoDB", "ENGINE=CONNECT"),
             ("ENGINE=InnoDB", "ENGINE=FEDERATED CONNECTION='mysql://x'"),
             ("/*M!100301 COMPRESSED*/", "/*!100000 ) ENGINE=CONNECT */"),
+            ("COMMENT=", "/* TRANSACTIONAL=1 DATA DIRECTORY='/tmp' */ COMMENT="),
             (") ENGINE=InnoDB", ") UNION=(`mysql`.`user`) ENGINE=InnoDB"),
         ] {
             assert!(!is_plain_table(&TABLE.replacen(from, to, 1)), "{to}");

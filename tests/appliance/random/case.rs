@@ -3,6 +3,8 @@
 //! Not every statement is one that the server takes: a wrong one leaves nothing behind, and what
 //! is left is a database all the same.
 
+use std::fmt::Write as _;
+
 use crate::random::columns;
 use crate::random::columns::Column;
 use crate::random::columns::Family;
@@ -105,10 +107,10 @@ impl Author<'_> {
         let mut tail = format!(") ENGINE={engine}");
         if self.dice.chance(60) {
             let collation = self.dice.pick(self.collations);
-            tail.push_str(&format!(" COLLATE={collation}"));
+            let _ = write!(tail, " COLLATE={collation}");
         }
         if self.dice.chance(40) {
-            tail.push_str(&format!(" COMMENT={}", text::quoted(&mut self.dice)));
+            let _ = write!(tail, " COMMENT={}", text::quoted(&mut self.dice));
         }
         self.script.run_members(format!("CREATE TABLE {name} ("), members, tail);
         Table { name, columns }

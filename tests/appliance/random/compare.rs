@@ -3,6 +3,8 @@
 //! Every value is written so that values that differ read otherwise: text and bytes in hex, FLOATs
 //! as doubles, numbers and times as they are.
 
+use std::fmt::Write as _;
+
 use crate::server::Server;
 
 /// What stands behind a restored name.
@@ -42,14 +44,15 @@ struct Table {
 pub(crate) fn described(server: &Server, database: &str) -> Vec<String> {
     let mut script = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '';".to_owned();
     for object in OBJECTS {
-        script.push_str(&format!("{};", object.replace("{}", database)));
+        let _ = write!(script, "{};", object.replace("{}", database));
     }
     for table in tables(server, database) {
         let (name, values) = (format!("`{database}`.{}", table.name), table.values.join(", '|', "));
         let show = if table.is_sequence { "SEQUENCE" } else { "TABLE" };
-        script.push_str(&format!(
+        let _ = write!(
+            script,
             "SHOW CREATE {show} {name}; SELECT 'rows', COUNT(*) FROM {name}; SELECT CONCAT({values}) AS v FROM {name} ORDER BY v;"
-        ));
+        );
     }
     let told = server.sql(&script).replace(&format!("`{database}`."), "`?`.");
     told.lines().map(str::to_owned).collect()
