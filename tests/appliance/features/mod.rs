@@ -115,10 +115,10 @@ fn save(place: &Place, case: &Case, tool: Tool, folder: &Path) -> Ended {
 
 /// Returns all that is compared.
 fn describe(place: &Place, case: &Case) -> Vec<String> {
-    let mut lines = match case.is_asked_alone {
-        true => Vec::new(),
-        false => compare::described(&place.server, DATABASE),
-    };
+    let mut lines = Vec::new();
+    if !case.is_asked_alone {
+        lines = compare::described(&place.server, DATABASE);
+    }
     lines.extend(place.server.answer(case.asks).lines().map(str::to_owned));
     lines
 }

@@ -16,7 +16,7 @@ pub(super) const CASES: &[Case] = &[
         name: "one moment across InnoDB tables while written to",
         script: "CREATE DATABASE work; CREATE TABLE work.stop (id INT);
             CREATE TABLE a_first (balance INT NOT NULL); INSERT INTO a_first VALUES (1000);
-            CREATE TABLE m_bulk (id INT PRIMARY KEY, t TEXT); INSERT INTO m_bulk SELECT seq, REPEAT(MD5(seq), 5) FROM seq_1_to_60000;
+            CREATE TABLE m_bulk (id INT PRIMARY KEY, t TEXT); INSERT INTO m_bulk SELECT seq, REPEAT(MD5(seq), 5) FROM seq_1_to_40000;
             CREATE TABLE z_last (balance INT NOT NULL); INSERT INTO z_last VALUES (1000);
             DELIMITER $$
             CREATE PROCEDURE work.go_on() WHILE NOT EXISTS (SELECT 1 FROM work.stop) DO
@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
         name: "one moment across MyISAM and InnoDB tables while written to",
         script: "CREATE DATABASE work; CREATE TABLE work.stop (id INT);
             CREATE TABLE a_first (number INT NOT NULL); INSERT INTO a_first VALUES (0);
-            CREATE TABLE m_bulk (id INT PRIMARY KEY, t TEXT); INSERT INTO m_bulk SELECT seq, REPEAT(MD5(seq), 5) FROM seq_1_to_60000;
+            CREATE TABLE m_bulk (id INT PRIMARY KEY, t TEXT); INSERT INTO m_bulk SELECT seq, REPEAT(MD5(seq), 5) FROM seq_1_to_40000;
             CREATE TABLE z_last (number INT NOT NULL) ENGINE = MyISAM; INSERT INTO z_last VALUES (0);
             DELIMITER $$
             CREATE PROCEDURE work.go_on() WHILE NOT EXISTS (SELECT 1 FROM work.stop) DO
@@ -49,6 +49,5 @@ pub(super) const CASES: &[Case] = &[
             "+ two moments",
         )],
         is_asked_alone: true,
-        ..Case::PLAIN
     },
 ];

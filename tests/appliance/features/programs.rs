@@ -4,7 +4,7 @@ use crate::features::case::Case;
 use crate::features::case::note;
 use crate::features::tool::Tool;
 
-const NO_ACCOUNTS: &str = "It saves no accounts and no grants.";
+const NO_ACCOUNTS: &str = "What it saves of a database holds no accounts and no grants.";
 
 pub(super) const CASES: &[Case] = &[
     Case {

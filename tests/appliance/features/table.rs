@@ -5,6 +5,7 @@ use std::iter;
 use std::process::Command;
 
 use crate::features::case::Case;
+use crate::features::case::Note;
 use crate::features::tool::Tool;
 use crate::server::assert_succeeds;
 
@@ -36,16 +37,14 @@ pub(super) struct Row(Vec<Seen>);
 
 impl Outcome {
     pub(super) fn of(before: &[String], after: &[String], has_ended_well: bool) -> Self {
-        let differing =
-            [('-', before, after), ('+', after, before)].map(|(sign, these, others)| {
-                let others: BTreeSet<_> = others.iter().collect();
-                let alone = these.iter().filter(|line| !others.contains(line));
-                alone.map(|line| format!("{sign} {line}\n")).collect::<String>()
-            });
-        match differing.concat() {
-            _ if before == after && has_ended_well => Self::Exact,
-            differing if after.len() < before.len() || !has_ended_well => Self::Lost(differing),
-            differing => Self::Changed(differing),
+        if before == after && has_ended_well {
+            return Self::Exact;
+        }
+        let differing = [only("-", before, after), only("+", after, before)].concat();
+        if after.len() < before.len() || !has_ended_well {
+            Self::Lost(differing)
+        } else {
+            Self::Changed(differing)
         }
     }
 
@@ -66,11 +65,28 @@ impl Outcome {
     }
 }
 
+/// Returns the lines that the others lack, behind a sign.
+fn only(sign: &str, lines: &[String], others: &[String]) -> String {
+    let others: BTreeSet<_> = others.iter().collect();
+    let lines = lines.iter().filter(|line| !others.contains(line));
+    lines.flat_map(|line| [sign, " ", line, "\n"]).collect()
+}
+
 impl Seen {
-    /// Returns the reason to print beside the cell.
-    fn why(&self) -> Option<&'static str> {
-        let mut notes = self.case.notes.iter();
-        notes.find(|note| note.tool == self.tool).map(|note| note.why)
+    /// Returns what stands in the cell: the word, and the number of its note, which is added where it is new.
+    fn text(&self, notes: &mut Vec<&'static str>) -> String {
+        let word = self.outcome.word();
+        let Some(note) = self.note() else { return word.to_owned() };
+        let known = notes.iter().position(|why| *why == note.why);
+        let position = known.unwrap_or(notes.len());
+        if known.is_none() {
+            notes.push(note.why);
+        }
+        format!("{word} <sup>{}</sup>", position + 1)
+    }
+
+    fn note(&self) -> Option<&'static Note> {
+        self.case.notes.iter().find(|note| note.tool == self.tool)
     }
 
     /// Returns what is wrong with the reason, or with what `snap` did, and what was seen.
@@ -78,9 +94,13 @@ impl Seen {
         let Self { case, tool, outcome, said } = self;
         let differing = outcome.differing();
         let is_exact = *outcome == Outcome::Exact;
-        let is_silent = !differing.is_empty() && !said.contains("\nwarning: ");
-        let wrong = match case.notes.iter().find(|note| note.tool == *tool) {
-            _ if *tool == Tool::Snap && is_silent => {
+        let is_told = match outcome {
+            Outcome::Exact | Outcome::Refused => true,
+            Outcome::Lost(_) => said.contains("\nwarning: "),
+            Outcome::Changed(_) => false,
+        };
+        let wrong = match self.note() {
+            _ if *tool == Tool::Snap && !is_told => {
                 "it must come back exactly, or be refused, or be told by a warning"
             }
             None if !is_exact => "no note says why",
@@ -114,39 +134,25 @@ pub(super) fn rows(columns: Vec<Vec<Seen>>) -> Vec<Row> {
 
 /// Returns the table, its footnotes, and what was run.
 pub(super) fn markdown(rows: &[Row]) -> String {
-    let mut notes: Vec<&str> = Vec::new();
+    let mut notes = Vec::new();
     let heads = Tool::ALL.map(Tool::name).join(" | ");
-    let mut text = format!("| | {heads} |\n| --- |{}\n", " --- |".repeat(Tool::ALL.len()));
+    let mut lines =
+        vec![format!("| | {heads} |"), format!("| ---{} |", " | ---".repeat(Tool::ALL.len()))];
     for Row(cells) in rows {
-        let words = cells.iter().map(|seen| match seen.why() {
-            None => seen.outcome.word().to_owned(),
-            Some(why) => {
-                let known = notes.iter().position(|note| *note == why);
-                let at = known.unwrap_or_else(|| {
-                    notes.push(why);
-                    notes.len() - 1
-                });
-                format!("{} <sup>{}</sup>", seen.outcome.word(), at + 1)
-            }
-        });
-        let words: Vec<_> = words.collect();
-        text += &format!("| {} | {} |\n", cells[0].case.name, words.join(" | "));
+        let words: Vec<_> = cells.iter().map(|seen| seen.text(&mut notes)).collect();
+        lines.push(format!("| {} | {} |", cells[0].case.name, words.join(" | ")));
     }
-    text.push('\n');
-    for (number, note) in (1..).zip(notes) {
-        text += &format!("{number}. {note}\n");
-    }
-    format!("\nRun as:\n\n{}\n{text}\n{}\n", usages(), versions())
-}
-
-fn usages() -> String {
-    Tool::ALL.map(|tool| format!("- {}\n", tool.usage())).concat()
+    lines.push(String::new());
+    lines.extend((1..).zip(notes).map(|(number, note)| format!("{number}. {note}")));
+    let run = Tool::ALL.map(Tool::usage).concat();
+    format!("\n{}\n\n{}\n\n```\n{run}```\n\n", lines.join("\n"), versions())
 }
 
 /// Returns the line that says which releases were run.
 fn versions() -> String {
     let server = version("mariadb-dump", "Distrib ");
-    format!("{SEEN_WITH}{server} and mydumper {}.", version("mydumper", "mydumper "))
+    let mydumper = version("mydumper", "mydumper ");
+    format!("{SEEN_WITH}{server} and mydumper {mydumper}, run with the options that keep most:")
 }
 
 /// Returns what a program says of its version behind these words.

@@ -1,4 +1,4 @@
-//! The tools that are compared, each run as its own manual tells those who want all of a database.
+//! The tools that are compared, each run with those of its options that keep most of a database.
 
 use std::fs;
 use std::fs::File;
@@ -61,15 +61,17 @@ impl Tool {
 
     /// Returns what is typed to save and to restore, for people.
     pub(super) fn usage(self) -> String {
+        let [dump, users, load, mydumper] =
+            [DUMP, DUMP_USERS, LOAD, MYDUMPER].map(|options| options.join(" "));
         match self {
-            Self::Snap => "`snap create`, `snap restore --restore-users`".to_owned(),
+            Self::Snap => "snap create saved\nsnap restore saved --restore-users\n".to_owned(),
             Self::Dump => format!(
-                "`mariadb-dump {}`, `mariadb-dump {}`, `mariadb {}`",
-                DUMP.join(" "),
-                DUMP_USERS.join(" "),
-                LOAD.join(" ")
+                "mariadb-dump {dump} >database.sql\nmariadb-dump {users} >users.sql\n\
+                 mariadb {load} <database.sql\nmariadb {load} <users.sql\n"
             ),
-            Self::Mydumper => format!("`mydumper {}`, `myloader`", MYDUMPER.join(" ")),
+            Self::Mydumper => {
+                format!("mydumper {mydumper} --outputdir saved\nmyloader --directory saved\n")
+            }
         }
     }
 
