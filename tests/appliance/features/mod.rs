@@ -37,8 +37,11 @@ const CASES: &[&[Case]] = &[values::CASES, shapes::CASES, programs::CASES, momen
 #[test]
 fn the_readme_says_what_comes_back_by_each_tool() {
     let rows = table::rows(columns());
-    table::assert_explained(&rows);
     let written = fs::read_to_string(README).expect("read README.md");
+    // Other releases of the tools may do otherwise than those that the README and the notes speak of.
+    let is_comparable = is_to_write() || table::is_of_these_releases(&written);
+    let tools = if is_comparable { &Tool::ALL[..] } else { &[Tool::Snap] };
+    table::assert_explained(&rows, tools);
     let fresh = table::put_into(&written, &table::markdown(&rows));
     if is_to_write() {
         fs::write(README, &fresh).expect("write README.md");
