@@ -29,6 +29,8 @@ pub mod accounts;
 mod text;
 mod key;
 mod definition;
+mod token;
+mod opening;
 mod statement;
 mod versioning;
 mod tables;
