@@ -50,8 +50,7 @@ fn is_the_table(table: &Table) -> bool {
 
 fn is_the_sequence(sequence: &Sequence) -> bool {
     let head = format!("CREATE SEQUENCE {} ", quote::identifier(&sequence.name));
-    let is_plain_token =
-        |token| matches!(token, Token::Word(_) | Token::Symbol(b'=' | b'-')) && token != Token::Endless;
+    let is_plain_token = |token| matches!(token, Token::Word(_) | Token::Symbol(b'=' | b'-'));
     let rest = sequence.create.strip_prefix(&head);
     rest.is_some_and(|rest| is_plain(rest) && tokens(rest.as_bytes()).all(is_plain_token))
 }
@@ -91,9 +90,8 @@ fn is_the_program(program: &Program) -> bool {
     let Some(opening) = Opening::read(&program.create.0) else { return false };
     let is_same = |bytes: &[u8], text: &str| is_same(bytes, text, &program.charset);
     let can_move = matches!(program.kind, ProgramKind::Trigger | ProgramKind::View);
-    let is_here = opening
-        .database
-        .is_none_or(|database| can_move && is_same(&database, &program.database));
+    let is_here =
+        opening.database.is_none_or(|database| can_move && is_same(&database, &program.database));
     let definer = program.definer.strip_suffix('@').unwrap_or(&program.definer);
     opening.kind == program.kind
         && is_here

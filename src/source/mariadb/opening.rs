@@ -75,7 +75,8 @@ fn kind<'a>(
         ("EVENT", ProgramKind::Event),
     ];
     let (_, kind) = KINDS.into_iter().find(|(word, _)| token.is(word))?;
-    let is_body = kind == ProgramKind::Package && tokens.next_if(|token| token.is("BODY")).is_some();
+    let is_body =
+        kind == ProgramKind::Package && tokens.next_if(|token| token.is("BODY")).is_some();
     Some(if is_body { ProgramKind::PackageBody } else { kind })
 }
 
@@ -125,7 +126,11 @@ mod tests {
                 ProgramKind::Function,
                 "/f/a@%",
             ),
-            ("CREATE DEFINER=\"a\"@\"%\" PACKAGE BODY \"p\" AS", ProgramKind::PackageBody, "/p/a@%"),
+            (
+                "CREATE DEFINER=\"a\"@\"%\" PACKAGE BODY \"p\" AS",
+                ProgramKind::PackageBody,
+                "/p/a@%",
+            ),
             ("CREATE DEFINER=`r` PROCEDURE `p`()", ProgramKind::Procedure, "/p/r"),
         ] {
             assert_eq!(read(create), Some((kind, names.to_owned())), "{create}");

@@ -3,13 +3,15 @@
 //! Secondary indexes built once from all rows cost half of indexes kept up row by row, and
 //! foreign keys may form circles. The text comes from `SHOW CREATE TABLE` under `sql_mode=''`.
 
+use std::fmt;
+
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::quote;
 
 /// A `CREATE TABLE` statement in parts; joined again they are the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CreateTable<'a> {
+pub struct CreateTable<'a> {
     head: &'a str,
     members: Vec<Member<'a>>,
     tail: &'a str,
@@ -47,7 +49,7 @@ pub(super) struct StagedTable {
 
 impl<'a> CreateTable<'a> {
     /// Returns the parts of a statement; fails on text that is no `CREATE TABLE name (…) …`.
-    pub(super) fn parse(statement: &'a str) -> Result<Self> {
+    pub fn parse(statement: &'a str) -> Result<Self> {
         let malformed = || {
             let start: String = statement.chars().take(60).collect();
             Error::damaged(format!("cannot understand the table definition {start:?}"))
@@ -171,6 +173,17 @@ impl<'a> CreateTable<'a> {
         columns
             .filter(|member| outside_quotes(member.text).contains(" AUTO_INCREMENT"))
             .find_map(|member| quoted_name(member.text.trim_start()))
+    }
+}
+
+impl fmt::Display for CreateTable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.head)?;
+        for (number, member) in self.members.iter().enumerate() {
+            formatter.write_str(if number > 0 { "," } else { "" })?;
+            formatter.write_str(member.text)?;
+        }
+        formatter.write_str(self.tail)
     }
 }
 
