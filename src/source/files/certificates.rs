@@ -174,8 +174,8 @@ fn check_keys(found: &Found, monitor: &dyn Monitor) {
         found.certificates.iter().map(|(path, certificate)| (path.bytes(), certificate)).collect();
     for (path, key) in &found.keys {
         let names = certificate_names(path);
-        let paths = std::iter::once(path).chain(&names);
-        let paired = paths.filter_map(|path| Some((path, *certificates.get(path.bytes())?))).next();
+        let mut paths = std::iter::once(path).chain(&names);
+        let paired = paths.find_map(|path| Some((path, *certificates.get(path.bytes())?)));
         let Some((beside, certificate)) = paired else { continue };
         match public_key(key) {
             Some(public) if public == *certificate.subject_public_key_info() => {}
