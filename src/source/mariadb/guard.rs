@@ -12,18 +12,14 @@ use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::opening::Opening;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::remark;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables::ENGINES;
 use crate::source::mariadb::token::Token;
 use crate::source::mariadb::token::tokens;
 
 /// The comments that the server itself writes into a table's definition.
-const COMMENTS: &[&[u8]] = &[
-    b"/*M!100301 COMPRESSED*/",
-    b"/*!100301 COMPRESSED*/",
-    b"/* TRANSACTIONAL=0 */",
-    b"/* TRANSACTIONAL=1 */",
-];
+const COMMENTS: &[&[u8]] = &[b"/*M!100301 COMPRESSED*/", b"/*!100301 COMPRESSED*/"];
 
 /// Keywords of what would make a table of other rows than the snapshot's, or put them elsewhere.
 const FORBIDDEN: &[&str] = &["SELECT", "VALUE", "UNION", "CONNECTION", "DIRECTORY"];
@@ -58,6 +54,8 @@ fn is_the_sequence(sequence: &Sequence) -> bool {
 /// Returns whether a definition is one statement, of a table that keeps its own rows.
 fn is_plain(create: &str) -> bool {
     let mut engines = 0;
+    // As it will be run.
+    let create = remark::as_options(create);
     let mut tokens = tokens(create.as_bytes()).peekable();
     while let Some(token) = tokens.next() {
         let is_fine = match token {
@@ -118,6 +116,10 @@ mod tests {
     #[test]
     fn a_table_as_the_server_shows_it_is_sound() {
         assert!(is_plain(TABLE));
+        for option in ["/* TRANSACTIONAL=0 */", "/* `page_compressed`='1' */"] {
+            let remarked = TABLE.replace("InnoDB", &format!("MyISAM {option}"));
+            assert!(is_plain(&remarked), "{remarked}");
+        }
         let partitions = "/* TRANSACTIONAL=1 */\n PARTITION BY RANGE (`a`)\n\
             (PARTITION `p` VALUES LESS THAN (7) ENGINE = InnoDB,\n \
             PARTITION `q` VALUES IN (8) ENGINE = InnoDB)";
@@ -168,6 +170,7 @@ mod tests {
             ("COMMENT=", "(select * from mysql.global_priv) COMMENT="),
             ("COMMENT=", "VALUES (1), (2) COMMENT="),
             ("COMMENT=", "with c as (values (1)) table c COMMENT="),
+            ("COMMENT=", "/* TRANSACTIONAL=1 DATA DIRECTORY='/tmp' */ COMMENT="),
             ("COMMENT=", "INDEX\tDIRECTORY='/tmp' COMMENT="),
             ("COMMENT=", "connection ='mysql://x' COMMENT="),
             ("COMMENT=", "/* ' */ SELECT 1 /* ' */ COMMENT="),

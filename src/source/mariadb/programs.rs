@@ -117,15 +117,16 @@ async fn program(
     let text = |column| field(&row, column).map(|bytes| Text(bytes).lossy());
     let charset = text("character_set_client").unwrap_or_else(|| "utf8mb4".to_owned());
     let is_broken = kind == ProgramKind::View && connection.raw().get_warnings() > 0;
-    let printed = Printed { kind, name: &name, charset: &charset };
-    let create = heading::in_own_charset(connection, database, &printed, create).await?;
+    let sql_mode = text("sql_mode");
+    let printed = Printed { kind, name: &name, charset: &charset, sql_mode: sql_mode.as_deref() };
+    let create = heading::as_written(connection, database, &printed, create).await?;
     Ok(Program {
         kind,
         name,
         database: database.to_owned(),
         create: Text(create),
         definer,
-        sql_mode: text("sql_mode"),
+        sql_mode,
         charset,
         collation: text("collation_connection").unwrap_or_else(|| "utf8mb4_general_ci".to_owned()),
         database_collation: text("Database Collation"),

@@ -8,6 +8,7 @@ use std::fmt;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::remark;
 
 /// A `CREATE TABLE` statement in parts; joined again they are the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,15 +37,16 @@ enum MemberKind {
     Other,
 }
 
-/// What is run for a table, in this order: `create`, rows, `indexes`, `foreign_keys`.
+/// What is run for a table, in this order: `create`, rows, `indexes`, `last`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StagedTable {
     /// The statement without what comes later.
     pub(super) create: String,
     /// `ADD …` clauses; each inner list is one `ALTER TABLE`.
     pub(super) indexes: Vec<Vec<String>>,
-    /// `ADD CONSTRAINT … FOREIGN KEY …` clauses.
-    pub(super) foreign_keys: Vec<String>,
+    /// `ADD …` clauses of one `ALTER TABLE` when all tables stand: foreign keys, and keys that would
+    /// not outlive another `ALTER TABLE`.
+    pub(super) last: Vec<String>,
 }
 
 impl<'a> CreateTable<'a> {
@@ -75,12 +77,13 @@ impl<'a> CreateTable<'a> {
         let mut kept = Vec::new();
         let mut indexes = Vec::new();
         let mut plain = Vec::new();
-        let mut foreign_keys = Vec::new();
+        let mut last = Vec::new();
         for (position, member) in self.members.iter().enumerate() {
             let stays = last_kept.is_some_and(|last| position <= last);
             let clause = format!("ADD {}", member.text.trim());
             match member.kind {
-                MemberKind::Foreign => foreign_keys.push(clause),
+                MemberKind::Foreign => last.push(clause),
+                MemberKind::Unique if member.is_hash() => last.push(clause),
                 MemberKind::Key | MemberKind::Unique if !stays => plain.push(clause),
                 MemberKind::Special if !stays => {
                     indexes.push(std::mem::take(&mut plain));
@@ -91,7 +94,7 @@ impl<'a> CreateTable<'a> {
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        StagedTable { create: self.create_with(&kept), indexes, foreign_keys }
+        StagedTable { create: self.create_with(&kept), indexes, last }
     }
 
     /// Returns the whole statement, for engines that build all indexes of an empty table in one go
@@ -99,18 +102,20 @@ impl<'a> CreateTable<'a> {
     fn staged_at_once(&self) -> StagedTable {
         let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
         let create = self.create_with(&members);
-        StagedTable { create, indexes: Vec::new(), foreign_keys: Vec::new() }
+        StagedTable { create, indexes: Vec::new(), last: Vec::new() }
     }
 
     fn create_with(&self, members: &[&str]) -> String {
-        format!("{}{}{}", self.head, members.join(","), with_remarked_option(self.tail))
+        remark::taken(&format!("{}{}{}", self.head, members.join(","), self.tail))
     }
 
     /// Returns whether the rows cannot be loaded without this key.
     fn must_stay(&self, member: &Member<'_>) -> bool {
         let has_primary = || self.members.iter().any(|member| member.kind == MemberKind::Primary);
         // Without a primary key, the first unique key may be what rows are ordered by.
-        let is_order = member.kind == MemberKind::Unique && (member.overlaps() || !has_primary());
+        let is_order = member.kind == MemberKind::Unique
+            && !member.is_hash()
+            && (member.overlaps() || !has_primary());
         is_order || self.counting_key() == Some(member)
     }
 
@@ -159,6 +164,18 @@ impl<'a> CreateTable<'a> {
                 Some((quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
             })
             .collect()
+    }
+
+    /// Returns the clauses that build anew the keys which an `ALTER TABLE` makes others of: a hash
+    /// of what fits into an ordinary key becomes one, unless the statement itself adds it.
+    pub(super) fn hashes_again(&self) -> Vec<String> {
+        let keys = self.members.iter().filter(|member| member.is_hash());
+        keys.filter_map(|member| {
+            let clause = member.text.trim();
+            let name = quoted_name(clause.strip_prefix("UNIQUE KEY ")?)?;
+            Some(format!("DROP KEY {name}, ADD {clause}"))
+        })
+        .collect()
     }
 
     /// Returns the engine that the table asks for.
@@ -215,8 +232,12 @@ impl<'a> Member<'a> {
 
     /// Returns the quoted names of a key's columns.
     fn columns(&self) -> Vec<&'a str> {
-        let parts = top_level(self.text).map(|pieces| pieces.members).unwrap_or_default();
-        parts.into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
+        members(self.text).into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
+    }
+
+    /// Returns whether this is a unique key of hashes.
+    fn is_hash(&self) -> bool {
+        self.kind == MemberKind::Unique && outside_quotes(self.text).contains(" USING HASH")
     }
 
     /// Returns whether this is a key over an application-time period.
@@ -261,6 +282,11 @@ fn top_level(statement: &str) -> Option<TopLevel<'_>> {
         }
     }
     None
+}
+
+/// Returns what stands between the outermost parentheses, parted by commas.
+pub(super) fn members(statement: &str) -> Vec<&str> {
+    top_level(statement).map(|pieces| pieces.members).unwrap_or_default()
 }
 
 /// Returns each byte of SQL outside of strings and quoted names, with its position.
@@ -362,18 +388,6 @@ fn default_expression(column: &str) -> Option<&str> {
     None
 }
 
-/// Returns a table's options with the one that is printed as a remark where the engine makes no
-/// use of it; it is taken as an option all the same.
-fn with_remarked_option(tail: &str) -> String {
-    const OPEN: &str = "/* TRANSACTIONAL=";
-    let (positions, bytes): (Vec<_>, Vec<_>) = unquoted(tail).unzip();
-    let bare = in_ascii(&bytes);
-    let remark = bare.find(OPEN).and_then(|open| Some((open, open + bare[open..].find(" */")?)));
-    let Some((open, close)) = remark else { return tail.to_owned() };
-    let (open, close) = (positions[open], positions[close]);
-    format!("{}{}{}", &tail[..open], &tail[open + "/* ".len()..close], &tail[close + " */".len()..])
-}
-
 /// Returns whether a table or one of its partitions names the folder that its files lie in.
 pub(super) fn names_folder(create: &str) -> bool {
     let words = outside_quotes(create);
@@ -421,7 +435,7 @@ mod tests {
         let plain =
             vec!["ADD UNIQUE KEY `u` (`n`)".to_owned(), "ADD KEY `k` (`k,(`(3))".to_owned()];
         assert_eq!(staged.indexes, [plain, vec!["ADD FULLTEXT KEY `f` (`k,(`)".to_owned()]]);
-        assert_eq!(staged.foreign_keys.len(), 1);
+        assert_eq!(staged.last.len(), 1);
         assert!(staged.create.ends_with("COMMENT='AUTO_INCREMENT=7'"));
     }
 
@@ -451,7 +465,9 @@ mod tests {
         let table = "CREATE TABLE `t` (\n  `a` int,\n  PRIMARY KEY (`a`),\n  KEY `k` (`a`)\n) \
             ENGINE=Aria /* TRANSACTIONAL=1 */ COMMENT=' ENGINE=InnoDB /* TRANSACTIONAL=0 */'";
         let staged = CreateTable::parse(table).unwrap().staged();
-        assert_eq!(staged.create, table.replacen("/* TRANSACTIONAL=1 */", "TRANSACTIONAL=1", 1));
+        let options = table.replacen("/* TRANSACTIONAL=1 */", "TRANSACTIONAL=1", 1);
+        assert!(staged.create.starts_with("SET STATEMENT sql_mode = "), "{}", staged.create);
+        assert!(staged.create.ends_with(&format!(" FOR {options}")), "{}", staged.create);
         assert_eq!(staged.indexes.len(), 0);
     }
 
@@ -473,6 +489,18 @@ mod tests {
         assert!(staged.create.contains(&format!("{kept})")), "{}", staged.create);
         let later = ["ADD KEY `k3` (`b`)".to_owned(), "ADD KEY `k4` (`a`)".to_owned()];
         assert_eq!(staged.indexes, [later]);
+    }
+
+    #[test]
+    fn unique_keys_of_hashes_come_last_and_are_built_anew_after_others() {
+        let table = "CREATE TABLE `t` (\n  `a` int,\n  `b` int COMMENT ' USING HASH',\n  \
+            UNIQUE KEY `k` (`a`) USING HASH COMMENT 'x',\n  UNIQUE KEY ` USING HASH` (`b`),\n  \
+            KEY `h` (`a`) USING HASH,\n  FULLTEXT KEY `f` (`b`)\n) ENGINE=InnoDB";
+        let parsed = CreateTable::parse(table).unwrap();
+        let key = "ADD UNIQUE KEY `k` (`a`) USING HASH COMMENT 'x'";
+        assert_eq!(parsed.staged().last, [key]);
+        assert!(parsed.staged().create.contains("UNIQUE KEY ` USING HASH` (`b`)"));
+        assert_eq!(parsed.hashes_again(), [format!("DROP KEY `k`, {key}")]);
     }
 
     #[test]

@@ -12,13 +12,14 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Lifetime;
-use crate::source::mariadb::definition::NO_MEMBER;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
+use crate::source::mariadb::members;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::statement;
+use crate::source::mariadb::statistics;
 use crate::source::mariadb::versioning;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
@@ -132,6 +133,7 @@ pub(super) async fn tables(
     let transactional = transactional_engines(connection).await?;
     let mut columns = columns(connection, database).await?;
     let mut keys = primary_keys(connection, database).await?;
+    let analyzed = statistics::analyzed(connection, database).await?;
     let mut tables = Vec::new();
     for table in listed.iter().filter(|table| table.is_stored()) {
         table.check()?;
@@ -148,16 +150,19 @@ pub(super) async fn tables(
         if table.kind == VERSIONED {
             show_hidden(&mut columns, &mut key);
         }
+        let boundary = boundary_key(&key, &columns);
+        let mut checked = Vec::new();
+        for column in columns {
+            checked.push(column.checked(connection, &table.name).await?);
+        }
         let table = Table {
             name: table.name.clone(),
             create,
-            key: boundary_key(&key, &columns),
+            key: boundary,
             primary: key.into_iter().map(|part| part.column).collect(),
-            columns: columns
-                .into_iter()
-                .map(|column| column.checked(&table.name))
-                .collect::<Result<_>>()?,
+            columns: checked,
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
+            is_analyzed: analyzed.contains(&table.name),
             estimated_bytes: table.bytes.unwrap_or_default(),
             defined: table.defined.clone(),
         };
@@ -270,13 +275,12 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
 
 impl ListedColumn {
     /// Returns the column; fails where not all of its values can be told apart.
-    fn checked(self, table: &str) -> Result<Column> {
-        let Self { name, data_type, full_type, is_generated, lifetime, .. } = self;
+    async fn checked(self, connection: &mut Connection, table: &str) -> Result<Column> {
+        let Self { name, data_type, full_type, collation, is_generated, lifetime, .. } = self;
         let column = Column { name, data_type, is_generated, lifetime };
-        if column.has_members() && full_type.contains(&format!("'{NO_MEMBER}'")) {
-            let name = &column.name;
-            let reason = format!("{NO_MEMBER} stands for what is no member of ENUM {name:?}");
-            return Err(Error::failed(format!("cannot save table {table:?}: {reason}")));
+        if matches!(column.data_type.as_str(), "enum" | "set") {
+            let collation = collation.as_deref();
+            members::demand_distinct(connection, table, &column, &full_type, collation).await?;
         }
         Ok(column)
     }

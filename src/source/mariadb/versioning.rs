@@ -95,6 +95,7 @@ mod tests {
             primary: Vec::new(),
             key: None,
             is_transactional: true,
+            is_analyzed: false,
             estimated_bytes: 0,
             defined: None,
         }
