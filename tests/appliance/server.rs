@@ -134,6 +134,13 @@ impl Server {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Returns what those of these statements print that do not fail.
+    pub(crate) fn answer(&self, statements: &str) -> String {
+        let options = ["--batch", "--raw", "--skip-column-names", "--force", "-e", statements];
+        let output = self.client("mariadb", options);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Starts a client that runs these statements, and goes on.
     pub(crate) fn spawn(&self, statements: &str) -> Child {
         let mut command = self.command("mariadb");

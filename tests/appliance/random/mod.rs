@@ -10,7 +10,7 @@ mod script;
 mod columns;
 mod case;
 mod programs;
-mod compare;
+pub(crate) mod compare;
 mod census;
 
 use std::collections::BTreeSet;
