@@ -47,9 +47,8 @@ pub(crate) fn forge(corpus: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
 fn changed_member(member: &Member, other: &[u8], dice: &mut Dice) -> Vec<u8> {
     const INNER: &str = "definition.json";
     let is_schema = member.bytes.starts_with(INNER.as_bytes());
-    let inner = is_schema.then(|| members(&member.bytes)).unwrap_or_default();
-    match inner.into_iter().next() {
-        Some(mut inner) if dice.chance(80) => {
+    match members(&member.bytes).into_iter().next() {
+        Some(mut inner) if is_schema && dice.chance(80) => {
             inner.bytes = changed(&inner.bytes, other, dice);
             tarred(&[inner])
         }
@@ -113,7 +112,9 @@ fn rename(members: &mut [Member], position: usize) {
 fn tell(value: &mut Value, old: &str, digest: &str, stored: &[u8], raw: &[u8]) {
     match value {
         Value::Array(values) => {
-            values.iter_mut().for_each(|value| tell(value, old, digest, stored, raw));
+            for value in values {
+                tell(value, old, digest, stored, raw);
+            }
         }
         Value::Object(fields) if fields.get("digest").is_some_and(|named| named == old) => {
             fields.insert("digest".to_owned(), json!(digest));
@@ -124,7 +125,9 @@ fn tell(value: &mut Value, old: &str, digest: &str, stored: &[u8], raw: &[u8]) {
             }
         }
         Value::Object(fields) => {
-            fields.values_mut().for_each(|value| tell(value, old, digest, stored, raw));
+            for value in fields.values_mut() {
+                tell(value, old, digest, stored, raw);
+            }
         }
         _ => {}
     }

@@ -128,7 +128,7 @@ fn watch(
         let text = format!("{} {why}", path.display());
         if why == "hangs" {
             // A thread that hangs cannot be ended, and the scope would wait for it.
-            eprintln!("{text}");
+            writeln!(io::stderr(), "{text}").ok();
             std::process::abort();
         }
         panic!("{text}");

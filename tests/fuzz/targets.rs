@@ -264,7 +264,7 @@ impl Chunks {
                 let raw_digest = sha256(&honest);
                 let size = input.len() as u64;
                 let blob = BlobRef { digest: digest.clone(), size, raw_digest, raw_bytes };
-                let newlines = honest.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let newlines = memchr::memchr_iter(b'\n', &honest).count() as u64;
                 match (repository.read_blob(&blob).await, repository.prove_blob(&blob).await) {
                     (Ok(read), Ok(found)) => assert_eq!((read, found), (honest.clone(), newlines)),
                     (Err(one), Err(other)) => {

@@ -100,8 +100,7 @@ impl<'a> CreateTable<'a> {
     /// Returns the whole statement, for engines that build all indexes of an empty table in one go
     /// by themselves, and may lose an option of the table when one is added later.
     fn staged_at_once(&self) -> StagedTable {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
-        let create = self.create_with(&members);
+        let create = remark::taken(&self.to_string());
         StagedTable { create, indexes: Vec::new(), last: Vec::new() }
     }
 
@@ -195,12 +194,8 @@ impl<'a> CreateTable<'a> {
 
 impl fmt::Display for CreateTable<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.head)?;
-        for (number, member) in self.members.iter().enumerate() {
-            formatter.write_str(if number > 0 { "," } else { "" })?;
-            formatter.write_str(member.text)?;
-        }
-        formatter.write_str(self.tail)
+        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
+        write!(formatter, "{}{}{}", self.head, members.join(","), self.tail)
     }
 }
 
