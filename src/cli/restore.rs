@@ -69,8 +69,16 @@ pub(super) struct Args {
     #[arg(long)]
     restore_users: bool,
 
+    /// Restore what runs with the rights of other accounts from an uploaded snapshot too
+    ///
+    /// Views, triggers, routines and events run with the rights of their DEFINER. Those of a snapshot
+    /// that came as an archive are restored only where that is the account in use, unless you trust
+    /// whoever made the archive.
+    #[arg(long)]
+    trust_definers: bool,
+
     /// Drop what earlier restores replaced and kept aside, and restore nothing
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "force", "dry_run", "only"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "dry_run", "only"])]
     discard_previous: bool,
 }
 
@@ -89,6 +97,7 @@ pub(super) async fn run(
         only: args.only,
         database: args.database,
         users: args.restore_users,
+        trust_definers: args.trust_definers,
     };
     let host = settings.host(monitor)?;
     let repository = settings.open("restore").await?;
@@ -112,7 +121,7 @@ async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Res
 
 fn to_text(restored: &Restored) -> String {
     let id = &restored.plan.snapshot;
-    let plan = plan(restored).to_text() + &accounts(restored);
+    let plan = plan(restored).to_text() + &accounts(restored) + &untrusted(restored);
     if !restored.done {
         return format!("would restore {id}; nothing was touched\n\n{plan}");
     }
@@ -136,6 +145,12 @@ fn to_text(restored: &Restored) -> String {
         restored.outcome.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
     let previous = lines(previous);
     format!("restored {id}{incomplete}\n\n{plan}{previous}")
+}
+
+/// Returns what stands in the way of a restore until the user trusts it.
+fn untrusted(restored: &Restored) -> String {
+    let untrusted = restored.plan.sources.iter().flat_map(|source| &source.untrusted_definers);
+    lines(untrusted.map(|definer| format!("needs --trust-definers: {}", printable(definer))))
 }
 
 /// Returns what happens to accounts, and the statements for what is granted; nothing without any.

@@ -31,6 +31,7 @@ use crate::source::mariadb::staging;
 pub mod plan;
 mod accounts;
 mod database;
+mod definers;
 pub mod previous;
 mod staged;
 
@@ -50,6 +51,8 @@ pub struct RestoreOptions {
     pub database: Option<String>,
     /// Restores the accounts that were saved with a database.
     pub users: bool,
+    /// Creates programs of other accounts from an uploaded snapshot too.
+    pub trust_definers: bool,
 }
 
 /// What a restore did, or would do.
@@ -94,6 +97,7 @@ pub async fn restore(
         let contents = repository.contents(id).await?;
         let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
         let plan = accounts::planned(plan, repository, &contents, host, options).await?;
+        let plan = definers::planned(plan, repository, &contents, host, options).await?;
         Ok((lock, contents, plan))
     };
     let (_lock, contents, plan) = tokio::select! {
@@ -161,8 +165,10 @@ async fn stage(
                 let target = database::Target { name: database, suffix, accounts };
                 database::stage(repository, record, index, host, &target, monitor).await
             }
-            Site::Files { path } => {
-                staged::stage_files(repository, record, index, path, suffix, monitor).await
+            Site::Files { path, certificates } => {
+                let serving = certificates.then(|| host.serving());
+                let target = staged::Target { path, suffix, serving };
+                staged::stage_files(repository, record, index, target, monitor).await
             }
         };
         match part {
@@ -246,4 +252,17 @@ fn not_empty(database: &str, tables: usize) -> Error {
         format!("cannot restore: database {database} has {tables} tables and views"),
     )
     .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
+}
+
+/// Returns the error for programs of an uploaded snapshot that belong to other accounts.
+fn untrusted(source: &str, definers: &[String]) -> Error {
+    let definers = definers.join(", ");
+    Error::new(
+        Kind::Refused,
+        format!(
+            "cannot restore {source}: the snapshot was uploaded, and its views, triggers, routines \
+             and events would run with the rights of {definers}"
+        ),
+    )
+    .hint("--trust-definers restores them so, if you trust whoever made the archive")
 }

@@ -19,6 +19,7 @@ use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::not_empty;
+use crate::snapshot::restore::untrusted;
 use crate::source::files;
 use crate::source::files::FileList;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
@@ -56,6 +57,10 @@ pub struct SourcePlan {
     /// What happens to the accounts of a database, where the user wants them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<AccountsPlan>,
+    /// The accounts whose rights the programs of an uploaded snapshot would run with, unless the user
+    /// trusts them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untrusted_definers: Vec<String>,
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
@@ -83,8 +88,8 @@ pub enum Action {
 pub(super) enum Site {
     /// The database of this name.
     Database { database: String },
-    /// This path, below `--root`.
-    Files { path: PathBuf },
+    /// This path, below `--root`, and whether it holds certificates.
+    Files { path: PathBuf, certificates: bool },
 }
 
 /// Returns what a restore would do. Fails where it could not be done at all.
@@ -119,6 +124,9 @@ impl Plan {
     /// Returns the plan; fails with [`Kind::Refused`] where something stands in its way.
     pub(super) fn checked(self, options: &RestoreOptions) -> Result<Self> {
         for source in &self.sources {
+            if !source.untrusted_definers.is_empty() {
+                return Err(untrusted(&source.name, &source.untrusted_definers));
+            }
             let Some(live) = &source.live else { continue };
             live.check()?;
             let tables = live.tables.unwrap_or_default();
@@ -170,6 +178,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         items,
         raw_bytes,
         accounts: None,
+        untrusted_definers: Vec::new(),
         site: None,
         live: None,
     }
@@ -211,7 +220,7 @@ async fn with_live(
                 ..outline(record, action, Some(reason))
             })
         }
-        (What::Files { .. }, "files") => {
+        (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
             files::refuse_mounts(&path)?;
             let detail = index.map(|index| index.detail.clone()).unwrap_or_default();
@@ -225,7 +234,7 @@ async fn with_live(
             };
             Ok(SourcePlan {
                 target: path.display().to_string(),
-                site: Some(Site::Files { path }),
+                site: Some(Site::Files { path, certificates: *certificates }),
                 ..outline(record, action, Some(reason.to_owned()))
             })
         }

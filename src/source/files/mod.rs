@@ -28,6 +28,7 @@ use crate::source::files::list::Entry;
 use crate::source::files::prove::differences;
 use crate::source::files::publish::Staging;
 
+pub use crate::source::files::certificates::Serving;
 pub use crate::source::files::list::FileList;
 pub use crate::source::files::place::locate;
 pub use crate::source::files::place::refuse_mounts;
@@ -40,6 +41,7 @@ mod accounts;
 mod archive;
 mod attributes;
 mod byte_string;
+mod certificates;
 mod chunks;
 mod dress;
 mod list;
@@ -130,6 +132,15 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// Says what would keep the certificates in it from working.
+    pub async fn check_certificates(self, serving: Serving, monitor: &dyn Monitor) -> Result<Self> {
+        on_blocking_thread(monitor, move |monitor| {
+            certificates::check(self.staging.path(), &self.expected, &serving, monitor)?;
+            Ok(self)
+        })
+        .await
+    }
+
     /// Reads the whole staging back; a difference is a `Mismatch` that names the first ones.
     pub async fn prove(self) -> Result<Proven> {
         on_blocking_thread(&Silent, move |monitor| {

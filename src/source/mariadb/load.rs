@@ -7,24 +7,18 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
-
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::infile;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
-
-/// What is sent to the server in one piece, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// One connection that loads tables into staging.
 pub struct Loader {
@@ -59,7 +53,7 @@ impl Loader {
         bytes: Vec<u8>,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let statement = replay::load_statement(table, "snap");
+        let statement = replay::load_statement(table, infile::NAME);
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let loaded = self.connection.load(&doing, &statement, bytes).await?;
         let warnings = self.connection.warnings().await?;
@@ -136,15 +130,17 @@ fn first_difference<'a>(saved: &'a str, staged: &'a str) -> (&'a str, &'a str) {
 impl Connection {
     /// Runs a `LOAD DATA LOCAL` with these bytes as its file. Returns the rows that were taken.
     ///
-    /// No other file is ever sent: a server that asks for one of its own gets an error.
-    async fn load(&mut self, doing: &str, statement: &str, bytes: Vec<u8>) -> Result<u64> {
-        let bytes = Bytes::from(bytes);
-        let pieces: Vec<_> = (0..bytes.len())
-            .step_by(PIECE_BYTES)
-            .map(|start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_BYTES))))
-            .collect();
-        self.raw().set_infile_handler(async move { Ok(stream::iter(pieces).boxed()) });
-        self.execute(doing, statement).await?;
+    /// The statement names them [`NAME`](infile::NAME).
+    pub(super) async fn load(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        bytes: Vec<u8>,
+    ) -> Result<u64> {
+        self.offer().make(bytes);
+        let outcome = self.execute(doing, statement).await;
+        self.offer().end();
+        outcome?;
         Ok(self.raw().affected_rows())
     }
 }

@@ -7,6 +7,7 @@
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
+//! token → opening → guard              what of a blob may be run; definers, whose rights it runs with
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
@@ -21,6 +22,7 @@ pub mod quote;
 pub mod connection;
 mod session;
 mod failure;
+mod infile;
 mod warning;
 pub mod server;
 mod grants;
@@ -30,8 +32,10 @@ mod text;
 mod key;
 mod definition;
 mod scan;
+mod token;
+mod opening;
 mod remark;
-mod statement;
+pub mod statement;
 mod versioning;
 mod tables;
 mod views;
@@ -46,7 +50,8 @@ mod parameters;
 mod guard;
 mod rehearsal;
 mod replay;
-mod schema;
+pub mod schema;
+pub mod definers;
 mod hold;
 mod moment;
 pub mod range;
