@@ -28,6 +28,19 @@ pub(super) async fn from_elsewhere(
     Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
 }
 
+/// Returns the foreign keys among the tables of a database, as table and parent, which may be gone.
+pub(super) async fn within(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT DISTINCT TABLE_NAME, REFERENCED_TABLE_NAME \
+               FROM information_schema.KEY_COLUMN_USAGE WHERE {} AND {}";
+    let own = quote::is_database("TABLE_SCHEMA", database);
+    let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", database);
+    let sql = sql.replacen("{}", &own, 1).replacen("{}", &pointing, 1);
+    connection.rows("cannot look for foreign keys", &sql).await
+}
+
 /// Makes the keys of the selected database that name tables of the database `left`, which its own
 /// tables came from, name tables of its own.
 pub(super) async fn bring_home(

@@ -20,6 +20,7 @@ use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
+use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 
@@ -43,6 +44,24 @@ pub struct Expected {
     pub digest: String,
     /// The digest of the generated columns, where there are any.
     pub generated_digest: Option<String>,
+    /// The size of the lines with their newlines.
+    pub raw_bytes: u64,
+}
+
+impl Expected {
+    /// Returns how rows differ from these; generated columns count on the server's own version only.
+    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
+        let rows = totals.stored.rows();
+        if rows != self.rows {
+            return Some(format!("{rows} rows of {}", self.rows));
+        }
+        if totals.stored.to_text() != self.digest {
+            return Some("the digest of its rows differs".to_owned());
+        }
+        let generated = self.generated_digest.as_ref().filter(|_| is_same_server)?;
+        let differs = totals.generated.to_text() != *generated;
+        differs.then(|| "the digest of its generated columns differs".to_owned())
+    }
 }
 
 impl Loader {
