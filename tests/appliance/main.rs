@@ -41,3 +41,4 @@ mod random;
 mod odd_servers;
 mod traps;
 mod differences;
+mod preflight;

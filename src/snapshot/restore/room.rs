@@ -49,7 +49,7 @@ pub(super) fn demand(plan: &Plan) -> Result<()> {
     }
     for Load { free_bytes, bytes, folder } in loads.into_values() {
         if bytes > free_bytes {
-            let (needed, free) = (mebibytes(bytes), mebibytes(free_bytes));
+            let (needed, free) = (bytes.div_ceil(1 << 20), free_bytes >> 20);
             let folder = folder.display();
             let text = format!(
                 "cannot restore: it takes about {needed} MiB on the disk of {folder}, {free} are free"
@@ -104,8 +104,4 @@ fn staged_bytes(source: &SourcePlan) -> u64 {
 /// Returns the nearest folder that is there.
 fn existing(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|ancestor| ancestor.is_dir())
-}
-
-fn mebibytes(bytes: u64) -> u64 {
-    bytes.div_ceil(1 << 20)
 }

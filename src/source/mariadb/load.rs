@@ -24,7 +24,7 @@ use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 
-/// What is sent to the server in one piece, in bytes.
+/// What is sent to the server in one piece at most, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
 
 /// One connection that loads tables into staging.
@@ -80,7 +80,8 @@ impl Loader {
         let table = &self.plan.definition().tables[position];
         let statement = replay::load_statement(table, "snap");
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
-        let loaded = self.connection.load(&doing, &statement, bytes).await?;
+        let loaded =
+            self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes()).await?;
         let warnings = self.connection.warnings().await?;
         if let Some(warning) = warnings.iter().find(|warning| !is_expected(warning, table)) {
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text)));
@@ -150,11 +151,19 @@ impl Connection {
     /// Runs a `LOAD DATA LOCAL` with these bytes as its file. Returns the rows that were taken.
     ///
     /// No other file is ever sent: a server that asks for one of its own gets an error.
-    async fn load(&mut self, doing: &str, statement: &str, bytes: Vec<u8>) -> Result<u64> {
+    async fn load(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        bytes: Vec<u8>,
+        packet_bytes: usize,
+    ) -> Result<u64> {
         let bytes = Bytes::from(bytes);
+        // A piece that fills the largest packet that the server takes is too large with its head.
+        let piece_bytes = PIECE_BYTES.min(packet_bytes / 2);
         let pieces: Vec<_> = (0..bytes.len())
-            .step_by(PIECE_BYTES)
-            .map(|start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_BYTES))))
+            .step_by(piece_bytes)
+            .map(|start| Ok(bytes.slice(start..bytes.len().min(start + piece_bytes))))
             .collect();
         self.raw().set_infile_handler(async move { Ok(stream::iter(pieces).boxed()) });
         self.execute(doing, statement).await?;

@@ -42,6 +42,7 @@ pub(super) struct Plan {
     /// The definition of each table as it must read in staging.
     texts: Vec<String>,
     is_same_server: bool,
+    packet_bytes: usize,
     /// The names of live tables and sequences that stay: theirs are built empty, for what stands on
     /// them, and never swapped in.
     kept: BTreeSet<String>,
@@ -63,8 +64,14 @@ impl Plan {
         }
         let target = blueprint.target.to_owned();
         let is_same_server = server.version == blueprint.server_version;
+        let packet_bytes = usize::try_from(server.max_allowed_packet).unwrap_or(usize::MAX);
         let (definition, kept) = (Arc::new(definition), BTreeSet::new());
-        Ok(Self { definition, target, schema, staged, texts, is_same_server, kept })
+        Ok(Self { definition, target, schema, staged, texts, is_same_server, packet_bytes, kept })
+    }
+
+    /// Returns the size of the largest packet that the server takes.
+    pub(super) const fn packet_bytes(&self) -> usize {
+        self.packet_bytes
     }
 
     /// Leaves these tables and sequences as they are.
