@@ -1,7 +1,10 @@
 //! Only what differs: what is live already as it was saved stays, and nobody's write is lost or mixed in.
 
 use std::fs;
+use std::thread;
+use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::place::Output;
@@ -9,6 +12,7 @@ use crate::place::Place;
 use crate::restore_failures::WAITING;
 use crate::restore_failures::finished;
 use crate::server::until;
+use crate::stopped::signal;
 
 const RESTORE: &[&str] = &["restore", "before", "--force"];
 
@@ -273,4 +277,38 @@ fn files_are_named_one_by_one() {
     assert!(line("current.pem").is_some_and(|line| line.contains("create")), "{plan:#?}");
     assert!(line("extra").is_some_and(|line| line.contains("drop")), "{plan:#?}");
     assert!(line("cloudify_internal_key.pem").is_none(), "{plan:#?}");
+}
+
+#[test]
+fn a_killed_restore_of_what_differs_leaves_one_state_and_the_next_one_completes() {
+    const MOMENTS: u32 = 12;
+    let (place, _) = Place::saved_studio("");
+    let saved = place.live();
+    place.use_on();
+    let began = Instant::now();
+    place.snap(&["restore", "before", "--force", "--restore-certificates"]).succeeded();
+    let whole = began.elapsed();
+    let rows = "USE centreon_studio; SHOW FULL TABLES WHERE table_type <> 'VIEW'; CHECKSUM TABLE element, property, users, used";
+    let saved_rows = place.server.sql(rows);
+    for moment in 1..=MOMENTS {
+        place.snap(&["restore", "--discard-previous"]).succeeded();
+        place.use_on();
+        let used_rows = place.server.sql(rows);
+        let mut restore = place.start(&["restore", "before", "--force", "--restore-certificates"]);
+        thread::sleep(whole * moment / MOMENTS);
+        signal(&mut restore, Signal::KILL);
+        finished(restore);
+        // The server ends by itself what it was told last.
+        let others = "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'";
+        until("nobody is connected any more", || place.server.sql(others).is_empty());
+        let now = place.server.sql(rows);
+        assert!(
+            now == used_rows || now == saved_rows,
+            "moment {moment}: tables of two states:\n{used_rows}\n{saved_rows}\n{now}"
+        );
+        place.snap(&["restore", "before", "--force", "--restore-certificates"]).succeeded();
+        assert!(place.live() == saved, "moment {moment}: it is not what was saved");
+        let beside = place.beside();
+        assert!(beside.iter().all(|name| name.contains("previous")), "moment {moment}: {beside:?}");
+    }
 }

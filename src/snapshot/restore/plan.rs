@@ -138,6 +138,11 @@ impl SourcePlan {
         matches!(self.action, Action::Create | Action::Replace)
     }
 
+    /// Returns whether the rows that are loaded go to the server's binary log too.
+    pub(super) fn is_logged(&self) -> bool {
+        self.live.as_ref().is_some_and(Target::writes_log)
+    }
+
     /// Returns the folder that the source is staged in, where it can be seen from here.
     pub(super) fn staging_folder(&self) -> Option<&Path> {
         match self.site.as_ref()? {

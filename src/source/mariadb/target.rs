@@ -84,6 +84,11 @@ impl Target {
         self.server.max_allowed_packet
     }
 
+    /// Returns whether the server writes a binary log.
+    pub const fn writes_log(&self) -> bool {
+        self.server.log_bin
+    }
+
     /// Returns whether the server is of an older series than the release that a catalog names.
     pub fn is_older_than(&self, release: &serde_json::Value) -> bool {
         let number = |position: usize| release[position].as_u64();
