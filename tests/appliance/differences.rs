@@ -312,3 +312,24 @@ fn a_killed_restore_of_what_differs_leaves_one_state_and_the_next_one_completes(
         assert!(beside.iter().all(|name| name.contains("previous")), "moment {moment}: {beside:?}");
     }
 }
+
+#[test]
+fn a_plan_of_many_tables_names_the_largest_and_counts_the_rest() {
+    let table = |number: u32| {
+        format!(
+            "CREATE TABLE t{number} (a TEXT); INSERT INTO t{number} VALUES (REPEAT('x', {}));",
+            100 + number
+        )
+    };
+    let (place, _) = Place::saved_studio(&(10..40).map(table).collect::<String>());
+    let empty = |number: u32| format!("DELETE FROM t{number};");
+    place.server.sql(&format!("USE centreon_studio; {}", (10..40).map(empty).collect::<String>()));
+    let plan = place.snap(&["restore", "before", "--force", "--dry-run"]);
+    assert!(
+        plan.succeeded().contains("database: 30 replace, 4 identical; 3.7 KiB to build\n"),
+        "{plan:#?}"
+    );
+    assert!(plan.stdout.contains("and 10 smaller ones, which -v and --json name\n"), "{plan:#?}");
+    let named = |number: u32| plan.stdout.contains(&format!(" t{number} "));
+    assert!((20..40).all(named) && !(10..20).any(named), "{plan:#?}");
+}

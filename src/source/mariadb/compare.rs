@@ -26,6 +26,7 @@ use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Definition;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::links::Links;
 use crate::source::mariadb::live::Live;
 use crate::source::mariadb::load::Expected;
@@ -154,7 +155,7 @@ impl Subject<'_> {
         for table in &definition.tables {
             let wanted = statement::requalified(&table.create, saved, self.target);
             found.insert(links.key(&table.name), live.find_table(&table.name, &wanted));
-            for parent in statement::CreateTable::parse(&table.create)?.references() {
+            for parent in foreign_keys::parents(&table.create)? {
                 links.add_foreign_key(&table.name, &parent);
             }
         }

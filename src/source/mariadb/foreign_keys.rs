@@ -41,6 +41,20 @@ pub(super) async fn within(
     connection.rows("cannot look for foreign keys", &sql).await
 }
 
+/// Returns the tables of its own database that the keys of a table point to.
+pub(super) fn parents(create: &str) -> Result<Vec<String>> {
+    const WORD: &str = " REFERENCES ";
+    let keys = CreateTable::parse(create)?.staged().foreign_keys;
+    let parent = |key: &String| {
+        let target = &key[statement::find_unquoted(key, WORD)? + WORD.len()..];
+        let name = statement::quoted_name(target)?;
+        // Behind a dot stands the table of another database.
+        let is_own = !target[name.len()..].starts_with('.');
+        is_own.then(|| name[1..name.len() - 1].replace("``", "`"))
+    };
+    Ok(keys.iter().filter_map(parent).collect())
+}
+
 /// Makes the keys of the selected database that name tables of the database `left`, which its own
 /// tables came from, name tables of its own.
 pub(super) async fn bring_home(
@@ -66,4 +80,18 @@ pub(super) async fn bring_home(
         connection.alter_table(&table, &added).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_that_keys_point_to_are_those_of_the_own_database() {
+        let create = "CREATE TABLE `t` (\n  `a REFERENCES ``x` int(11) COMMENT ' FOREIGN KEY ( REFERENCES `c`',\n  \
+            CONSTRAINT `k` FOREIGN KEY (`a REFERENCES ``x`) REFERENCES `p``q` (`id`),\n  \
+            CONSTRAINT `l` FOREIGN KEY (`a`) REFERENCES `elsewhere`.`p` (`id`) ON DELETE CASCADE\n\
+            ) ENGINE=InnoDB";
+        assert_eq!(parents(create).unwrap(), ["p`q"]);
+    }
 }

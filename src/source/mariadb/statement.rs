@@ -159,20 +159,6 @@ impl<'a> CreateTable<'a> {
             .collect()
     }
 
-    /// Returns the names of the tables of its own database that its foreign keys point to.
-    pub(super) fn references(&self) -> Vec<String> {
-        const WORD: &str = " REFERENCES ";
-        let keys = self.members.iter().filter(|member| member.kind == MemberKind::Foreign);
-        keys.filter_map(|key| {
-            let target = &key.text[find_unquoted(key.text, WORD)? + WORD.len()..];
-            let name = quoted_name(target)?;
-            // Behind a dot stands the table of another database.
-            let is_own = !target[name.len()..].starts_with('.');
-            is_own.then(|| name[1..name.len() - 1].replace("``", "`"))
-        })
-        .collect()
-    }
-
     /// Returns the engine that the table asks for.
     pub(super) fn engine(&self) -> Option<&'a str> {
         let (_, engine) = self.tail.split_once(") ENGINE=")?;
@@ -361,7 +347,7 @@ fn default_expression(column: &str) -> Option<&str> {
 }
 
 /// Returns where a word stands first outside of strings and quoted names.
-fn find_unquoted(sql: &str, word: &str) -> Option<usize> {
+pub(super) fn find_unquoted(sql: &str, word: &str) -> Option<usize> {
     let plain: Vec<(usize, u8)> = unquoted(sql).collect();
     let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(word.bytes());
     plain.windows(word.len()).find(is_word).map(|window| window[0].0)
@@ -397,7 +383,7 @@ pub(super) fn outside_quotes(sql: &str) -> String {
 }
 
 /// Returns the quoted name that `text` starts with, its backticks included.
-fn quoted_name(text: &str) -> Option<&str> {
+pub(super) fn quoted_name(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let mut end = 0;
     while bytes.get(end) == Some(&b'`') {
@@ -409,15 +395,6 @@ fn quoted_name(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_tables_that_keys_point_to_are_those_of_the_own_database() {
-        let create = "CREATE TABLE `t` (\n  `a REFERENCES ``x` int(11) COMMENT ' FOREIGN KEY ( REFERENCES `c`',\n  \
-            CONSTRAINT `k` FOREIGN KEY (`a REFERENCES ``x`) REFERENCES `p``q` (`id`),\n  \
-            CONSTRAINT `l` FOREIGN KEY (`a`) REFERENCES `elsewhere`.`p` (`id`) ON DELETE CASCADE\n\
-            ) ENGINE=InnoDB";
-        assert_eq!(CreateTable::parse(create).unwrap().references(), ["p`q"]);
-    }
 
     const TABLE: &str = "CREATE TABLE `a``b` (\n  `id` int(11) NOT NULL AUTO_INCREMENT,\n  \
         `k,(` enum('a,b','c)','it''s\\\\') DEFAULT 'a,b' COMMENT 'no KEY ( here',\n  \
