@@ -40,5 +40,6 @@ mod users;
 mod random;
 mod odd_servers;
 mod traps;
+mod features;
 mod differences;
 mod preflight;

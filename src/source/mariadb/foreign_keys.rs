@@ -7,6 +7,7 @@
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
@@ -44,10 +45,10 @@ pub(super) async fn within(
 /// Returns the tables of its own database that the keys of a table point to.
 pub(super) fn parents(create: &str) -> Result<Vec<String>> {
     const WORD: &str = " REFERENCES ";
-    let keys = CreateTable::parse(create)?.staged().foreign_keys;
+    let keys = CreateTable::parse(create)?.staged().last;
     let parent = |key: &String| {
-        let target = &key[statement::find_unquoted(key, WORD)? + WORD.len()..];
-        let name = statement::quoted_name(target)?;
+        let target = &key[scan::find(key, WORD)? + WORD.len()..];
+        let name = scan::quoted_name(target)?;
         // Behind a dot stands the table of another database.
         let is_own = !target[name.len()..].starts_with('.');
         is_own.then(|| name[1..name.len() - 1].replace("``", "`"))
@@ -72,10 +73,12 @@ pub(super) async fn bring_home(
     for table in tables {
         let create = tables::show_create_table(connection, database, &table).await?;
         let (mut dropped, mut added) = (Vec::new(), Vec::new());
-        for (name, key) in CreateTable::parse(&create)?.foreign_keys_into(left) {
+        let parsed = CreateTable::parse(&create)?;
+        for (name, key) in parsed.foreign_keys_into(left) {
             dropped.push(format!("DROP FOREIGN KEY {name}"));
             added.push(format!("ADD {}", statement::requalified(key, left, database)));
         }
+        added.extend(parsed.hashes_again());
         connection.alter_table(&table, &dropped).await?;
         connection.alter_table(&table, &added).await?;
     }

@@ -33,6 +33,7 @@ use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::remark;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
@@ -137,8 +138,7 @@ impl Staging {
         let mut loader = self.loader().await?;
         loader.receive_text_as_utf8().await?;
         for (position, table) in self.plan.replaced() {
-            let foreign_keys = &self.plan.staged(position).foreign_keys;
-            self.connection.alter_table(&table.name, foreign_keys).await?;
+            self.connection.alter_table(&table.name, &self.plan.staged(position).last).await?;
         }
         for (position, _) in self.plan.replaced() {
             loader.prove_definition(position).await?;
@@ -300,12 +300,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Adds clauses to a table of the selected database, all in one statement.
+    /// Alters a table of the selected database by these clauses, all in one statement.
     pub(super) async fn alter_table(&mut self, table: &str, clauses: &[String]) -> Result<()> {
         if clauses.is_empty() {
             return Ok(());
         }
         let statement = format!("ALTER TABLE {} {}", quote::identifier(table), clauses.join(", "));
-        self.execute(&format!("cannot add indexes or keys to table {table:?}"), &statement).await
+        self.execute(&format!("cannot alter table {table:?}"), &remark::taken(&statement)).await
     }
 }

@@ -1,5 +1,7 @@
 //! Columns of every type, and values at the edges of each.
 
+use std::fmt::Write as _;
+
 use crate::random::dice::Dice;
 use crate::random::script::Member;
 use crate::random::text;
@@ -247,7 +249,7 @@ pub(super) fn column(dice: &mut Dice, part: usize, name: String, collations: &[&
     let is_text = matches!(kind.family, Family::Text | Family::Members);
     if is_text && dice.chance(75) {
         let collation = dice.pick(collations);
-        charset = collation.split('_').next().unwrap_or_default().to_owned();
+        collation.split('_').next().unwrap_or_default().clone_into(&mut charset);
         // A compressed column names its compression last.
         let (start, compressed) = match kind.sql.strip_suffix(" COMPRESSED") {
             Some(start) => (start, " COMPRESSED"),
@@ -306,14 +308,15 @@ impl Column {
                 {
                     extra = format!(" DEFAULT {}", dice.pick(self.values));
                 }
-                Family::Text => extra = format!(" DEFAULT {}", text::quoted(dice)),
-                Family::Bytes => extra = format!(" DEFAULT {}", text::quoted(dice)),
+                Family::Text | Family::Bytes => {
+                    extra = format!(" DEFAULT {}", text::quoted(dice));
+                }
                 _ => {}
             },
             2 => match self.family {
-                Family::Text => extra = " DEFAULT (CONCAT('a', UPPER('é')))".to_owned(),
-                Family::Number => extra = " DEFAULT (1 + LENGTH('xy'))".to_owned(),
-                Family::Shape => extra = " DEFAULT (POINT(1, 2))".to_owned(),
+                Family::Text => extra.push_str(" DEFAULT (CONCAT('a', UPPER('é')))"),
+                Family::Number => extra.push_str(" DEFAULT (1 + LENGTH('xy'))"),
+                Family::Shape => extra.push_str(" DEFAULT (POINT(1, 2))"),
                 _ => {}
             },
             _ => {}
@@ -323,7 +326,7 @@ impl Column {
             extra.push_str(" INVISIBLE");
         }
         if dice.chance(20) {
-            extra.push_str(&format!(" COMMENT {}", text::quoted(dice)));
+            let _ = write!(extra, " COMMENT {}", text::quoted(dice));
         }
         extra
     }

@@ -1,6 +1,6 @@
 //! Chance that can be repeated: the same seed throws the same numbers on every machine.
 
-/// A source of numbers (SplitMix64).
+/// A source of numbers (`SplitMix64`).
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -33,7 +33,12 @@ impl Dice {
     /// Returns bytes as an SQL literal in hex.
     pub(super) fn bytes(&mut self, longest: usize) -> String {
         let length = self.below(longest + 1);
-        let digits: String = (0..length).map(|_| format!("{:02x}", self.below(256))).collect();
-        format!("x'{digits}'")
+        let bytes: Vec<_> = (0..length).map(|_| self.next().to_le_bytes()[0]).collect();
+        format!("x'{}'", hex(&bytes))
     }
+}
+
+/// Returns bytes as digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }

@@ -1,6 +1,7 @@
 //! SQL that can be taken apart: each statement, and each column with its values, can be left out.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// Statements in the order in which they are run. One that the server refuses leaves no trace.
 pub(super) struct Script {
@@ -60,7 +61,7 @@ impl Script {
             let members: Vec<_> = kept.map(|member| member.text.as_str()).collect();
             if statement.members.is_empty() || !members.is_empty() {
                 let Statement { head, tail, .. } = statement;
-                text.push_str(&format!("{head}{}{tail} $$\n", members.join(", ")));
+                let _ = writeln!(text, "{head}{}{tail} $$", members.join(", "));
             }
         }
         text

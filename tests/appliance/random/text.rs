@@ -1,6 +1,7 @@
 //! Text that tools stumble over: names, comments, and values in any character set.
 
 use crate::random::dice::Dice;
+use crate::random::dice::hex;
 
 /// Names that need their quotes.
 const NAMES: &[&str] = &[
@@ -124,8 +125,7 @@ pub(super) fn literal(dice: &mut Dice, charset: &str) -> String {
         Some((_, choices)) if dice.chance(40) => format!("_{charset} x'{}'", dice.pick(choices)),
         _ => {
             let text = dice.pick(TEXTS).repeat(1 + dice.below(3) * dice.below(20));
-            let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-            format!("CONVERT(_utf8mb4 x'{digits}' USING utf8mb4)")
+            format!("CONVERT(_utf8mb4 x'{}' USING utf8mb4)", hex(text.as_bytes()))
         }
     }
 }
