@@ -41,3 +41,5 @@ mod random;
 mod odd_servers;
 mod traps;
 mod features;
+mod differences;
+mod preflight;

@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+const RESTORE: &[&str] = &["restore", "before", "--force", "--full", "--restore-certificates"];
 
 #[test]
 fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {

@@ -128,7 +128,7 @@ impl Bench {
         self.snap(&["restore", "before", "--database", COPY])?;
         same("a copy", &before, &compare::described(server, COPY)?)?;
         server.try_script(&damage(server, DATABASE));
-        self.snap(&["restore", "before", "--force"])?;
+        self.snap(&["restore", "before", "--force", "--full"])?;
         same("what was damaged", &before, &compare::described(server, DATABASE)?)?;
         Ok(seen)
     }
