@@ -48,7 +48,7 @@ impl Place {
 
     /// Checks that `snap` fails in this way and that nothing of what is live is another, nor anything beside it.
     #[track_caller]
-    fn assert_fails_harmlessly(&self, arguments: &[&str], code: i32, words: &[&str]) {
+    pub(crate) fn assert_fails_harmlessly(&self, arguments: &[&str], code: i32, words: &[&str]) {
         let live = self.live();
         self.snap(arguments).failed(code, words);
         assert!(self.live() == live, "something was touched");
