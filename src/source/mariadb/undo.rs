@@ -65,6 +65,26 @@ impl Live {
     }
 }
 
+impl Live {
+    /// Fails where a table cannot be opened: a server that dies while it moves a partitioned table
+    /// leaves its partitions in two databases, and dropping either would drop rows.
+    async fn demand_whole(&self, connection: &mut Connection, previous: &str) -> Result<()> {
+        let target = &self.database.name;
+        for table in &self.tables {
+            let name = quote::qualified(target, table);
+            let doing = format!("cannot open table {name} after a killed swap");
+            let opened = connection.execute(&doing, &format!("SELECT 1 FROM {name} LIMIT 0")).await;
+            opened.map_err(|error| {
+                error.hint(format!(
+                    "partitions of it may be in database {previous:?}: keep both databases; \
+                     `snap restore ID --database NEW_NAME` brings a snapshot back beside them"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+}
+
 impl Undo {
     /// Writes the note, in a new schema that is to keep what was live.
     pub(super) async fn note(&self, connection: &mut Connection) -> Result<()> {
@@ -125,6 +145,9 @@ impl Undo {
                 }
             }
             Some(live) => live.create_triggers(connection).await?,
+        }
+        if let Some(live) = &self.live {
+            live.demand_whole(connection, &self.previous).await?;
         }
         connection.drop_database(&self.previous).await
     }
