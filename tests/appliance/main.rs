@@ -46,3 +46,4 @@ mod users;
 mod random;
 mod odd_servers;
 mod traps;
+mod features;

@@ -39,6 +39,14 @@ struct Job {
     raw_bytes: u64,
 }
 
+/// What a loader tells while it is at work.
+enum Told {
+    /// So many bytes have been loaded or proven.
+    Bytes(u64),
+    /// Something that the reader should know.
+    Note(String),
+}
+
 /// Stages and proves a database; on any failure nothing of it stays.
 pub(super) async fn stage(
     repository: &Repository,
@@ -128,24 +136,27 @@ async fn fill(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let jobs = Arc::new(Mutex::new(jobs));
-    let (progress, mut advanced) = mpsc::unbounded_channel();
+    let (sender, mut progress) = mpsc::unbounded_channel();
     let mut workers = JoinSet::new();
     for _ in 0..connections {
         let mut loader = staging.loader().await?;
         let (jobs, repository) = (Arc::clone(&jobs), repository.clone());
-        let progress = progress.clone();
+        let sender = sender.clone();
         workers.spawn(async move {
             while let Some(job) = next(&jobs) {
-                load(&repository, &job, &mut loader, &progress).await?;
+                load(&repository, &job, &mut loader, &sender).await?;
             }
             Ok::<_, Error>(())
         });
     }
-    drop(progress);
+    drop(sender);
     // The first error ends all.
     loop {
         tokio::select! {
-            Some(bytes) = advanced.recv() => monitor.advance(bytes),
+            Some(told) = progress.recv() => match told {
+                Told::Bytes(bytes) => monitor.advance(bytes),
+                Told::Note(note) => monitor.note(&note),
+            },
             Some(worker) = workers.join_next() => {
                 if let Err(error) = worker.expect("a loader neither panics nor is cancelled") {
                     // Their connections must be gone before their tables can be dropped.
@@ -167,7 +178,7 @@ async fn load(
     repository: &Repository,
     job: &Job,
     loader: &mut Loader,
-    progress: &UnboundedSender<u64>,
+    progress: &UnboundedSender<Told>,
 ) -> Result<()> {
     let mut fetched = match job.chunks.first() {
         Some(chunk) => repository.read_blob(&chunk.blob).await?,
@@ -184,9 +195,12 @@ async fn load(
         let ((), next) = tokio::try_join!(loading, following)?;
         fetched = next;
         // The watcher may be gone: then the verb has ended.
-        progress.send(chunk.blob.raw_bytes).ok();
+        progress.send(Told::Bytes(chunk.blob.raw_bytes)).ok();
     }
-    loader.complete(job.position, &job.expected).await?;
-    progress.send(job.raw_bytes).ok();
+    let note = loader.complete(job.position, &job.expected).await?;
+    progress.send(Told::Bytes(job.raw_bytes)).ok();
+    if let Some(note) = note {
+        progress.send(Told::Note(note)).ok();
+    }
     Ok(())
 }

@@ -53,6 +53,9 @@ pub(super) struct Table {
     pub(super) key: Option<Vec<KeyColumn>>,
     /// Whether its rows belong to the transaction's snapshot; others are read under a lock.
     pub(super) is_transactional: bool,
+    /// Whether it has statistics apart from its engine's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_analyzed: bool,
     /// The server's guess at the size of its rows in bytes, for the order of work only.
     #[serde(skip)]
     pub(super) estimated_bytes: u64,

@@ -288,8 +288,9 @@ fn parts(definition: &Definition) -> Result<BTreeMap<(&str, &str), Part<'_>>> {
     let mut parts = BTreeMap::new();
     for table in &definition.tables {
         // Columns are read beside the statement, and tables of equal statements may change places.
+        // What is known of rows is no definition.
         let create = CreateTable::parse(&table.create)?.without_counter();
-        let part = Table { create, estimated_bytes: 0, ..table.clone() };
+        let part = Table { create, estimated_bytes: 0, is_analyzed: false, ..table.clone() };
         parts.insert(("TABLE", table.name.as_str()), Part::Table(part));
     }
     for Sequence { name, create, .. } in &definition.sequences {

@@ -50,10 +50,12 @@ pub(super) async fn bring_home(
     for table in tables {
         let create = tables::show_create_table(connection, database, &table).await?;
         let (mut dropped, mut added) = (Vec::new(), Vec::new());
-        for (name, key) in CreateTable::parse(&create)?.foreign_keys_into(left) {
+        let parsed = CreateTable::parse(&create)?;
+        for (name, key) in parsed.foreign_keys_into(left) {
             dropped.push(format!("DROP FOREIGN KEY {name}"));
             added.push(format!("ADD {}", statement::requalified(key, left, database)));
         }
+        added.extend(parsed.hashes_again());
         connection.alter_table(&table, &dropped).await?;
         connection.alter_table(&table, &added).await?;
     }

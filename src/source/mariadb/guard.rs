@@ -10,16 +10,12 @@ use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::remark;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::tables::ENGINES;
 
 /// The comments that the server itself writes into a table's definition.
-const COMMENTS: &[&str] = &[
-    "/*M!100301 COMPRESSED*/",
-    "/*!100301 COMPRESSED*/",
-    "/* TRANSACTIONAL=0 */",
-    "/* TRANSACTIONAL=1 */",
-];
+const COMMENTS: &[&str] = &["/*M!100301 COMPRESSED*/", "/*!100301 COMPRESSED*/"];
 
 /// What would make a table of other rows than the snapshot's, or put them elsewhere.
 const FORBIDDEN: &[&str] =
@@ -50,7 +46,7 @@ fn is_the_sequence(sequence: &Sequence) -> bool {
 
 /// Returns whether a table's definition is one statement, of a table that keeps its own rows.
 fn is_plain_table(create: &str) -> bool {
-    let mut bare = statement::outside_quotes(create);
+    let mut bare = scan::outside_quotes(&remark::as_options(create));
     for comment in COMMENTS {
         bare = bare.replace(comment, "");
     }
@@ -64,7 +60,7 @@ fn is_plain_table(create: &str) -> bool {
 
 /// Returns whether a program's statement creates one of its kind and its name.
 fn is_the_program(program: &Program) -> bool {
-    let text = statement::in_ascii(&program.create.0);
+    let text = scan::in_ascii(&program.create.0);
     let own = match program.kind {
         ProgramKind::PackageBody => "PACKAGE",
         kind => kind.words(),
@@ -95,7 +91,7 @@ fn is_kind(word: &str) -> bool {
 
 /// Returns the words of a program's statement up to its kind, quoted names left out.
 fn heading(create: &str) -> String {
-    let bare = statement::outside_quotes(create);
+    let bare = scan::outside_quotes(create);
     let end = bare.find('(').unwrap_or(bare.len());
     let mut words = Vec::new();
     for word in bare[..end].split_ascii_whitespace() {
@@ -118,7 +114,7 @@ mod tests {
     #[test]
     fn a_table_as_the_server_shows_it_is_sound() {
         assert!(is_plain_table(TABLE));
-        for option in ["/* TRANSACTIONAL=0 */", "/* TRANSACTIONAL=1 */"] {
+        for option in ["/* TRANSACTIONAL=0 */", "/* `page_compressed`='1' */"] {
             let remarked = TABLE.replace("InnoDB", &format!("MyISAM {option}"));
             assert!(is_plain_table(&remarked), "{remarked}");
         }

@@ -7,7 +7,7 @@
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
-//! versioning                           tables that keep their history
+//! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
@@ -29,12 +29,16 @@ pub mod accounts;
 mod text;
 mod key;
 mod definition;
+mod scan;
+mod remark;
 mod statement;
 mod versioning;
 mod tables;
 mod views;
 mod relocate;
 mod foreign_keys;
+mod statistics;
+mod members;
 mod heading;
 mod site;
 mod programs;

@@ -24,6 +24,7 @@ use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::remark;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
@@ -84,7 +85,7 @@ impl Staging {
     pub async fn finish(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.connection.prepare_altering().await?;
         for (table, staged) in self.plan.definition().tables.iter().zip(self.plan.all_staged()) {
-            self.connection.alter_table(&table.name, &staged.foreign_keys).await?;
+            self.connection.alter_table(&table.name, &staged.last).await?;
         }
         let mut loader = self.loader().await?;
         loader.receive_text_as_utf8().await?;
@@ -241,12 +242,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Adds clauses to a table of the selected database, all in one statement.
+    /// Alters a table of the selected database by these clauses, all in one statement.
     pub(super) async fn alter_table(&mut self, table: &str, clauses: &[String]) -> Result<()> {
         if clauses.is_empty() {
             return Ok(());
         }
         let statement = format!("ALTER TABLE {} {}", quote::identifier(table), clauses.join(", "));
-        self.execute(&format!("cannot add indexes or keys to table {table:?}"), &statement).await
+        self.execute(&format!("cannot alter table {table:?}"), &remark::taken(&statement)).await
     }
 }

@@ -27,7 +27,6 @@ use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
@@ -127,8 +126,8 @@ impl Swap<'_> {
         self.connection.select_database(target).await?;
         self.connection.dress_database(&database).await?;
         // A table whose default draws from what is not there cannot be altered otherwise.
-        for (table, column, default) in self.plan.sequence_defaults() {
-            self.connection.set_default(table, &column, &default).await?;
+        for (table, clauses) in self.plan.sequence_defaults() {
+            self.connection.alter_table(table, &clauses).await?;
         }
         foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
         let programs = &self.plan.definition().programs;
@@ -286,14 +285,5 @@ impl Connection {
             dropped.push(schema);
         }
         Ok(dropped)
-    }
-
-    /// Sets the default of a column of the selected database.
-    async fn set_default(&mut self, table: &str, column: &str, default: &str) -> Result<()> {
-        let doing = format!("cannot set the default of column {column} of table {table:?}");
-        let table = quote::identifier(table);
-        let statement =
-            format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT ({default})");
-        self.execute(&doing, &statement).await
     }
 }
