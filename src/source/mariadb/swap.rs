@@ -235,7 +235,7 @@ impl Swap<'_> {
                     error.chain(),
                     undo.chain()
                 );
-                Error::failed(text).hint(self.undo.advice())
+                Error::new(error.kind(), text).hint(self.undo.advice())
             }
         }
     }
