@@ -19,7 +19,7 @@ use crate::source::mariadb::text::Text;
 pub(super) enum Likeness {
     /// Everything: it has the same version.
     Exact,
-    /// Only that they are there: another version may print otherwise.
+    /// Only that they are there, and whose they are: another version may print otherwise.
     Names,
 }
 
@@ -46,7 +46,8 @@ pub(super) async fn prove(
             Some(found) if likeness == Likeness::Exact => {
                 difference(&as_meant(site, program), found)
             }
-            Some(_) => None,
+            Some(found) => (found.definer != program.definer)
+                .then(|| format!("{:?} for {:?}", found.definer, program.definer)),
         };
         if let Some(problem) = problem {
             let text = format!("{} came out otherwise: {problem}", program.title());
@@ -142,6 +143,9 @@ mod tests {
         ] {
             assert_eq!(outcome(change, Likeness::Exact).await.unwrap().0, Kind::Mismatch);
         }
+        let given: fn(&mut [Program]) =
+            |programs| programs[1].definer = "ghost@localhost".to_owned();
+        assert_eq!(outcome(given, Likeness::Names).await.unwrap().0, Kind::Mismatch);
         let renamed: fn(&mut [Program]) = |programs| programs[1].name = "gone".to_owned();
         assert!(outcome(renamed, Likeness::Names).await.unwrap().1.contains("it is not there"));
         // The server does not keep an event whose only time is over.

@@ -3,6 +3,8 @@
 //! Secondary indexes built once from all rows cost half of indexes kept up row by row, and
 //! foreign keys may form circles. The text comes from `SHOW CREATE TABLE` under `sql_mode=''`.
 
+use std::fmt;
+
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::quote;
@@ -11,7 +13,7 @@ use crate::source::mariadb::scan;
 
 /// A `CREATE TABLE` statement in parts; joined again they are the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CreateTable<'a> {
+pub struct CreateTable<'a> {
     head: &'a str,
     members: Vec<Member<'a>>,
     tail: &'a str,
@@ -50,7 +52,7 @@ pub(super) struct StagedTable {
 
 impl<'a> CreateTable<'a> {
     /// Returns the parts of a statement; fails on text that is no `CREATE TABLE name (…) …`.
-    pub(super) fn parse(statement: &'a str) -> Result<Self> {
+    pub fn parse(statement: &'a str) -> Result<Self> {
         let malformed = || {
             let start: String = statement.chars().take(60).collect();
             Error::damaged(format!("cannot understand the table definition {start:?}"))
@@ -99,8 +101,7 @@ impl<'a> CreateTable<'a> {
     /// Returns the whole statement, for engines that build all indexes of an empty table in one go
     /// by themselves, and may lose an option of the table when one is added later.
     fn staged_at_once(&self) -> StagedTable {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
-        let create = self.create_with(&members);
+        let create = remark::taken(&self.to_string());
         StagedTable { create, indexes: Vec::new(), last: Vec::new() }
     }
 
@@ -189,6 +190,13 @@ impl<'a> CreateTable<'a> {
         columns
             .filter(|member| scan::outside_quotes(member.text).contains(" AUTO_INCREMENT"))
             .find_map(|member| scan::quoted_name(member.text.trim_start()))
+    }
+}
+
+impl fmt::Display for CreateTable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
+        write!(formatter, "{}{}{}", self.head, members.join(","), self.tail)
     }
 }
 
@@ -307,10 +315,7 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
 /// Returns the default of a column's definition, where it is a function or stands in parentheses.
 fn default_expression(column: &str) -> Option<&str> {
     const WORD: &str = " DEFAULT ";
-    let plain: Vec<(usize, u8)> = scan::unquoted(column).collect();
-    let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
-    let word = plain.windows(WORD.len()).find(is_word)?;
-    let expression = &column[word[0].0 + WORD.len()..];
+    let expression = &column[scan::find(column, WORD)? + WORD.len()..];
     let mut depth = 0_usize;
     for (position, byte) in scan::unquoted(expression) {
         match byte {
