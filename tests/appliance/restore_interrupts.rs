@@ -134,6 +134,7 @@ fn what_a_killed_restore_left_running_in_the_server_does_not_keep_the_next_one_a
     let arguments = ["restore", "before", "--force", "--only", "database"];
     place.snap(&["create", "before"]).succeeded();
     let before = place.server.dump("centreon_studio");
+    place.server.sql("UPDATE centreon_studio.big SET a = 'used' WHERE id = 7");
     let restore = place.start(&arguments);
     let altering =
         "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%ADD KEY%'";
