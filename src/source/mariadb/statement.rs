@@ -71,7 +71,10 @@ impl<'a> CreateTable<'a> {
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
         if !outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
-            return self.staged_at_once();
+            // Other engines build all indexes of an empty table in one go by themselves, and may
+            // lose an option of the table when one is added later.
+            let create = remark::taken(&self.to_string());
+            return StagedTable { create, indexes: Vec::new(), last: Vec::new() };
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
@@ -89,23 +92,13 @@ impl<'a> CreateTable<'a> {
                     indexes.push(std::mem::take(&mut plain));
                     indexes.push(vec![clause]);
                 }
-                _ => kept.push(member.text),
+                _ => kept.push(*member),
             }
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        StagedTable { create: self.create_with(&kept), indexes, last }
-    }
-
-    /// Returns the whole statement, for engines that build all indexes of an empty table in one go
-    /// by themselves, and may lose an option of the table when one is added later.
-    fn staged_at_once(&self) -> StagedTable {
-        let create = remark::taken(&self.to_string());
-        StagedTable { create, indexes: Vec::new(), last: Vec::new() }
-    }
-
-    fn create_with(&self, members: &[&str]) -> String {
-        remark::taken(&format!("{}{}{}", self.head, members.join(","), self.tail))
+        let create = remark::taken(&Self { members: kept, ..*self }.to_string());
+        StagedTable { create, indexes, last }
     }
 
     /// Returns whether the rows cannot be loaded without this key.
@@ -129,7 +122,6 @@ impl<'a> CreateTable<'a> {
 
     /// Returns the statement without its `AUTO_INCREMENT` counter, which moves with every insert.
     pub(super) fn without_counter(&self) -> String {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
         let tail = match self.tail.split_once(" AUTO_INCREMENT=") {
             // A table's comment comes after its counter, so that the first match is the counter.
             Some((before, after)) if !before.contains('\'') => {
@@ -137,7 +129,7 @@ impl<'a> CreateTable<'a> {
             }
             _ => self.tail.to_owned(),
         };
-        format!("{}{}{tail}", self.head, members.join(","))
+        CreateTable { tail: &tail, ..self.clone() }.to_string()
     }
 
     /// Returns the columns whose default names `database`, since it draws from a sequence there:
@@ -202,21 +194,16 @@ impl fmt::Display for CreateTable<'_> {
 impl<'a> Member<'a> {
     fn parse(text: &'a str) -> Self {
         let start = text.trim_start();
-        let kind = if start.starts_with("PRIMARY KEY") {
-            MemberKind::Primary
-        } else if start.starts_with("UNIQUE KEY") {
-            MemberKind::Unique
-        } else if start.starts_with("KEY ") {
-            MemberKind::Key
-        } else if ["FULLTEXT KEY", "SPATIAL KEY", "VECTOR KEY"].iter().any(|s| start.starts_with(s))
-        {
-            MemberKind::Special
-        } else if start.starts_with("CONSTRAINT `")
-            && outside_quotes(start).contains(" FOREIGN KEY (")
-        {
-            MemberKind::Foreign
-        } else {
-            MemberKind::Other
+        let is = |words: &[&str]| words.iter().any(|word| start.starts_with(word));
+        let is_foreign =
+            || is(&["CONSTRAINT `"]) && outside_quotes(start).contains(" FOREIGN KEY (");
+        let kind = match () {
+            () if is(&["PRIMARY KEY"]) => MemberKind::Primary,
+            () if is(&["UNIQUE KEY"]) => MemberKind::Unique,
+            () if is(&["KEY "]) => MemberKind::Key,
+            () if is(&["FULLTEXT KEY", "SPATIAL KEY", "VECTOR KEY"]) => MemberKind::Special,
+            () if is_foreign() => MemberKind::Foreign,
+            () => MemberKind::Other,
         };
         Self { kind, text }
     }
