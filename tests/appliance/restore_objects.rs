@@ -454,6 +454,14 @@ fn what_cannot_be_saved_is_refused_by_name_and_nothing_is_listed() {
             "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
             "MRG_MyISAM",
         ),
+        (
+            "CREATE TABLE bad (f FLOAT(8,3) DEFAULT 99999.99, g FLOAT(8,3) DEFAULT -99999.999)",
+            "the default of \"g\" has more digits than float(8,3)",
+        ),
+        (
+            "CREATE TABLE bad (d DOUBLE(20,10) DEFAULT 9999999999.9999999999)",
+            "the default of \"d\" has more digits",
+        ),
         ("CREATE TABLE bad (e ENUM('a', 'b', 'a'))", "two equal members of ENUM \"e\""),
         (
             "CREATE TABLE bad (e SET('it''s)', 'it''S\\\\)') CHARACTER SET ucs2, f SET('it''s)', 'it''S)'))",

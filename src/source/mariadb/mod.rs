@@ -31,6 +31,7 @@ pub mod accounts;
 mod text;
 mod key;
 mod definition;
+mod scan;
 mod token;
 mod opening;
 mod remark;

@@ -17,9 +17,9 @@ use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
 use crate::source::mariadb::replay;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
 
@@ -304,9 +304,9 @@ fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
 fn disabled(create: &[u8]) -> Vec<u8> {
-    let text = statement::in_ascii(create);
-    let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
-    let positions: Vec<usize> = statement::unquoted(&text).map(|(position, _)| position).collect();
+    let text = scan::in_ascii(create);
+    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
+    let positions: Vec<usize> = scan::unquoted(&text).map(|(position, _)| position).collect();
     let Some(found) = bare.find(" ENABLE ") else { return create.to_vec() };
     let start = positions[found + 1];
     [&create[..start], b"DISABLE", &create[start + b"ENABLE".len()..]].concat()

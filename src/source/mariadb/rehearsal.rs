@@ -10,8 +10,8 @@ use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 
 /// How much a server must print as the saved one did.
@@ -99,8 +99,8 @@ fn text(program: &Program) -> Text {
 
 /// Returns whether this is an event that a server does not keep once its time has come.
 fn is_over(program: &Program) -> bool {
-    let text = statement::in_ascii(&program.create.0);
-    let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
+    let text = scan::in_ascii(&program.create.0);
+    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let ends = bare.contains(" ON SCHEDULE AT ") || bare.contains(" ENDS ");
     program.kind == ProgramKind::Event && ends && bare.contains(" ON COMPLETION NOT PRESERVE")
 }

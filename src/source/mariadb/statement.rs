@@ -9,6 +9,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::remark;
+use crate::source::mariadb::scan;
 
 /// A `CREATE TABLE` statement in parts; joined again they are the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl<'a> CreateTable<'a> {
         if !statement.starts_with("CREATE TABLE `") {
             return Err(malformed());
         }
-        let pieces = top_level(statement).ok_or_else(malformed)?;
+        let pieces = scan::top_level(statement).ok_or_else(malformed)?;
         Ok(Self {
             head: &statement[..pieces.open],
             members: pieces.members.into_iter().map(Member::parse).collect(),
@@ -70,7 +71,7 @@ impl<'a> CreateTable<'a> {
     /// Returns the statements that build the table around the loading of its rows. Keys come to
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
-        if !outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
+        if !scan::outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
             // Other engines build all indexes of an empty table in one go by themselves, and may
             // lose an option of the table when one is added later.
             let create = remark::taken(&self.to_string());
@@ -138,7 +139,7 @@ impl<'a> CreateTable<'a> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
             .filter_map(|member| {
-                let name = quoted_name(member.text.trim_start())?;
+                let name = scan::quoted_name(member.text.trim_start())?;
                 let default = default_expression(member.text)?;
                 (requalified(default, database, "") != default).then_some((name, default))
             })
@@ -152,7 +153,7 @@ impl<'a> CreateTable<'a> {
         keys.filter(|member| member.text.contains(&target))
             .filter_map(|member| {
                 let clause = member.text.trim();
-                Some((quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
+                Some((scan::quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
             })
             .collect()
     }
@@ -163,7 +164,7 @@ impl<'a> CreateTable<'a> {
         let keys = self.members.iter().filter(|member| member.is_hash());
         keys.filter_map(|member| {
             let clause = member.text.trim();
-            let name = quoted_name(clause.strip_prefix("UNIQUE KEY ")?)?;
+            let name = scan::quoted_name(clause.strip_prefix("UNIQUE KEY ")?)?;
             Some(format!("DROP KEY {name}, ADD {clause}"))
         })
         .collect()
@@ -179,8 +180,8 @@ impl<'a> CreateTable<'a> {
     pub(super) fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
-            .filter(|member| outside_quotes(member.text).contains(" AUTO_INCREMENT"))
-            .find_map(|member| quoted_name(member.text.trim_start()))
+            .filter(|member| scan::outside_quotes(member.text).contains(" AUTO_INCREMENT"))
+            .find_map(|member| scan::quoted_name(member.text.trim_start()))
     }
 }
 
@@ -194,16 +195,21 @@ impl fmt::Display for CreateTable<'_> {
 impl<'a> Member<'a> {
     fn parse(text: &'a str) -> Self {
         let start = text.trim_start();
-        let is = |words: &[&str]| words.iter().any(|word| start.starts_with(word));
-        let is_foreign =
-            || is(&["CONSTRAINT `"]) && outside_quotes(start).contains(" FOREIGN KEY (");
-        let kind = match () {
-            () if is(&["PRIMARY KEY"]) => MemberKind::Primary,
-            () if is(&["UNIQUE KEY"]) => MemberKind::Unique,
-            () if is(&["KEY "]) => MemberKind::Key,
-            () if is(&["FULLTEXT KEY", "SPATIAL KEY", "VECTOR KEY"]) => MemberKind::Special,
-            () if is_foreign() => MemberKind::Foreign,
-            () => MemberKind::Other,
+        let kind = if start.starts_with("PRIMARY KEY") {
+            MemberKind::Primary
+        } else if start.starts_with("UNIQUE KEY") {
+            MemberKind::Unique
+        } else if start.starts_with("KEY ") {
+            MemberKind::Key
+        } else if ["FULLTEXT KEY", "SPATIAL KEY", "VECTOR KEY"].iter().any(|s| start.starts_with(s))
+        {
+            MemberKind::Special
+        } else if start.starts_with("CONSTRAINT `")
+            && scan::outside_quotes(start).contains(" FOREIGN KEY (")
+        {
+            MemberKind::Foreign
+        } else {
+            MemberKind::Other
         };
         Self { kind, text }
     }
@@ -214,91 +220,21 @@ impl<'a> Member<'a> {
 
     /// Returns the quoted names of a key's columns.
     fn columns(&self) -> Vec<&'a str> {
-        members(self.text).into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
+        scan::members(self.text)
+            .into_iter()
+            .filter_map(|part| scan::quoted_name(part.trim_start()))
+            .collect()
     }
 
     /// Returns whether this is a unique key of hashes.
     fn is_hash(&self) -> bool {
-        self.kind == MemberKind::Unique && outside_quotes(self.text).contains(" USING HASH")
+        self.kind == MemberKind::Unique && scan::outside_quotes(self.text).contains(" USING HASH")
     }
 
     /// Returns whether this is a key over an application-time period.
     fn overlaps(&self) -> bool {
-        outside_quotes(self.text).contains("WITHOUT OVERLAPS")
+        scan::outside_quotes(self.text).contains("WITHOUT OVERLAPS")
     }
-}
-
-struct TopLevel<'a> {
-    open: usize,
-    members: Vec<&'a str>,
-    close: usize,
-}
-
-/// Returns the members between the outermost parentheses, and where those stand.
-fn top_level(statement: &str) -> Option<TopLevel<'_>> {
-    let mut depth = 0_usize;
-    let mut open = None;
-    let mut start = 0;
-    let mut members = Vec::new();
-    for (position, byte) in unquoted(statement) {
-        match byte {
-            b'(' => {
-                depth += 1;
-                if depth == 1 {
-                    open = Some(position + 1);
-                    start = position + 1;
-                }
-            }
-            b',' if depth == 1 => {
-                members.push(&statement[start..position]);
-                start = position + 1;
-            }
-            b')' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    members.push(&statement[start..position]);
-                    return Some(TopLevel { open: open?, members, close: position });
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Returns what stands between the outermost parentheses, parted by commas.
-pub(super) fn members(statement: &str) -> Vec<&str> {
-    top_level(statement).map(|pieces| pieces.members).unwrap_or_default()
-}
-
-/// Returns each byte of SQL outside of strings and quoted names, with its position.
-pub(super) fn unquoted(sql: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
-    let bytes = sql.as_bytes();
-    let mut position = 0;
-    std::iter::from_fn(move || {
-        while let Some(&byte) = bytes.get(position) {
-            if !matches!(byte, b'\'' | b'"' | b'`') {
-                position += 1;
-                return Some((position - 1, byte));
-            }
-            position = end_of_quoted(bytes, position);
-        }
-        None
-    })
-}
-
-/// Returns the position after the string or name that opens at `start`. A doubled quote reads as
-/// two strings side by side, which comes to the same.
-fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
-    let quote = bytes[start];
-    let mut position = start + 1;
-    while let Some(&byte) = bytes.get(position) {
-        if byte == quote {
-            return position + 1;
-        }
-        position += if byte == b'\\' && quote != b'`' { 2 } else { 1 };
-    }
-    bytes.len()
 }
 
 /// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
@@ -322,7 +258,7 @@ fn requalified_where(sql: &str, from: &str, to: &str, is_wanted: impl Fn(&str) -
             continue;
         }
         let end = match bytes[position] {
-            b'\'' | b'"' | b'`' => end_of_quoted(bytes, position),
+            b'\'' | b'"' | b'`' => scan::end_of_quoted(bytes, position),
             _ => bytes[position..]
                 .iter()
                 .position(|byte| matches!(byte, b'\'' | b'"' | b'`'))
@@ -344,7 +280,7 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
         before.ends_with(['`', ')']) && !after.starts_with('.')
     });
     let is_full = |rest: &str| {
-        let name = quoted_name(rest);
+        let name = scan::quoted_name(rest);
         name.is_some_and(|name| rest[name.len()..].starts_with(['.', '(']))
     };
     requalified_where(sql, from, to, |rest| !has_alias || is_full(rest))
@@ -353,12 +289,12 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
 /// Returns the default of a column's definition, where it is a function or stands in parentheses.
 fn default_expression(column: &str) -> Option<&str> {
     const WORD: &str = " DEFAULT ";
-    let plain: Vec<(usize, u8)> = unquoted(column).collect();
+    let plain: Vec<(usize, u8)> = scan::unquoted(column).collect();
     let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
     let word = plain.windows(WORD.len()).find(is_word)?;
     let expression = &column[word[0].0 + WORD.len()..];
     let mut depth = 0_usize;
-    for (position, byte) in unquoted(expression) {
+    for (position, byte) in scan::unquoted(expression) {
         match byte {
             b'(' => depth += 1,
             b')' if depth == 1 => return Some(&expression[..=position]),
@@ -372,29 +308,8 @@ fn default_expression(column: &str) -> Option<&str> {
 
 /// Returns whether a table or one of its partitions names the folder that its files lie in.
 pub(super) fn names_folder(create: &str) -> bool {
-    let words = outside_quotes(create);
+    let words = scan::outside_quotes(create);
     words.contains(" DATA DIRECTORY") || words.contains(" INDEX DIRECTORY")
-}
-
-/// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
-/// so that positions are those of the bytes.
-pub(super) fn in_ascii(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
-}
-
-/// Returns what stands outside of strings and quoted names.
-pub(super) fn outside_quotes(sql: &str) -> String {
-    unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
-}
-
-/// Returns the quoted name that `text` starts with, its backticks included.
-fn quoted_name(text: &str) -> Option<&str> {
-    let bytes = text.as_bytes();
-    let mut end = 0;
-    while bytes.get(end) == Some(&b'`') {
-        end = end_of_quoted(bytes, end);
-    }
-    (end > 0).then(|| &text[..end])
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ pub(super) const ENGINES: &[&str] =
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
-type ColumnRow =
-    (String, String, String, String, Option<String>, Option<String>, String, Option<String>);
+type Nullable = Option<String>;
+type ColumnRow = (String, String, String, String, Nullable, Nullable, Nullable, String, Nullable);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ struct ListedColumn {
     name: String,
     data_type: String,
     full_type: String,
+    default: Option<String>,
     charset: Option<String>,
     collation: Option<String>,
     is_generated: bool,
@@ -200,19 +201,27 @@ async fn columns(
     connection: &mut Connection,
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
-               COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COLUMN_DEFAULT, \
+               CHARACTER_SET_NAME, COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
                FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, full_type, charset, collation, generated, generation) = row;
+        let (table, name, data_type, full_type, default, charset, collation, generated, generation) =
+            row;
         let lifetime = versioning::lifetime(generation.as_deref());
         let is_generated = generated == "ALWAYS" && lifetime.is_none();
-        let column =
-            ListedColumn { name, data_type, full_type, charset, collation, is_generated, lifetime };
-        columns.entry(table).or_default().push(column);
+        columns.entry(table).or_default().push(ListedColumn {
+            name,
+            data_type,
+            full_type,
+            default,
+            charset,
+            collation,
+            is_generated,
+            lifetime,
+        });
     }
     Ok(columns)
 }
@@ -260,6 +269,7 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
             name: name.to_owned(),
             data_type: "timestamp".to_owned(),
             full_type: "timestamp(6)".to_owned(),
+            default: None,
             charset: None,
             collation: None,
             is_generated: false,
@@ -274,8 +284,16 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
 }
 
 impl ListedColumn {
-    /// Returns the column; fails where not all of its values can be told apart.
+    /// Returns the column; fails where not all of its values can be told apart, or its definition
+    /// would not be taken back.
     async fn checked(self, connection: &mut Connection, table: &str) -> Result<Column> {
+        if self.is_default_beyond() {
+            let text = format!("cannot save table {table:?}: the default of {:?}", self.name);
+            let why = format!("has more digits than {}", self.full_type);
+            return Err(Error::failed(format!("{text} {why}")).hint(
+                "no server takes it back as it is shown, rounded: ALTER TABLE can change it",
+            ));
+        }
         let Self { name, data_type, full_type, collation, is_generated, lifetime, .. } = self;
         let column = Column { name, data_type, is_generated, lifetime };
         if matches!(column.data_type.as_str(), "enum" | "set") {
@@ -283,6 +301,20 @@ impl ListedColumn {
             members::demand_distinct(connection, table, &column, &full_type, collation).await?;
         }
         Ok(column)
+    }
+
+    /// Returns whether the default of a FLOAT or DOUBLE of fixed digits was rounded up beyond them.
+    fn is_default_beyond(&self) -> bool {
+        let is_float = matches!(self.data_type.as_str(), "float" | "double");
+        let digits = self.full_type.split(['(', ',', ')']).skip(1).take(2);
+        let digits: Vec<i32> = digits.filter_map(|digits| digits.parse().ok()).collect();
+        let default = self.default.as_ref().and_then(|default| default.parse::<f64>().ok());
+        match (digits.as_slice(), default) {
+            ([all, fraction], Some(default)) if is_float => {
+                default.abs() >= 10_f64.powi(all - fraction)
+            }
+            _ => false,
+        }
     }
 
     fn order(&self) -> Option<Order> {

@@ -33,6 +33,9 @@ const STEP: usize = 2;
 const DATABASE: &str = "random one";
 const COPY: &str = "copy of it";
 
+/// What cannot be saved, in the words of `create`.
+const REFUSALS: &[&str] = &["has more digits than", "end when they begin"];
+
 /// How often a database that fails is made again with less in it.
 const SHRINKINGS: usize = 200;
 
@@ -117,7 +120,11 @@ impl Bench {
         };
         let mut seen = census::of(server, DATABASE);
         seen.extend(before.iter().filter(|line| *line == compare::PAST).cloned());
-        self.snap(&["create", "before"])?;
+        if let Err(why) = self.snap(&["create", "before"]) {
+            // Refused by name, before anything is written.
+            let is_refusal = REFUSALS.iter().any(|reason| why.contains(reason));
+            return if is_refusal { Ok(BTreeSet::new()) } else { Err(why) };
+        }
         self.snap(&["restore", "before", "--database", COPY])?;
         same("a copy", &before, &compare::described(server, COPY)?)?;
         server.try_script(&damage(server, DATABASE));
