@@ -19,19 +19,27 @@ use mysql_async::prelude::GlobalHandler;
 /// The name by which rows are offered.
 pub(super) const NAME: &str = "snap";
 
-/// What is sent to the server in one piece, in bytes.
+/// What is sent to the server in one piece at most, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
 
 const UNPOISONED: &str = "nobody panics while an offer is exchanged";
 
 /// The bytes that the next statement loads; clones are the same offer.
 #[derive(Clone, Default)]
-pub(super) struct Offer(Arc<Mutex<Option<Bytes>>>);
+pub(super) struct Offer(Arc<Mutex<Option<Offered>>>);
+
+struct Offered {
+    bytes: Bytes,
+    piece_bytes: usize,
+}
 
 impl Offer {
-    /// Offers bytes to the next statement.
-    pub(super) fn make(&self, bytes: Vec<u8>) {
-        *self.0.lock().expect(UNPOISONED) = Some(Bytes::from(bytes));
+    /// Offers bytes to the next statement, for a server whose packets hold this many.
+    pub(super) fn make(&self, bytes: Vec<u8>, packet_bytes: usize) {
+        // A piece that fills the largest packet that the server takes is too large with its head.
+        let piece_bytes = PIECE_BYTES.min(packet_bytes / 2);
+        let offered = Offered { bytes: Bytes::from(bytes), piece_bytes };
+        *self.0.lock().expect(UNPOISONED) = Some(offered);
     }
 
     /// Takes back what no statement asked for.
@@ -52,10 +60,11 @@ impl GlobalHandler for Offer {
     }
 }
 
-fn in_pieces(bytes: Bytes) -> InfileData {
-    let starts = (0..bytes.len()).step_by(PIECE_BYTES);
+fn in_pieces(offered: Offered) -> InfileData {
+    let Offered { bytes, piece_bytes } = offered;
+    let starts = (0..bytes.len()).step_by(piece_bytes);
     let pieces =
-        starts.map(move |start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_BYTES))));
+        starts.map(move |start| Ok(bytes.slice(start..bytes.len().min(start + piece_bytes))));
     stream::iter(pieces.collect::<Vec<_>>()).boxed()
 }
 
@@ -131,7 +140,7 @@ mod tests {
         let (login, loot) = thief(asks_for).await;
         let mut connection = connect(&login).await.unwrap();
         let statement = "LOAD DATA LOCAL INFILE 'snap' INTO TABLE steal";
-        let loading = connection.load("cannot load", statement, rows.to_vec());
+        let loading = connection.load("cannot load", statement, rows.to_vec(), 1 << 24);
         // A server that got what it asked for owes an answer, and this one never gives it.
         let outcome = tokio::select! {
             outcome = loading => outcome,

@@ -17,6 +17,7 @@ use crate::source::mariadb::infile;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
+use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 
@@ -37,6 +38,24 @@ pub struct Expected {
     pub digest: String,
     /// The digest of the generated columns, where there are any.
     pub generated_digest: Option<String>,
+    /// The size of the lines with their newlines.
+    pub raw_bytes: u64,
+}
+
+impl Expected {
+    /// Returns how rows differ from these; generated columns count on the server's own version only.
+    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
+        let rows = totals.stored.rows();
+        if rows != self.rows {
+            return Some(format!("{rows} rows of {}", self.rows));
+        }
+        if totals.stored.to_text() != self.digest {
+            return Some("the digest of its rows differs".to_owned());
+        }
+        let generated = self.generated_digest.as_ref().filter(|_| is_same_server)?;
+        let differs = totals.generated.to_text() != *generated;
+        differs.then(|| "the digest of its generated columns differs".to_owned())
+    }
 }
 
 impl Loader {
@@ -55,7 +74,8 @@ impl Loader {
         let table = &self.plan.definition().tables[position];
         let statement = replay::load_statement(table, infile::NAME);
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
-        let loaded = self.connection.load(&doing, &statement, bytes).await?;
+        let loaded =
+            self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes()).await?;
         let warnings = self.connection.warnings().await?;
         if let Some(warning) = warnings.iter().find(|warning| !is_expected(warning, table)) {
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text)));
@@ -136,8 +156,9 @@ impl Connection {
         doing: &str,
         statement: &str,
         bytes: Vec<u8>,
+        packet_bytes: usize,
     ) -> Result<u64> {
-        self.offer().make(bytes);
+        self.offer().make(bytes, packet_bytes);
         let outcome = self.execute(doing, statement).await;
         self.offer().end();
         outcome?;

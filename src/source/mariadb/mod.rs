@@ -12,6 +12,7 @@
 //! hold → moment                        saving: one moment for several connections
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
+//! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! undo, moves → swap                   and take the place
 //! ```
@@ -66,6 +67,9 @@ pub mod preflight;
 pub mod plan;
 pub mod staging;
 pub mod load;
+mod links;
+mod live;
+pub mod compare;
 mod moves;
 mod undo;
 pub mod swap;

@@ -70,6 +70,16 @@ pub(super) async fn names(
     Ok(names)
 }
 
+/// Returns each trigger of a database with its table.
+pub(super) async fn triggers(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {}";
+    let sql = sql.replace("{}", &quote::is_database("TRIGGER_SCHEMA", database));
+    connection.rows("cannot list the triggers", &sql).await
+}
+
 fn parse_kind(word: &str, name: &str) -> Result<ProgramKind> {
     let kinds = [
         ProgramKind::Package,
@@ -336,6 +346,19 @@ pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Res
 /// Drops the triggers of a database, which hold its tables where they are.
 pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
     drop_where(connection, database, |kind, _| kind == ProgramKind::Trigger).await
+}
+
+/// Drops the triggers of some tables of a database.
+pub(super) async fn drop_triggers_of(
+    connection: &mut Connection,
+    database: &str,
+    tables: &[String],
+) -> Result<()> {
+    let mut triggers = triggers(connection, database).await?;
+    triggers.retain(|(_, table)| tables.contains(table));
+    let is_one = |name: &str| triggers.iter().any(|(trigger, _)| trigger == name);
+    drop_where(connection, database, |kind, name| kind == ProgramKind::Trigger && is_one(name))
+        .await
 }
 
 async fn drop_where(

@@ -60,6 +60,13 @@ pub(super) fn unquoted(sql: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
     })
 }
 
+/// Returns where words stand first outside of strings and quoted names.
+pub(super) fn find(sql: &str, words: &str) -> Option<usize> {
+    let plain: Vec<(usize, u8)> = unquoted(sql).collect();
+    let is_found = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(words.bytes());
+    plain.windows(words.len()).find(is_found).map(|window| window[0].0)
+}
+
 /// Returns the position after the string or name that opens at `start`. A doubled quote reads as
 /// two strings side by side, which comes to the same.
 pub(super) fn end_of_quoted(bytes: &[u8], start: usize) -> usize {

@@ -289,10 +289,7 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
 /// Returns the default of a column's definition, where it is a function or stands in parentheses.
 fn default_expression(column: &str) -> Option<&str> {
     const WORD: &str = " DEFAULT ";
-    let plain: Vec<(usize, u8)> = scan::unquoted(column).collect();
-    let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
-    let word = plain.windows(WORD.len()).find(is_word)?;
-    let expression = &column[word[0].0 + WORD.len()..];
+    let expression = &column[scan::find(column, WORD)? + WORD.len()..];
     let mut depth = 0_usize;
     for (position, byte) in scan::unquoted(expression) {
         match byte {

@@ -100,7 +100,13 @@ impl Listed {
         self.kind != "VIEW"
     }
 
-    fn is_sequence(&self) -> bool {
+    /// Returns the server's guess at the size of the rows in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.unwrap_or_default()
+    }
+
+    /// Returns whether this is a sequence.
+    pub(super) fn is_sequence(&self) -> bool {
         self.kind == "SEQUENCE"
     }
 

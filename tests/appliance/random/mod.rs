@@ -4,7 +4,7 @@
 //! `SNAP_TEST_CASES` says how many (200), `SNAP_TEST_SEED` which is the first. A database that
 //! does not come back is taken apart until what is left is all needed, and printed.
 
-mod dice;
+pub(crate) mod dice;
 mod text;
 mod script;
 mod columns;
@@ -128,7 +128,7 @@ impl Bench {
         self.snap(&["restore", "before", "--database", COPY])?;
         same("a copy", &before, &compare::described(server, COPY)?)?;
         server.try_script(&damage(server, DATABASE));
-        self.snap(&["restore", "before", "--force"])?;
+        self.snap(&["restore", "before", "--force", "--full"])?;
         same("what was damaged", &before, &compare::described(server, DATABASE)?)?;
         Ok(seen)
     }
@@ -205,7 +205,7 @@ fn same(what: &str, before: &[String], after: &[String]) -> Result<(), String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment how long to run")]
-fn number(variable: &str, default: u64) -> u64 {
+pub(crate) fn number(variable: &str, default: u64) -> u64 {
     let text = env::var(variable).unwrap_or_default();
     if text.is_empty() {
         default
