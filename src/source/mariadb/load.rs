@@ -18,6 +18,7 @@ use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
 use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::statement;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 
@@ -126,7 +127,7 @@ impl Loader {
         let schema = self.plan.schema();
         let staged = tables::show_create_table(&mut self.connection, schema, &table.name).await?;
         let saved = &self.plan.text(position);
-        if self.plan.is_same_server() && *saved != staged {
+        if self.plan.is_same_server() && !statement::is_same_table(saved, &staged) {
             let (saved, staged) = first_difference(saved, &staged);
             return Err(Error::new(
                 Kind::Mismatch,

@@ -237,6 +237,24 @@ impl<'a> Member<'a> {
     }
 }
 
+/// Returns whether two definitions are of the same table. Among keys of hashes any order will do:
+/// the server puts them last, unless one beside them has ceased to be one.
+pub(super) fn is_same_table(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    let parts = |statement: &str| -> Option<(String, String, Vec<String>)> {
+        let parsed = CreateTable::parse(statement).ok()?;
+        let mut members: Vec<_> =
+            parsed.members.iter().map(|member| member.text.trim().to_owned()).collect();
+        let first = parsed.members.iter().position(|member| member.kind == MemberKind::Unique)?;
+        let last = parsed.members.iter().rposition(|member| member.kind == MemberKind::Unique)?;
+        parsed.members.iter().any(Member::is_hash).then(|| members[first..=last].sort())?;
+        Some((parsed.head.to_owned(), parsed.tail.to_owned(), members))
+    };
+    parts(one).is_some_and(|parts_of_one| parts(other) == Some(parts_of_one))
+}
+
 /// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
 /// strings. `SHOW CREATE TABLE` names its own database only where a default uses a sequence.
 pub(super) fn requalified(sql: &str, from: &str, to: &str) -> String {
@@ -395,6 +413,20 @@ mod tests {
         assert_eq!(parsed.staged().last, [key]);
         assert!(parsed.staged().create.contains("UNIQUE KEY ` USING HASH` (`b`)"));
         assert_eq!(parsed.hashes_again(), [format!("DROP KEY `k`, {key}")]);
+    }
+
+    #[test]
+    fn unique_keys_beside_one_of_hashes_may_change_places() {
+        let table = |keys: &str| {
+            format!("CREATE TABLE `t` (\n  `a` int,\n  {keys},\n  KEY `x` (`a`)\n) ENGINE=InnoDB")
+        };
+        let (hash, plain) = ("UNIQUE KEY `h` (`a`) USING HASH", "UNIQUE KEY `p` (`b`)");
+        let same = |one: &str, other: &str| is_same_table(&table(one), &table(other));
+        assert!(same(&format!("{hash},\n  {plain}"), &format!("{plain},\n  {hash}")));
+        assert!(!same(&format!("{hash},\n  {plain}"), hash));
+        let (other, key) = ("UNIQUE KEY `q` (`c`)", "KEY `k` (`b`)");
+        assert!(!same(&format!("{other},\n  {plain}"), &format!("{plain},\n  {other}")));
+        assert!(!same(&format!("{hash},\n  {key}"), &format!("{key},\n  {hash}")));
     }
 
     #[test]
