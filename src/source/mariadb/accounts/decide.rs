@@ -11,15 +11,14 @@ use crate::source::mariadb::accounts::additions::Addition;
 use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountPlan;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
-use crate::source::mariadb::accounts::plan::Step;
 use crate::source::mariadb::accounts::properties::Properties;
 use crate::source::mariadb::accounts::read::There;
 use crate::source::mariadb::accounts::statements;
+use crate::source::mariadb::accounts::step::Step;
 use crate::source::mariadb::grants::ALL;
 use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::grants::NONE;
 use crate::source::mariadb::grants::Scope;
-use crate::source::mariadb::quote;
 
 /// Why an account of the server's own is not touched.
 const OF_THE_SERVER: &str = "belongs to the server";
@@ -195,11 +194,7 @@ impl<'a> Planner<'a> {
             && self.can_have(role)
         {
             let (user, role) = (name.clone(), role.clone());
-            told.push(format!(
-                "SET DEFAULT ROLE {} FOR {}",
-                quote::identifier(&role),
-                user.quoted()
-            ));
+            told.push(statements::default_role(&role, &user));
             self.push(Step::SetDefaultRole { user, role }, false);
         }
     }

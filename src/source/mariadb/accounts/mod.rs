@@ -24,6 +24,7 @@ pub(super) mod read;
 mod reach;
 mod decide;
 mod additions;
+mod step;
 mod statements;
 
 use properties::Properties;

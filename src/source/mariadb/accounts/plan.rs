@@ -9,15 +9,13 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::accounts::Accounts;
 use crate::source::mariadb::accounts::Grantee;
-use crate::source::mariadb::accounts::additions::Addition;
 use crate::source::mariadb::accounts::decide::Live;
 use crate::source::mariadb::accounts::decide::decide;
-use crate::source::mariadb::accounts::properties::Properties;
 use crate::source::mariadb::accounts::reach;
 use crate::source::mariadb::accounts::read;
+use crate::source::mariadb::accounts::step::Step;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::rights::granting::Needs;
 use crate::source::mariadb::schema;
@@ -69,45 +67,6 @@ pub enum AccountAction {
     Keep,
     /// It cannot be restored here.
     Skip,
-}
-
-/// One change of a server's accounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    CreateRole(String),
-    CreateUser {
-        name: Grantee,
-        properties: Properties,
-    },
-    /// To an account that is new.
-    Grant {
-        to: Grantee,
-        grant: Grant,
-    },
-    /// To an account that was there.
-    Add {
-        to: Grantee,
-        addition: Addition,
-    },
-    /// `is_undone` where neither role nor member is new: those go as a whole.
-    Join {
-        member: Grantee,
-        role: String,
-        is_admin: bool,
-        is_undone: bool,
-    },
-    SetDefaultRole {
-        user: Grantee,
-        role: String,
-    },
-    /// Whoever creates a role has it: a new one is left in other hands where it has them.
-    Leave {
-        role: String,
-    },
-    /// The same, but for its administration alone.
-    LeaveAdministration {
-        role: String,
-    },
 }
 
 /// Returns what a restore into `database` would do with the accounts of a schema blob; `None` where

@@ -13,17 +13,14 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::accounts::Account;
 use crate::source::mariadb::accounts::Grantee;
-use crate::source::mariadb::accounts::additions::Addition;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
-use crate::source::mariadb::accounts::plan::Step;
 use crate::source::mariadb::accounts::properties::Properties;
 use crate::source::mariadb::accounts::read;
-use crate::source::mariadb::accounts::statements;
+use crate::source::mariadb::accounts::step::Step;
+use crate::source::mariadb::accounts::step::Undoing;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::login::Login;
-use crate::source::mariadb::quote;
 
 /// Accounts on their way to what they were.
 pub struct RestoredAccounts {
@@ -72,7 +69,7 @@ impl RestoredAccounts {
     /// Takes back all that was done. What cannot be taken back is a warning: the rest still can.
     pub async fn undo(mut self, monitor: &dyn Monitor) {
         while let Some(step) = self.done.pop() {
-            for statement in undoing(&step) {
+            for statement in step.undoing().iter().flat_map(Undoing::statements) {
                 let doing = "cannot take back a change of the accounts";
                 if let Err(error) = self.connection.execute(doing, &statement).await {
                     monitor.warn(&error.chain());
@@ -81,16 +78,20 @@ impl RestoredAccounts {
         }
     }
 
+    /// Takes a step, which counts as done from its first statement on: what the server refused to
+    /// create was there before us, and is not ours to drop. Nobody knows of a statement whose
+    /// answer was lost: it counts as done.
     async fn take(&mut self, step: Step) -> Result<()> {
-        // Remembered first: of two statements the second may fail.
-        self.done.push(step.clone());
-        match self.connection.take(&step).await {
-            Err(error) if is_single(&step) => {
-                self.done.pop();
-                Err(error)
+        for (position, statement) in step.statements()?.into_iter().enumerate() {
+            let taken = self.connection.run(&step, statement).await;
+            let is_done =
+                taken.as_ref().map_or_else(|error| error.kind() == Kind::Unreachable, |()| true);
+            if position == 0 && is_done {
+                self.done.push(step.clone());
             }
-            taken => taken,
+            taken?;
         }
+        Ok(())
     }
 
     /// Fails where a new account does not read as it was saved.
@@ -140,33 +141,6 @@ fn has(account: &Account, step: &Step) -> bool {
     }
 }
 
-/// Returns whether a step is one statement, which is done or not.
-fn is_single(step: &Step) -> bool {
-    !matches!(step, Step::CreateUser { .. } | Step::Add { .. })
-}
-
-/// Returns the statements that undo a step; what belongs to a new account goes with it.
-fn undoing(step: &Step) -> Vec<String> {
-    match step {
-        Step::CreateRole(role) => vec![format!("DROP ROLE IF EXISTS {}", quote::identifier(role))],
-        Step::CreateUser { name, .. } => vec![format!("DROP USER IF EXISTS {}", name.quoted())],
-        Step::Add { to, addition } => {
-            let before = addition.before.as_ref();
-            // `ALL` took in what was there before.
-            let again = before.map(|before: &Grant| statements::grant(before, to));
-            statements::revoke(&addition.grant, to).into_iter().chain(again).collect()
-        }
-        Step::Join { member, role, is_undone: true, .. } => {
-            vec![format!("REVOKE {} FROM {}", quote::identifier(role), member.quoted())]
-        }
-        Step::Join { .. }
-        | Step::Grant { .. }
-        | Step::SetDefaultRole { .. }
-        | Step::Leave { .. }
-        | Step::LeaveAdministration { .. } => Vec::new(),
-    }
-}
-
 impl Connection {
     /// Makes a grant to somebody who is gone fail: the server's own answer is an account without a
     /// password.
@@ -175,54 +149,55 @@ impl Connection {
         self.execute("cannot prepare a session for accounts", statement).await
     }
 
-    async fn take(&mut self, step: &Step) -> Result<()> {
-        match step {
-            Step::CreateUser { name, properties } => self.create_user(name, properties).await,
-            Step::CreateRole(role) => {
-                let role = quote::identifier(role);
-                self.execute(&format!("cannot create role {role}"), &format!("CREATE ROLE {role}"))
-                    .await
+    /// Runs a statement of a step. A server may repeat a part of a statement that it does not
+    /// understand: what tells a hash is left out of the error.
+    async fn run(&mut self, step: &Step, statement: String) -> Result<()> {
+        match self.raw().query_drop(statement).await {
+            Err(ClientError::Server(answer)) if step.is_told_by(&answer.message) => {
+                let (doing, code) = (step.doing(), answer.code);
+                Err(Error::failed(format!("{doing}: the server answers with error {code}")))
             }
-            Step::Grant { to, grant } | Step::Add { to, addition: Addition { grant, .. } } => {
-                let (scope, statement) =
-                    (statements::scope(&grant.scope), statements::grant(grant, to));
-                let doing = format!("cannot grant {} rights on {scope}", to.quoted());
-                self.execute(&doing, &statement).await
-            }
-            Step::Join { member, role, is_admin, .. } => {
-                let doing = format!("cannot give role {role:?} to {}", member.quoted());
-                self.execute(&doing, &statements::join(role, member, *is_admin)).await
-            }
-            Step::SetDefaultRole { user, role } => {
-                let (user, role) = (user.quoted(), quote::identifier(role));
-                let doing = format!("cannot set the default role of {user}");
-                self.execute(&doing, &format!("SET DEFAULT ROLE {role} FOR {user}")).await
-            }
-            Step::Leave { role } => self.leave("", role).await,
-            Step::LeaveAdministration { role } => self.leave("ADMIN OPTION FOR ", role).await,
+            outcome => outcome.map_err(|cause| self.peer().error(&step.doing(), cause)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::monitor::Silent;
+    use crate::source::mariadb::throwaway::server;
+
+    use super::*;
+
+    fn user(name: &str) -> Step {
+        let properties = r#"{"ways": [{"plugin": "mysql_native_password"}]}"#;
+        Step::CreateUser {
+            name: Grantee::parse(name).unwrap(),
+            properties: serde_json::from_str(properties).unwrap(),
         }
     }
 
-    async fn leave(&mut self, what: &str, role: &str) -> Result<()> {
-        let role = quote::identifier(role);
-        let doing = format!("cannot hand over role {role}");
-        self.execute(&doing, &format!("REVOKE {what}{role} FROM CURRENT_USER()")).await
+    fn plan(before: Vec<Step>) -> AccountsPlan {
+        AccountsPlan { accounts: Vec::new(), before, after: Vec::new(), database: "d".to_owned() }
     }
 
-    /// Creates a user. A server may repeat a part of a statement that it does not understand: what
-    /// tells a hash is left out of the error.
-    async fn create_user(&mut self, name: &Grantee, properties: &Properties) -> Result<()> {
-        let name = name.quoted();
-        let doing = format!("cannot create account {name}");
-        for statement in properties.create(&name)? {
-            match self.raw().query_drop(statement).await {
-                Err(ClientError::Server(answer)) if properties.is_told_by(&answer.message) => {
-                    let text = format!("{doing}: the server answers with error {}", answer.code);
-                    return Err(Error::failed(text));
-                }
-                outcome => outcome.map_err(|cause| self.peer().error(&doing, cause))?,
-            }
+    #[tokio::test]
+    async fn an_account_that_the_server_refused_to_create_is_not_dropped() {
+        server().run("CREATE USER late@localhost; CREATE ROLE late_role");
+        let login = server().login(server().superuser(), None);
+        let late = || user("`late`@`localhost`");
+        for steps in [
+            vec![user("`early`@`localhost`"), late()],
+            vec![late()],
+            vec![Step::CreateRole("late_role".to_owned())],
+        ] {
+            let error = RestoredAccounts::create(&login, plan(steps), &Silent).await.err();
+            assert_eq!(error.map(|error| error.kind()), Some(Kind::Failed));
         }
-        Ok(())
+        let mut connection = server().connection().await;
+        let sql = "SELECT User FROM mysql.global_priv WHERE User IN \
+                   ('early', 'late', 'late_role') ORDER BY User";
+        let names: Vec<String> = connection.rows("cannot read", sql).await.unwrap();
+        assert_eq!(names, ["late", "late_role"]);
     }
 }
