@@ -62,10 +62,11 @@ pub(super) struct Args {
 
     /// Restore the accounts that were saved with the database (`users = true` in its profile)
     ///
-    /// Accounts and roles that are absent are created as they were, passwords included. One that
-    /// exists keeps its password, its limits and its rights on the server; what it lacks on the
-    /// database is added. The account in use and those of the server, such as root, stay as they
-    /// are. --dry-run lists what would be done.
+    /// Accounts and roles that are absent are created, passwords included, with the rights that
+    /// they had on the database. One that exists keeps its password, its limits and its rights on
+    /// the server; what it lacks on the database is added. Rights beyond the database are withheld:
+    /// a warning names the statements that give them. The account in use and those of the server,
+    /// such as root, stay as they are. --dry-run lists what would be done.
     #[arg(long)]
     restore_users: bool,
 
@@ -163,9 +164,11 @@ fn accounts(restored: &Restored) -> String {
             reasons.cloned().collect::<Vec<_>>().join("; "),
         ]);
     }
-    let grants =
-        lines(accounts().flat_map(|it| &it.grants).map(|grant| format!("  {}", printable(grant))));
-    format!("\n{}{grants}", table.to_text())
+    let listed = |what: &str, grant: &String| format!("  {what}{};", printable(grant));
+    let grants = lines(accounts().flat_map(|it| &it.grants).map(|grant| listed("", grant)));
+    let withheld = accounts().flat_map(|it| &it.withheld);
+    let withheld = lines(withheld.map(|grant| listed("withheld: ", grant)));
+    format!("\n{}{grants}{withheld}", table.to_text())
 }
 
 fn plan(restored: &Restored) -> Table {

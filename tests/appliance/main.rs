@@ -37,6 +37,8 @@ mod logins;
 mod mariadb_11_8;
 mod restore_interrupts;
 mod users;
+mod users_hostile;
+mod users_failures;
 mod random;
 mod odd_servers;
 mod traps;

@@ -18,6 +18,7 @@ use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::StagedDatabase;
+use crate::source::mariadb::accounts::plan;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
@@ -74,12 +75,19 @@ pub(super) async fn stage(
         }
         Err(error) => Err(error),
     };
-    match finished {
-        Ok(()) => Ok(Staged::Database(Box::new(StagedDatabase {
+    let planned = match finished {
+        // Anew: since the first plan accounts may have come, and a killed restore's have gone.
+        Ok(()) if target.accounts.is_some() => {
+            plan::plan(&host.database, &schema, target.name).await
+        }
+        finished => finished.map(|()| None),
+    };
+    match planned {
+        Ok(accounts) => Ok(Staged::Database(Box::new(StagedDatabase {
             staging,
             suffix: target.suffix.to_owned(),
             login: host.database.clone(),
-            accounts: target.accounts.cloned(),
+            accounts,
         }))),
         Err(error) => {
             staging.discard_noting(monitor).await;

@@ -2,7 +2,8 @@
 //!
 //! Accounts come before the swap, so that programs find their definers; what is granted on tables
 //! and routines comes after it. Account statements know no transactions: each is remembered, and
-//! undone in reverse.
+//! undone in reverse; and noted on the server before (`note`), for whoever comes after a restore
+//! that was killed.
 
 use mysql_async::Error as ClientError;
 use mysql_async::prelude::Queryable as _;
@@ -13,9 +14,10 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::accounts::Account;
 use crate::source::mariadb::accounts::Grantee;
+use crate::source::mariadb::accounts::note::Note;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
-use crate::source::mariadb::accounts::properties::Properties;
 use crate::source::mariadb::accounts::read;
+use crate::source::mariadb::accounts::read::There;
 use crate::source::mariadb::accounts::step::Step;
 use crate::source::mariadb::accounts::step::Undoing;
 use crate::source::mariadb::connection::Connection;
@@ -24,7 +26,9 @@ use crate::source::mariadb::login::Login;
 
 /// Accounts on their way to what they were.
 pub struct RestoredAccounts {
+    login: Login,
     connection: Connection,
+    note: Note,
     plan: AccountsPlan,
     /// What was done, in order.
     done: Vec<Step>,
@@ -33,17 +37,46 @@ pub struct RestoredAccounts {
 impl RestoredAccounts {
     /// Creates the accounts, with all they have apart from grants on tables and routines. Fails with
     /// everything as it was.
-    pub async fn create(login: &Login, plan: AccountsPlan, monitor: &dyn Monitor) -> Result<Self> {
+    ///
+    /// `suffix` tells what belongs to this restore from others.
+    pub async fn create(
+        login: &Login,
+        plan: AccountsPlan,
+        suffix: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let mut connection = connect(login).await?;
         connection.create_no_account_by_granting().await?;
-        let mut accounts = Self { connection, plan, done: Vec::new() };
-        for step in accounts.plan.before.clone() {
-            if let Err(error) = accounts.take(step).await {
+        let note = Note::begin(&mut connection, &plan.database, suffix).await?;
+        let login = login.clone();
+        let mut accounts = Self { login, connection, note, plan, done: Vec::new() };
+        match accounts.take_before().await {
+            Ok(()) => Ok(accounts),
+            Err(error) => {
                 accounts.undo(monitor).await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(accounts)
+    }
+
+    async fn take_before(&mut self) -> Result<()> {
+        for step in self.plan.before.clone() {
+            self.take(step).await?;
+        }
+        self.prove_login().await
+    }
+
+    /// Fails where the server takes our login for another account than before: it might do less, or
+    /// not let us in.
+    async fn prove_login(&self) -> Result<()> {
+        let doing = "cannot restore accounts: it would change who we are to the server";
+        let fresh = connect(&self.login).await.map_err(|error| error.while_doing(doing))?;
+        let (was, is) = (self.connection.account(), fresh.account());
+        if was != is {
+            return Err(Error::new(Kind::Mismatch, format!("{doing}: {is} and no more {was}")));
+        }
+        fresh.close().await;
+        Ok(())
     }
 
     /// Grants what is on tables and routines, and proves the new accounts; a failure leaves it to the
@@ -66,71 +99,110 @@ impl RestoredAccounts {
         Ok(())
     }
 
+    /// Ends the restore of accounts: from now on nobody takes it back.
+    pub async fn finish(mut self) -> Result<()> {
+        self.note.forget(&mut self.connection).await
+    }
+
     /// Takes back all that was done. What cannot be taken back is a warning: the rest still can.
     pub async fn undo(mut self, monitor: &dyn Monitor) {
+        let doing = "cannot take back a change of the accounts";
+        // The connection was idle during the swap: it may be gone.
+        if is_lost(&self.connection.execute(doing, "DO 0").await)
+            && let Err(error) = self.reconnect().await
+        {
+            monitor.warn(&error.while_doing(doing).chain());
+        }
         while let Some(step) = self.done.pop() {
             for statement in step.undoing().iter().flat_map(Undoing::statements) {
-                let doing = "cannot take back a change of the accounts";
                 if let Err(error) = self.connection.execute(doing, &statement).await {
                     monitor.warn(&error.chain());
                 }
             }
         }
+        if let Err(error) = self.note.forget(&mut self.connection).await {
+            monitor.warn(&error.chain());
+        }
+    }
+
+    async fn reconnect(&mut self) -> Result<()> {
+        self.connection = connect(&self.login).await?;
+        self.connection.create_no_account_by_granting().await
     }
 
     /// Takes a step, which counts as done from its first statement on: what the server refused to
     /// create was there before us, and is not ours to drop. Nobody knows of a statement whose
     /// answer was lost: it counts as done.
     async fn take(&mut self, step: Step) -> Result<()> {
+        let undoing = step.undoing();
+        if let Some(undoing) = &undoing {
+            self.note.add(&mut self.connection, undoing).await?;
+        }
         for (position, statement) in step.statements()?.into_iter().enumerate() {
             let taken = self.connection.run(&step, statement).await;
-            let is_done =
-                taken.as_ref().map_or_else(|error| error.kind() == Kind::Unreachable, |()| true);
-            if position == 0 && is_done {
-                self.done.push(step.clone());
+            if position == 0 {
+                if taken.is_ok() || is_lost(&taken) {
+                    self.done.push(step.clone());
+                } else if undoing.is_some() {
+                    self.note.strike(&mut self.connection).await?;
+                }
             }
             taken?;
         }
         Ok(())
     }
 
-    /// Fails where a new account does not read as it was saved.
+    /// Fails where an account is not what was planned.
     async fn prove(&mut self) -> Result<()> {
-        let mut expected: Vec<(Grantee, Option<&Properties>)> = Vec::new();
-        for step in &self.done {
-            match step {
-                Step::CreateUser { name, properties } => {
-                    expected.push((name.clone(), Some(properties)));
-                }
-                Step::CreateRole(role) => expected.push((Grantee::Role(role.clone()), None)),
-                _ => {}
-            }
-        }
-        let names: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
-        let database = &self.plan.database;
-        let restored = read::named(&mut self.connection, &names, database).await?;
-        for (name, properties) in expected {
+        let names: Vec<_> = self.done.iter().filter_map(Step::changes).collect();
+        let restored = read::named(&mut self.connection, &names, &self.plan.database).await?;
+        for name in names {
             let found = restored.accounts.iter().find(|account| account.name.is(&name));
-            let is_right = found.is_some_and(|found| {
-                found.properties.as_ref() == properties
-                    && self.done.iter().all(|step| has(found, step))
-            });
-            if !is_right {
+            if !found.is_some_and(|found| self.is_as_planned(found, &restored)) {
                 let name = name.quoted();
                 return Err(Error::new(
                     Kind::Mismatch,
-                    format!("account {name} came out otherwise than it was saved"),
+                    format!("account {name} came out otherwise than it was planned"),
                 ));
             }
         }
         Ok(())
     }
+
+    /// Returns whether an account has what it was given and, where it is new, nothing else.
+    fn is_as_planned(&self, found: &Account, restored: &There) -> bool {
+        let count = |is_one: fn(&Step) -> bool| {
+            let theirs = self.done.iter().filter(|step| step.is_for(&found.name));
+            theirs.filter(|step| is_one(step)).count()
+        };
+        let creation = self.done.iter().find(|step| match step {
+            Step::CreateUser { name, .. } => found.name.is(name),
+            Step::CreateRole(role) => found.name == Grantee::Role(role.clone()),
+            _ => false,
+        });
+        let is_whole = creation.is_none_or(|creation| {
+            creation.properties() == found.properties.as_ref()
+                && found.grants.len() == count(|step| matches!(step, Step::Grant { .. }))
+                && found.roles.len() == count(|step| matches!(step, Step::Join { .. }))
+                && usize::from(found.default_role.is_some())
+                    == count(|step| matches!(step, Step::SetDefaultRole { .. }))
+                && !restored.beyond.contains(&found.name)
+        });
+        is_whole && self.done.iter().all(|step| has(found, step))
+    }
+}
+
+fn is_lost(outcome: &Result<()>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == Kind::Unreachable)
 }
 
 /// Returns whether an account has what a step gave to it.
 fn has(account: &Account, step: &Step) -> bool {
     match step {
         Step::Grant { to, grant } if account.name.is(to) => account.grants.contains(grant),
+        Step::Add { to, addition } if account.name.is(to) => {
+            account.grants.iter().any(|there| there.covers(&addition.grant))
+        }
         Step::Join { member, role, is_admin, .. } if account.name.is(member) => {
             account.membership(role).is_some_and(|has| has.is_admin == *is_admin)
         }
@@ -178,7 +250,13 @@ mod tests {
     }
 
     fn plan(before: Vec<Step>) -> AccountsPlan {
-        AccountsPlan { accounts: Vec::new(), before, after: Vec::new(), database: "d".to_owned() }
+        AccountsPlan {
+            accounts: Vec::new(),
+            before,
+            after: Vec::new(),
+            renewed: Vec::new(),
+            database: "d".to_owned(),
+        }
     }
 
     #[tokio::test]
@@ -191,7 +269,8 @@ mod tests {
             vec![late()],
             vec![Step::CreateRole("late_role".to_owned())],
         ] {
-            let error = RestoredAccounts::create(&login, plan(steps), &Silent).await.err();
+            let error =
+                RestoredAccounts::create(&login, plan(steps), "LATE00", &Silent).await.err();
             assert_eq!(error.map(|error| error.kind()), Some(Kind::Failed));
         }
         let mut connection = server().connection().await;

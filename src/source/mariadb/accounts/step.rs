@@ -56,7 +56,7 @@ pub(super) enum Step {
 pub(super) enum Undoing {
     DropRole(String),
     DropUser(Grantee),
-    Revoke { from: Grantee, grant: Grant, before: Option<Grant> },
+    Revoke { from: Grantee, addition: Box<Addition> },
     Leave { member: Grantee, role: String },
 }
 
@@ -102,6 +102,34 @@ impl Step {
         }])
     }
 
+    /// Returns who is not what they were after the step, where that can be proven.
+    pub(super) fn changes(&self) -> Option<Grantee> {
+        match self {
+            Self::CreateRole(role) => Some(Grantee::Role(role.clone())),
+            Self::CreateUser { name, .. } | Self::Add { to: name, .. } => Some(name.clone()),
+            Self::Join { member, is_undone: true, .. } => Some(member.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the step gives something to this account.
+    pub(super) fn is_for(&self, name: &Grantee) -> bool {
+        match self {
+            Self::Grant { to, .. } | Self::Add { to, .. } => to.is(name),
+            Self::Join { member, .. } => member.is(name),
+            Self::SetDefaultRole { user, .. } => user.is(name),
+            _ => false,
+        }
+    }
+
+    /// Returns the properties of a user that it creates.
+    pub(super) fn properties(&self) -> Option<&Properties> {
+        match self {
+            Self::CreateUser { properties, .. } => Some(properties),
+            _ => None,
+        }
+    }
+
     /// Returns whether a text gives a password's hash away.
     pub(super) fn is_told_by(&self, text: &str) -> bool {
         matches!(self, Self::CreateUser { properties, .. } if properties.is_told_by(text))
@@ -112,11 +140,9 @@ impl Step {
         match self {
             Self::CreateRole(role) => Some(Undoing::DropRole(role.clone())),
             Self::CreateUser { name, .. } => Some(Undoing::DropUser(name.clone())),
-            Self::Add { to, addition: Addition { grant, before } } => Some(Undoing::Revoke {
-                from: to.clone(),
-                grant: grant.clone(),
-                before: before.clone(),
-            }),
+            Self::Add { to, addition } => {
+                Some(Undoing::Revoke { from: to.clone(), addition: Box::new(addition.clone()) })
+            }
             Self::Join { member, role, is_undone: true, .. } => {
                 Some(Undoing::Leave { member: member.clone(), role: role.clone() })
             }
@@ -137,7 +163,8 @@ impl Undoing {
                 vec![format!("DROP ROLE IF EXISTS {}", quote::identifier(role))]
             }
             Self::DropUser(name) => vec![format!("DROP USER IF EXISTS {}", name.quoted())],
-            Self::Revoke { from, grant, before } => {
+            Self::Revoke { from, addition } => {
+                let Addition { grant, before } = addition.as_ref();
                 // `ALL` took in what was there before.
                 let again = before.iter().map(|before| statements::grant(before, from));
                 statements::revoke(grant, from).into_iter().chain(again).collect()
