@@ -26,11 +26,7 @@ pub(super) fn for_new(saved: &[Grant], from: &str, to: &str) -> Vec<Grant> {
     let on_objects = saved
         .iter()
         .filter(|grant| matches!(grant.scope, Scope::Table { .. } | Scope::Routine { .. }));
-    let moved = |grant: &Grant| {
-        let keeps = from == to && is_name(&grant.scope, from);
-        let scope = if keeps { grant.scope.clone() } else { statements::moved(&grant.scope, to) };
-        Grant { scope, ..grant.clone() }
-    };
+    let moved = |grant: &Grant| Grant { scope: moved(&grant.scope, from, to), ..grant.clone() };
     on_database.chain(on_objects).map(moved).collect()
 }
 
@@ -39,7 +35,7 @@ pub(super) fn for_new(saved: &[Grant], from: &str, to: &str) -> Vec<Grant> {
 pub(super) fn for_existing(saved: &[Grant], live: &[Grant], from: &str, to: &str) -> Vec<Addition> {
     let mut additions = Vec::new();
     if let Some(saved) = grants::deciding(saved, from).first() {
-        additions.extend(on_database(saved, live, to));
+        additions.extend(on_database(saved, live, from, to));
     }
     for saved in saved {
         if matches!(saved.scope, Scope::Table { .. } | Scope::Routine { .. }) {
@@ -51,7 +47,7 @@ pub(super) fn for_existing(saved: &[Grant], live: &[Grant], from: &str, to: &str
 
 /// A new pattern that is more specific than the one that counts so far would take away what that
 /// one gives: it is given along.
-fn on_database(saved: &Grant, live: &[Grant], to: &str) -> Option<Addition> {
+fn on_database(saved: &Grant, live: &[Grant], from: &str, to: &str) -> Option<Addition> {
     let server = live.iter().find(|grant| grant.scope == Scope::Server);
     let counts = grants::deciding(live, to).first().copied();
     let there = || [server, counts].into_iter().flatten();
@@ -73,7 +69,7 @@ fn on_database(saved: &Grant, live: &[Grant], to: &str) -> Option<Addition> {
             grant.rights.extend(counts.rights.iter().cloned());
             grant.is_grantable |= counts.is_grantable;
         }
-        None => {}
+        None => grant.scope = moved(&saved.scope, from, to),
     }
     Some(with_before(grant, live))
 }
@@ -93,6 +89,11 @@ fn on_object(saved: &Grant, live: &[Grant], to: &str) -> Option<Addition> {
         });
     }
     (!grant.is_empty()).then(|| with_before(grant, live))
+}
+
+/// Returns a scope in the restored database. Its very name keeps its spelling.
+fn moved(scope: &Scope, from: &str, to: &str) -> Scope {
+    if from == to && is_name(scope, from) { scope.clone() } else { statements::moved(scope, to) }
 }
 
 /// Returns whether a pattern is meant for this database alone.
