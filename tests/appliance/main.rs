@@ -43,6 +43,8 @@ mod faulty_connections;
 mod kills;
 mod server_kills;
 mod users;
+mod users_hostile;
+mod users_failures;
 mod random;
 mod odd_servers;
 mod traps;

@@ -180,20 +180,33 @@ pub(super) async fn create(
     Ok(broken)
 }
 
-/// Makes these the programs of the selected database: those of other names are dropped, the others
-/// replaced in place. Returns the broken views as [`create`] does.
+/// Makes these the programs of the selected database: the others are dropped, except for routines,
+/// and those of these names replaced in place. Returns the broken views as [`create`] does.
 pub(super) async fn replace_all(
     connection: &mut Connection,
     site: &Site<'_>,
     programs: &[Program],
 ) -> Result<Vec<String>> {
-    let is_other = |kind: ProgramKind, name: &str| {
-        // A broken view cannot be replaced, and one that is there may be another one.
-        let stays = |program: &Program| !program.is_broken && program.name == name;
-        !programs.iter().any(|program| program.kind == kind && stays(program))
-    };
+    let is_other = |kind, name: &str| kind >= ProgramKind::View && is_other(programs, kind, name);
     drop_where(connection, &site.database.name, is_other).await?;
     create(connection, site, programs).await
+}
+
+/// Drops the routines that are none of these. A routine takes along the rights that were given on
+/// it, and nothing brings them back: it goes when nobody will want it back.
+pub(super) async fn drop_other_routines(
+    connection: &mut Connection,
+    database: &str,
+    programs: &[Program],
+) -> Result<()> {
+    let is_other = |kind, name: &str| kind < ProgramKind::View && is_other(programs, kind, name);
+    drop_where(connection, database, is_other).await
+}
+
+fn is_other(programs: &[Program], kind: ProgramKind, name: &str) -> bool {
+    // A broken view cannot be replaced, and one that is there may be another one.
+    let stays = |program: &Program| !program.is_broken && program.name == name;
+    !programs.iter().any(|program| program.kind == kind && stays(program))
 }
 
 /// Creates views, which may stand on each other and call functions.

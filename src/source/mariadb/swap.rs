@@ -3,8 +3,9 @@
 //! One `RENAME TABLE` moves all tables and sequences, out and in, or none. Views, triggers,
 //! routines and events cannot be moved: triggers, which hold their tables where they are, are
 //! dropped while the tables are locked, just before; the others are replaced just after, in place,
-//! since a routine that is dropped takes along the rights that were given on it. Until its
-//! triggers stand again, who writes to a new table does so without them.
+//! since a routine that is dropped takes along the rights that were given on it. For the same
+//! reason a routine that is not restored goes last of all. Until its triggers stand again, who
+//! writes to a new table does so without them.
 //!
 //! Tables that are live already as they would come in stay, locked against writes until the others
 //! have moved (`compare`).
@@ -13,6 +14,7 @@
 //! that schema holds a note of all that was live (`undo`), so that whoever finds a swap that was
 //! killed can put it back.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -56,6 +58,7 @@ pub struct Swapped {
     /// How long the live database was incomplete.
     pub incomplete: Duration,
     connection: Connection,
+    plan: Arc<Plan>,
     undo: Undo,
 }
 
@@ -82,7 +85,7 @@ impl Staging {
         let mut connection = swap.connection;
         undo.forget(&mut connection).await?;
         let previous = undo.live.is_some().then(|| undo.previous.clone());
-        Ok(Swapped { previous, incomplete, connection, undo })
+        Ok(Swapped { previous, incomplete, connection, plan, undo })
     }
 }
 
@@ -266,6 +269,12 @@ impl Swapped {
     pub async fn undo(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.undo.run(&mut self.connection, monitor).await
+    }
+
+    /// Drops the routines that were live and are not restored, when nothing will be put back.
+    pub async fn drop_other_routines(&mut self) -> Result<()> {
+        let programs = &self.plan.definition().programs;
+        programs::drop_other_routines(&mut self.connection, &self.undo.target, programs).await
     }
 
     /// Drops the schemas that keep what earlier restores of this database replaced.

@@ -11,6 +11,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::source::mariadb::accounts::note;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
@@ -118,7 +119,7 @@ impl Undo {
 
     /// Returns the note that a schema holds, where a swap was not completed.
     pub(super) async fn find_in(connection: &mut Connection, schema: &str) -> Result<Option<Self>> {
-        if !moves::stored(connection, schema).await?.iter().any(|table| table == NOTE) {
+        if !Self::is_noted_in(connection, schema).await? {
             return Ok(None);
         }
         let sql = format!("SELECT state FROM {}", quote::qualified(schema, NOTE));
@@ -132,6 +133,11 @@ impl Undo {
             })
         })
         .transpose()
+    }
+
+    /// Returns whether a schema holds a note: the swap that it belongs to is not complete.
+    pub(super) async fn is_noted_in(connection: &mut Connection, schema: &str) -> Result<bool> {
+        Ok(moves::stored(connection, schema).await?.iter().any(|table| table == NOTE))
     }
 
     /// Forgets the note: what was restored is live for good.
@@ -167,6 +173,7 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
+                programs::drop_other_routines(connection, &self.target, &live.programs).await?;
             }
             Some(live) => live.create_triggers(connection).await?,
         }
@@ -232,6 +239,7 @@ pub(super) async fn killed_swaps(
     target: &str,
     monitor: &dyn Monitor,
 ) -> Result<()> {
+    note::undo_killed(connection, target, monitor).await?;
     for schema in connection.databases_like(&names::previous(target, "")).await? {
         if let Some(undo) = Undo::find_in(connection, &schema).await? {
             undo.put_back(connection, monitor).await?;
