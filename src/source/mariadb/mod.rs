@@ -9,6 +9,7 @@
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
+//! partitions                           what nobody may exchange until it is read
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
@@ -48,6 +49,7 @@ mod replay;
 mod schema;
 mod hold;
 mod moment;
+mod partitions;
 pub mod range;
 mod tsv;
 mod cut;
