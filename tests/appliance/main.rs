@@ -40,3 +40,4 @@ mod users;
 mod random;
 mod odd_servers;
 mod traps;
+mod losses;

@@ -39,6 +39,7 @@ mod relocate;
 mod foreign_keys;
 mod statistics;
 mod members;
+mod letters;
 mod heading;
 mod site;
 mod programs;

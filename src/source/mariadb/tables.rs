@@ -16,6 +16,8 @@ use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
+use crate::source::mariadb::letters;
+use crate::source::mariadb::letters::Printed;
 use crate::source::mariadb::members;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::statement;
@@ -30,8 +32,17 @@ pub(super) const ENGINES: &[&str] =
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
-type ColumnRow =
-    (String, String, String, String, Option<String>, Option<String>, String, Option<String>);
+type ColumnRow = (
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    String,
+    Option<String>,
+);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -51,6 +62,7 @@ struct ListedColumn {
     full_type: String,
     charset: Option<String>,
     collation: Option<String>,
+    default: Option<String>,
     is_generated: bool,
     lifetime: Option<Lifetime>,
 }
@@ -153,6 +165,8 @@ pub(super) async fn tables(
         let boundary = boundary_key(&key, &columns);
         let mut checked = Vec::new();
         for column in columns {
+            let printed = column.printed(database, &table.name);
+            letters::demand_told(connection, &printed, &create).await?;
             checked.push(column.checked(connection, &table.name).await?);
         }
         let table = Table {
@@ -201,17 +215,26 @@ async fn columns(
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
     let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
-               COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
+               COLLATION_NAME, COLUMN_DEFAULT, IS_GENERATED, GENERATION_EXPRESSION \
                FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, full_type, charset, collation, generated, generation) = row;
+        let (table, name, data_type, full_type, charset, collation, default, generated, generation) =
+            row;
         let lifetime = versioning::lifetime(generation.as_deref());
         let is_generated = generated == "ALWAYS" && lifetime.is_none();
-        let column =
-            ListedColumn { name, data_type, full_type, charset, collation, is_generated, lifetime };
+        let column = ListedColumn {
+            name,
+            data_type,
+            full_type,
+            charset,
+            collation,
+            default,
+            is_generated,
+            lifetime,
+        };
         columns.entry(table).or_default().push(column);
     }
     Ok(columns)
@@ -262,6 +285,7 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
             full_type: "timestamp(6)".to_owned(),
             charset: None,
             collation: None,
+            default: None,
             is_generated: false,
             lifetime: Some(lifetime),
         }));
@@ -283,6 +307,17 @@ impl ListedColumn {
             members::demand_distinct(connection, table, &column, &full_type, collation).await?;
         }
         Ok(column)
+    }
+
+    fn printed<'a>(&'a self, database: &'a str, table: &'a str) -> Printed<'a> {
+        Printed {
+            database,
+            table,
+            name: &self.name,
+            charset: self.charset.as_deref(),
+            full_type: &self.full_type,
+            default: self.default.as_deref(),
+        }
     }
 
     fn order(&self) -> Option<Order> {
