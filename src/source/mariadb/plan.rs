@@ -58,7 +58,7 @@ impl Plan {
             texts.push(text);
         }
         let target = blueprint.target.to_owned();
-        let is_same_server = server.version == blueprint.server_version;
+        let is_same_server = server.is_of_release(blueprint.server_version);
         Ok(Self { definition, target, schema, staged, texts, is_same_server })
     }
 
@@ -92,7 +92,7 @@ impl Plan {
         if self.is_same_server { Likeness::Exact } else { Likeness::Names }
     }
 
-    /// Returns whether the server has the version that the snapshot was taken from: another one
+    /// Returns whether the server is of the release that the snapshot was taken from: another one
     /// may print and compute things otherwise.
     pub(super) const fn is_same_server(&self) -> bool {
         self.is_same_server
@@ -140,7 +140,7 @@ impl Plan {
                 mismatch("the digest of its generated columns differs".to_owned())
             }
             Some(_) => Ok(Some(format!(
-                "the generated columns of table {:?} have other values here, as another version \
+                "the generated columns of table {:?} have other values here, as another release \
                  computes them",
                 table.name
             ))),
