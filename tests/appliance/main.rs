@@ -51,3 +51,4 @@ mod traps;
 mod features;
 mod differences;
 mod preflight;
+mod losses;

@@ -284,12 +284,16 @@ async fn create_one(
     if let Some(collation) = own_collation {
         connection.collate_database(&database.name, collation).await?;
     }
+    let statement = replacing(owner, &meant(connection, site, program).await?);
     connection.speak_as(program).await?;
-    let statement = replacing(owner, &meant(site, program));
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
     if created.is_ok() {
-        site.note_absent_definer(connection, program).await?;
+        site.note_remarks(connection, program).await?;
+        if program.kind == ProgramKind::Event && site.has_dropped(program) {
+            // One of this name that was live already is there still.
+            connection.drop_event(&site.database.name, &program.name).await?;
+        }
     }
     connection.speak_plainly().await?;
     if own_collation.is_some() {
@@ -299,12 +303,16 @@ async fn create_one(
 }
 
 /// Returns the statement of a program as it must read where it is created.
-pub(super) fn meant(site: &Site<'_>, program: &Program) -> Vec<u8> {
-    let statement = relocate::statement_for(program, &site.database.name);
-    match (program.kind, site.purpose) {
+pub(super) async fn meant(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    program: &Program,
+) -> Result<Vec<u8>> {
+    let statement = relocate::statement_for(connection, program, &site.database.name).await?;
+    Ok(match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&statement),
         _ => statement,
-    }
+    })
 }
 
 /// Returns the statement that creates a program in place of one that is there, so that the rights
@@ -326,7 +334,7 @@ fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
 }
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
-fn disabled(create: &[u8]) -> Vec<u8> {
+pub(super) fn disabled(create: &[u8]) -> Vec<u8> {
     let text = scan::in_ascii(create);
     let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let positions: Vec<usize> = scan::unquoted(&text).map(|(position, _)| position).collect();
@@ -336,6 +344,12 @@ fn disabled(create: &[u8]) -> Vec<u8> {
 }
 
 impl Connection {
+    async fn drop_event(&mut self, database: &str, name: &str) -> Result<()> {
+        let name = quote::qualified(database, name);
+        let doing = format!("cannot drop event {name}");
+        self.execute(&doing, &format!("DROP EVENT IF EXISTS {name}")).await
+    }
+
     /// Takes the settings under which a program was written.
     pub(super) async fn speak_as(&mut self, program: &Program) -> Result<()> {
         let doing = format!("cannot take the settings of {}", program.title());

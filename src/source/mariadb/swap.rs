@@ -155,7 +155,9 @@ impl Swap<'_> {
         let broken = programs::replace_all(&mut self.connection, &site, programs).await?;
         let incomplete = started.elapsed();
         let likeness = self.plan.likeness();
-        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        let past =
+            rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        past.tell(monitor);
         for view in broken {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
