@@ -49,6 +49,7 @@ mod letters;
 mod heading;
 mod site;
 mod programs;
+mod removal;
 mod parameters;
 mod guard;
 mod rehearsal;

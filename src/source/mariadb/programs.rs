@@ -16,6 +16,7 @@ use crate::source::mariadb::heading;
 use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
@@ -187,26 +188,10 @@ pub(super) async fn replace_all(
     site: &Site<'_>,
     programs: &[Program],
 ) -> Result<Vec<String>> {
-    let is_other = |kind, name: &str| kind >= ProgramKind::View && is_other(programs, kind, name);
-    drop_where(connection, &site.database.name, is_other).await?;
+    let is_other =
+        |kind, name: &str| kind >= ProgramKind::View && removal::is_other(programs, kind, name);
+    removal::drop_where(connection, &site.database.name, is_other).await?;
     create(connection, site, programs).await
-}
-
-/// Drops the routines that are none of these. A routine takes along the rights that were given on
-/// it, and nothing brings them back: it goes when nobody will want it back.
-pub(super) async fn drop_other_routines(
-    connection: &mut Connection,
-    database: &str,
-    programs: &[Program],
-) -> Result<()> {
-    let is_other = |kind, name: &str| kind < ProgramKind::View && is_other(programs, kind, name);
-    drop_where(connection, database, is_other).await
-}
-
-fn is_other(programs: &[Program], kind: ProgramKind, name: &str) -> bool {
-    // A broken view cannot be replaced, and one that is there may be another one.
-    let stays = |program: &Program| !program.is_broken && program.name == name;
-    !programs.iter().any(|program| program.kind == kind && stays(program))
 }
 
 /// Creates views, which may stand on each other and call functions.
@@ -363,53 +348,6 @@ impl Connection {
         let collation = quote::word(collation)?;
         self.execute(&doing, &format!("ALTER DATABASE {name} COLLATE {collation}")).await
     }
-}
-
-/// Drops all programs of a database. Tables must be there still: a trigger falls with its table.
-pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |_, _| true).await
-}
-
-/// Drops the triggers of a database, which hold its tables where they are.
-pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |kind, _| kind == ProgramKind::Trigger).await
-}
-
-/// Drops the triggers of some tables of a database.
-pub(super) async fn drop_triggers_of(
-    connection: &mut Connection,
-    database: &str,
-    tables: &[String],
-) -> Result<()> {
-    let mut triggers = triggers(connection, database).await?;
-    triggers.retain(|(_, table)| tables.contains(table));
-    let is_one = |name: &str| triggers.iter().any(|(trigger, _)| trigger == name);
-    drop_where(connection, database, |kind, name| kind == ProgramKind::Trigger && is_one(name))
-        .await
-}
-
-async fn drop_where(
-    connection: &mut Connection,
-    database: &str,
-    is_wanted: impl Fn(ProgramKind, &str) -> bool,
-) -> Result<()> {
-    let mut names = names(connection, database).await?;
-    // Bodies fall with their packages; views and triggers before what they call.
-    names.retain(|(kind, name, _)| is_wanted(*kind, name) && *kind != ProgramKind::PackageBody);
-    for (kind, name, _) in names.into_iter().rev() {
-        let name = quote::qualified(database, &name);
-        let words = kind.words();
-        let doing = format!("cannot drop {} {name}", words.to_lowercase());
-        if kind == ProgramKind::Package {
-            // Older servers have the word in Oracle's mode only.
-            connection.execute(&doing, "SET sql_mode = 'ORACLE'").await?;
-        }
-        connection.execute(&doing, &format!("DROP {words} IF EXISTS {name}")).await?;
-        if kind == ProgramKind::Package {
-            connection.speak_plainly().await?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
@@ -173,7 +174,7 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
-                programs::drop_other_routines(connection, &self.target, &live.programs).await?;
+                removal::drop_other_routines(connection, &self.target, &live.programs).await?;
             }
             Some(live) => live.create_triggers(connection).await?,
         }
@@ -192,7 +193,7 @@ impl Undo {
     /// Moves the tables back.
     async fn move_back(&self, connection: &mut Connection) -> Result<()> {
         for schema in [&self.target, &self.previous] {
-            programs::drop_triggers(connection, schema).await?;
+            removal::drop_triggers(connection, schema).await?;
         }
         if tables::database(connection, &self.staging).await?.is_none() {
             connection.create_database(&plain(&self.staging)).await?;
