@@ -112,9 +112,11 @@ fn accounts(restored: &Restored) -> String {
             reasons.cloned().collect::<Vec<_>>().join("; "),
         ]);
     }
-    let grants =
-        lines(accounts().flat_map(|it| &it.grants).map(|grant| format!("  {}", printable(grant))));
-    format!("\n{}{grants}", table.to_text())
+    let listed = |what: &str, grant: &String| format!("  {what}{};", printable(grant));
+    let grants = lines(accounts().flat_map(|it| &it.grants).map(|grant| listed("", grant)));
+    let withheld = accounts().flat_map(|it| &it.withheld);
+    let withheld = lines(withheld.map(|grant| listed("withheld: ", grant)));
+    format!("\n{}{grants}{withheld}", table.to_text())
 }
 
 fn sources(restored: &Restored) -> Table {

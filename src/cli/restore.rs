@@ -63,10 +63,11 @@ pub(super) struct Args {
 
     /// Restore the accounts that were saved with the database (`users = true` in its profile)
     ///
-    /// Accounts and roles that are absent are created as they were, passwords included. One that
-    /// exists keeps its password, its limits and its rights on the server; what it lacks on the
-    /// database is added. The account in use and those of the server, such as root, stay as they
-    /// are. --dry-run lists what would be done.
+    /// Accounts and roles that are absent are created, passwords included, with the rights that
+    /// they had on the database. One that exists keeps its password, its limits and its rights on
+    /// the server; what it lacks on the database is added. Rights beyond the database are withheld:
+    /// a warning names the statements that give them. The account in use and those of the server,
+    /// such as root, stay as they are. --dry-run lists what would be done.
     #[arg(long)]
     restore_users: bool,
 

@@ -131,7 +131,7 @@ fn what_a_killed_restore_left_running_in_the_server_does_not_keep_the_next_one_a
          INSERT INTO big SELECT seq, SHA2(seq, 256), SHA2(-seq, 256) FROM seq_1_to_60000;
          ALTER TABLE big ADD KEY (a), ADD KEY (b), ADD KEY (a, b), ADD KEY (b, a), ADD UNIQUE KEY (a, b, id)",
     );
-    let arguments = ["restore", "before", "--force", "--only", "database"];
+    let arguments = ["restore", "before", "--force", "--full", "--only", "database"];
     place.snap(&["create", "before"]).succeeded();
     let before = place.server.dump("centreon_studio");
     place.server.sql("UPDATE centreon_studio.big SET a = 'used' WHERE id = 7");

@@ -141,6 +141,7 @@ pub async fn restore(
     monitor.step("swap", None);
     let mut swapped = swap(staged, monitor).await?;
     for part in &mut swapped {
+        part.drop_other_routines(monitor).await;
         part.discard_older(monitor).await;
     }
     let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();

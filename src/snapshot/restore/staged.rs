@@ -117,15 +117,16 @@ impl StagedDatabase {
             let swapped = Box::new(self.staging.swap(&self.suffix, monitor).await?);
             return Ok(Swapped::Database { swapped, accounts: None });
         };
-        let mut accounts = match RestoredAccounts::create(&self.login, plan, monitor).await {
-            Ok(accounts) => Box::new(accounts),
-            Err(error) => {
-                if let Err(left) = self.staging.discard().await {
-                    monitor.warn(&format!("staging is left behind: {}", left.chain()));
+        let mut accounts =
+            match RestoredAccounts::create(&self.login, plan, &self.suffix, monitor).await {
+                Ok(accounts) => Box::new(accounts),
+                Err(error) => {
+                    if let Err(left) = self.staging.discard().await {
+                        monitor.warn(&format!("staging is left behind: {}", left.chain()));
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
-        };
+            };
         let swapped = match self.staging.swap(&self.suffix, monitor).await {
             Ok(swapped) => Box::new(swapped),
             Err(error) => {
@@ -177,6 +178,15 @@ impl Swapped {
         }
     }
 
+    /// Drops the routines that were live and are not restored: the part is not put back any more.
+    pub(super) async fn drop_other_routines(&mut self, monitor: &dyn Monitor) {
+        if let Self::Database { swapped, .. } = self
+            && let Err(error) = swapped.drop_other_routines().await
+        {
+            monitor.warn(&error.chain());
+        }
+    }
+
     /// Drops what restores before this one kept. What cannot be dropped only takes room.
     pub(super) async fn discard_older(&mut self, monitor: &dyn Monitor) {
         let discarded = match self {
@@ -193,7 +203,12 @@ impl Swapped {
     /// Ends the part: what is left of its staging goes.
     pub(super) async fn finish(self) -> Result<()> {
         match self {
-            Self::Database { swapped, .. } => swapped.finish().await,
+            Self::Database { swapped, accounts } => {
+                if let Some(accounts) = accounts {
+                    accounts.finish().await?;
+                }
+                swapped.finish().await
+            }
             Self::Files { .. } => Ok(()),
         }
     }

@@ -124,6 +124,19 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// Returns whether this grant gives all that another one gives.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let has_columns = |right: &str, columns: &BTreeSet<String>| {
+            self.allows(right) || self.columns.get(right).is_some_and(|own| columns.is_subset(own))
+        };
+        self.scope == other.scope
+            && (self.is_grantable || !other.is_grantable)
+            && other.rights.iter().all(|right| right == NONE || self.allows(right))
+            && other.columns.iter().all(|(right, columns)| has_columns(right, columns))
+    }
+}
+
 impl Scope {
     fn parse(text: &str) -> Option<Self> {
         if text == "*.*" {
@@ -175,29 +188,62 @@ pub(super) fn escaped(name: &str) -> String {
     pattern
 }
 
-/// Returns whether a pattern matches a name, as the server compares them.
+/// Returns whether a pattern matches a name, as the server compares them. Whatever stands before
+/// the last `%` is matched for good, so that no pattern takes longer than its length allows.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
-    let mut rest = pattern.chars();
-    match rest.next() {
-        None => name.is_empty(),
-        Some('%') => {
-            let mut ends = name.char_indices().map(|(position, _)| position).chain([name.len()]);
-            ends.any(|position| matches(rest.as_str(), &name[position..]))
-        }
-        Some(first) => {
-            let mut wanted = Some(first);
-            if first == '\\' && !rest.as_str().is_empty() {
-                wanted = rest.next();
-            } else if first == '_' {
-                wanted = None;
+    let (pattern, name) = (wildcards(pattern), name.chars().collect::<Vec<_>>());
+    let (mut at, mut position) = (0, 0);
+    // Behind the last `%`, and the place in the name up to which it reaches.
+    let mut last: Option<(usize, usize)> = None;
+    while position < name.len() {
+        match pattern.get(at) {
+            Some(Wildcard::Any) => {
+                at += 1;
+                last = Some((at, position));
             }
-            let mut name = name.chars();
-            let found = name.next();
-            found.is_some()
-                && wanted.is_none_or(|wanted| Some(wanted) == found)
-                && matches(rest.as_str(), name.as_str())
+            Some(wildcard) if wildcard.takes(name[position]) => {
+                at += 1;
+                position += 1;
+            }
+            _ => {
+                let Some((behind, reach)) = last else { return false };
+                last = Some((behind, reach + 1));
+                (at, position) = (behind, reach + 1);
+            }
         }
     }
+    pattern[at..].iter().all(|wildcard| *wildcard == Wildcard::Any)
+}
+
+/// A part of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wildcard {
+    /// Any characters, or none.
+    Any,
+    /// Any character.
+    One,
+    /// This character.
+    Itself(char),
+}
+
+impl Wildcard {
+    fn takes(self, character: char) -> bool {
+        self == Self::One || self == Self::Itself(character)
+    }
+}
+
+fn wildcards(pattern: &str) -> Vec<Wildcard> {
+    let mut rest = pattern.chars();
+    let mut parts = Vec::new();
+    while let Some(character) = rest.next() {
+        parts.push(match character {
+            '%' => Wildcard::Any,
+            '_' => Wildcard::One,
+            '\\' => Wildcard::Itself(rest.next().unwrap_or('\\')),
+            character => Wildcard::Itself(character),
+        });
+    }
+    parts
 }
 
 /// Returns what the server sorts patterns by: the place of the first wildcard, 128 without any.
@@ -358,7 +404,39 @@ mod tests {
         assert_eq!(rights("another"), ["SELECT", "DELETE"]);
     }
 
+    /// The rule itself, which takes its time.
+    fn matches_by_trying(pattern: &[Wildcard], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], name) => name.is_empty(),
+            ([Wildcard::Any, rest @ ..], name) => {
+                (0..=name.len()).any(|taken| matches_by_trying(rest, &name[taken..]))
+            }
+            ([first, rest @ ..], [character, name @ ..]) => {
+                first.takes(*character) && matches_by_trying(rest, name)
+            }
+            (_, []) => false,
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_wildcards_is_matched_at_once() {
+        let name = "centreon_studio".repeat(4);
+        assert!(!matches(&format!("{}!", "%".repeat(40)), &name));
+        assert!(!matches(&format!("{}!", "%_".repeat(40)), &name));
+        assert!(matches(&"%".repeat(3_000_000), &name));
+        assert!(matches("a\\", "a\\") && matches(r"\%_%", "%xx") && !matches(r"\%", "x"));
+    }
+
     proptest! {
+        #[test]
+        fn a_pattern_matches_what_trying_everything_matches(
+            pattern in r"[ab%_\\]{0,8}", name in "[ab]{0,8}"
+        ) {
+            let characters: Vec<char> = name.chars().collect();
+            let expected = matches_by_trying(&wildcards(&pattern), &characters);
+            prop_assert_eq!(matches(&pattern, &name), expected);
+        }
+
         #[test]
         fn an_escaped_name_matches_itself_and_nothing_else(
             name in r"[ab\\%_]{0,8}", other in r"[ab\\%_]{0,8}"

@@ -1,4 +1,5 @@
-//! The names of the schemas beside a database: staging, and the previous state.
+//! The names of the schemas beside a database: staging, the previous state, and what becomes of
+//! accounts.
 
 use crate::base::digest::sha256;
 
@@ -7,10 +8,11 @@ const LONGEST: usize = 64;
 
 const STAGING: &str = "__snap_staging_";
 const PREVIOUS: &str = "__snap_previous_";
+const ACCOUNTS: &str = "__snap_accounts_";
 
 /// Returns whether a name may be one of those beside a database.
 pub(super) fn is_reserved(database: &str) -> bool {
-    [STAGING, PREVIOUS].iter().any(|infix| database.contains(infix))
+    [STAGING, PREVIOUS, ACCOUNTS].iter().any(|infix| database.contains(infix))
 }
 
 /// Returns the name of the staging schema of a database; an empty suffix gives what all such
@@ -23,6 +25,12 @@ pub(super) fn staging(database: &str, suffix: &str) -> String {
 /// all such names of the database begin with.
 pub(super) fn previous(database: &str, suffix: &str) -> String {
     named(database, PREVIOUS, suffix)
+}
+
+/// Returns the name of the schema that notes what a restore changes of accounts; an empty suffix
+/// gives what all such names of the database begin with.
+pub(super) fn accounts(database: &str, suffix: &str) -> String {
+    named(database, ACCOUNTS, suffix)
 }
 
 /// A name that leaves no room is cut, and ends in a digest of the whole: databases whose names

@@ -72,7 +72,10 @@ impl<'a> CreateTable<'a> {
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
         if !scan::outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
-            return self.staged_at_once();
+            // Other engines build all indexes of an empty table in one go by themselves, and may
+            // lose an option of the table when one is added later.
+            let create = remark::taken(&self.to_string());
+            return StagedTable { create, indexes: Vec::new(), last: Vec::new() };
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
@@ -90,23 +93,13 @@ impl<'a> CreateTable<'a> {
                     indexes.push(std::mem::take(&mut plain));
                     indexes.push(vec![clause]);
                 }
-                _ => kept.push(member.text),
+                _ => kept.push(*member),
             }
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        StagedTable { create: self.create_with(&kept), indexes, last }
-    }
-
-    /// Returns the whole statement, for engines that build all indexes of an empty table in one go
-    /// by themselves, and may lose an option of the table when one is added later.
-    fn staged_at_once(&self) -> StagedTable {
-        let create = remark::taken(&self.to_string());
-        StagedTable { create, indexes: Vec::new(), last: Vec::new() }
-    }
-
-    fn create_with(&self, members: &[&str]) -> String {
-        remark::taken(&format!("{}{}{}", self.head, members.join(","), self.tail))
+        let create = remark::taken(&Self { members: kept, ..*self }.to_string());
+        StagedTable { create, indexes, last }
     }
 
     /// Returns whether the rows cannot be loaded without this key.
@@ -130,7 +123,6 @@ impl<'a> CreateTable<'a> {
 
     /// Returns the statement without its `AUTO_INCREMENT` counter, which moves with every insert.
     pub(super) fn without_counter(&self) -> String {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
         let tail = match self.tail.split_once(" AUTO_INCREMENT=") {
             // A table's comment comes after its counter, so that the first match is the counter.
             Some((before, after)) if !before.contains('\'') => {
@@ -138,7 +130,7 @@ impl<'a> CreateTable<'a> {
             }
             _ => self.tail.to_owned(),
         };
-        format!("{}{}{tail}", self.head, members.join(","))
+        CreateTable { tail: &tail, ..self.clone() }.to_string()
     }
 
     /// Returns the columns whose default names `database`, since it draws from a sequence there:

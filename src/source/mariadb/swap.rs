@@ -3,8 +3,9 @@
 //! One `RENAME TABLE` moves all tables and sequences, out and in, or none. Views, triggers,
 //! routines and events cannot be moved: triggers, which hold their tables where they are, are
 //! dropped while the tables are locked, just before; the others are replaced just after, in place,
-//! since a routine that is dropped takes along the rights that were given on it. Until its
-//! triggers stand again, who writes to a new table does so without them.
+//! since a routine that is dropped takes along the rights that were given on it. For the same
+//! reason a routine that is not restored goes last of all. Until its triggers stand again, who
+//! writes to a new table does so without them.
 //!
 //! Tables that are live already as they would come in stay, locked against writes until the others
 //! have moved (`compare`).
@@ -13,6 +14,7 @@
 //! that schema holds a note of all that was live (`undo`), so that whoever finds a swap that was
 //! killed can put it back.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -32,6 +34,7 @@ use crate::source::mariadb::names;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::staging::Staging;
@@ -56,6 +59,7 @@ pub struct Swapped {
     /// How long the live database was incomplete.
     pub incomplete: Duration,
     connection: Connection,
+    plan: Arc<Plan>,
     undo: Undo,
 }
 
@@ -82,7 +86,7 @@ impl Staging {
         let mut connection = swap.connection;
         undo.forget(&mut connection).await?;
         let previous = undo.live.is_some().then(|| undo.previous.clone());
-        Ok(Swapped { previous, incomplete, connection, undo })
+        Ok(Swapped { previous, incomplete, connection, plan, undo })
     }
 }
 
@@ -146,13 +150,15 @@ impl Swap<'_> {
         foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
         // Only tables that stay have triggers still; one that is replaced in place could come to
         // fire in another order.
-        programs::drop_triggers(&mut self.connection, target).await?;
+        removal::drop_triggers(&mut self.connection, target).await?;
         let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Live);
         let broken = programs::replace_all(&mut self.connection, &site, programs).await?;
         let incomplete = started.elapsed();
         let likeness = self.plan.likeness();
-        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        let past =
+            rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        past.tell(monitor);
         for view in broken {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
@@ -194,7 +200,7 @@ impl Swap<'_> {
             // Whoever holds a table is met here, before anything is touched.
             self.connection.lock_tables(target, &live.tables).await?;
             let dropped =
-                programs::drop_triggers_of(&mut self.connection, target, &live.tables).await;
+                removal::drop_triggers_of(&mut self.connection, target, &live.tables).await;
             self.connection.unlock_tables().await?;
             dropped?;
         }
@@ -266,6 +272,12 @@ impl Swapped {
     pub async fn undo(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.undo.run(&mut self.connection, monitor).await
+    }
+
+    /// Drops the routines that were live and are not restored, when nothing will be put back.
+    pub async fn drop_other_routines(&mut self) -> Result<()> {
+        let programs = &self.plan.definition().programs;
+        removal::drop_other_routines(&mut self.connection, &self.undo.target, programs).await
     }
 
     /// Drops the schemas that keep what earlier restores of this database replaced.

@@ -11,6 +11,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::source::mariadb::accounts::note;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
@@ -20,6 +21,7 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
@@ -118,7 +120,7 @@ impl Undo {
 
     /// Returns the note that a schema holds, where a swap was not completed.
     pub(super) async fn find_in(connection: &mut Connection, schema: &str) -> Result<Option<Self>> {
-        if !moves::stored(connection, schema).await?.iter().any(|table| table == NOTE) {
+        if !Self::is_noted_in(connection, schema).await? {
             return Ok(None);
         }
         let sql = format!("SELECT state FROM {}", quote::qualified(schema, NOTE));
@@ -132,6 +134,11 @@ impl Undo {
             })
         })
         .transpose()
+    }
+
+    /// Returns whether a schema holds a note: the swap that it belongs to is not complete.
+    pub(super) async fn is_noted_in(connection: &mut Connection, schema: &str) -> Result<bool> {
+        Ok(moves::stored(connection, schema).await?.iter().any(|table| table == NOTE))
     }
 
     /// Forgets the note: what was restored is live for good.
@@ -167,6 +174,7 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
+                removal::drop_other_routines(connection, &self.target, &live.programs).await?;
             }
             Some(live) => live.create_triggers(connection).await?,
         }
@@ -185,7 +193,7 @@ impl Undo {
     /// Moves the tables back.
     async fn move_back(&self, connection: &mut Connection) -> Result<()> {
         for schema in [&self.target, &self.previous] {
-            programs::drop_triggers(connection, schema).await?;
+            removal::drop_triggers(connection, schema).await?;
         }
         if tables::database(connection, &self.staging).await?.is_none() {
             connection.create_database(&plain(&self.staging)).await?;
@@ -232,6 +240,7 @@ pub(super) async fn killed_swaps(
     target: &str,
     monitor: &dyn Monitor,
 ) -> Result<()> {
+    note::undo_killed(connection, target, monitor).await?;
     for schema in connection.databases_like(&names::previous(target, "")).await? {
         if let Some(undo) = Undo::find_in(connection, &schema).await? {
             undo.put_back(connection, monitor).await?;

@@ -1,5 +1,8 @@
 //! What an account that exists lacks on a database, compared with the saved one.
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::source::mariadb::accounts::reach;
 use crate::source::mariadb::accounts::statements;
 use crate::source::mariadb::grants;
@@ -9,27 +12,22 @@ use crate::source::mariadb::grants::NONE;
 use crate::source::mariadb::grants::Scope;
 
 /// A grant that is missing, and what there is for the same scope already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Addition {
     pub(super) grant: Grant,
     pub(super) before: Option<Grant>,
 }
 
-/// Returns all grants of an account that is new to a server; `from` was saved, `to` is restored.
-///
-/// Another name gets what counted for the old one: of several patterns the most specific.
+/// Returns what an account that is new to a server gets: its rights on the database, which was
+/// saved as `from` and is restored as `to`. Of several patterns the one that counts becomes the
+/// name; the name itself keeps its spelling, since who granted it will revoke it so.
 pub(super) fn for_new(saved: &[Grant], from: &str, to: &str) -> Vec<Grant> {
-    if from == to {
-        return saved.to_vec();
-    }
-    let deciding = grants::deciding(saved, from);
-    let counts = saved.iter().filter(|grant| match grant.scope {
-        Scope::Databases(_) => deciding.contains(grant),
-        _ => true,
-    });
-    counts
-        .map(|grant| Grant { scope: statements::moved(&grant.scope, to), ..grant.clone() })
-        .collect()
+    let on_database = grants::deciding(saved, from).into_iter().take(1);
+    let on_objects = saved
+        .iter()
+        .filter(|grant| matches!(grant.scope, Scope::Table { .. } | Scope::Routine { .. }));
+    let moved = |grant: &Grant| Grant { scope: moved(&grant.scope, from, to), ..grant.clone() };
+    on_database.chain(on_objects).map(moved).collect()
 }
 
 /// Returns what an account lacks on the database `to` that it had on `from`. Its rights on the
@@ -37,7 +35,7 @@ pub(super) fn for_new(saved: &[Grant], from: &str, to: &str) -> Vec<Grant> {
 pub(super) fn for_existing(saved: &[Grant], live: &[Grant], from: &str, to: &str) -> Vec<Addition> {
     let mut additions = Vec::new();
     if let Some(saved) = grants::deciding(saved, from).first() {
-        additions.extend(on_database(saved, live, to));
+        additions.extend(on_database(saved, live, from, to));
     }
     for saved in saved {
         if matches!(saved.scope, Scope::Table { .. } | Scope::Routine { .. }) {
@@ -49,7 +47,7 @@ pub(super) fn for_existing(saved: &[Grant], live: &[Grant], from: &str, to: &str
 
 /// A new pattern that is more specific than the one that counts so far would take away what that
 /// one gives: it is given along.
-fn on_database(saved: &Grant, live: &[Grant], to: &str) -> Option<Addition> {
+fn on_database(saved: &Grant, live: &[Grant], from: &str, to: &str) -> Option<Addition> {
     let server = live.iter().find(|grant| grant.scope == Scope::Server);
     let counts = grants::deciding(live, to).first().copied();
     let there = || [server, counts].into_iter().flatten();
@@ -71,7 +69,7 @@ fn on_database(saved: &Grant, live: &[Grant], to: &str) -> Option<Addition> {
             grant.rights.extend(counts.rights.iter().cloned());
             grant.is_grantable |= counts.is_grantable;
         }
-        None => {}
+        None => grant.scope = moved(&saved.scope, from, to),
     }
     Some(with_before(grant, live))
 }
@@ -91,6 +89,11 @@ fn on_object(saved: &Grant, live: &[Grant], to: &str) -> Option<Addition> {
         });
     }
     (!grant.is_empty()).then(|| with_before(grant, live))
+}
+
+/// Returns a scope in the restored database. Its very name keeps its spelling.
+fn moved(scope: &Scope, from: &str, to: &str) -> Scope {
+    if from == to && is_name(scope, from) { scope.clone() } else { statements::moved(scope, to) }
 }
 
 /// Returns whether a pattern is meant for this database alone.
@@ -175,18 +178,21 @@ mod tests {
     }
 
     #[test]
-    fn grants_follow_a_new_name_and_patterns_become_it() {
+    fn a_new_account_gets_what_counted_on_the_database_and_nothing_beyond() {
         let saved = ["SELECT ON `%`.*", "INSERT ON `d%`.*", "DROP ON `d`.`t`", "RELOAD ON *.*"];
-        let moved = for_new(&parsed(&saved), "d", "n_w");
-        let to_text = |grant: &Grant| {
-            statements::grant(grant, &crate::source::mariadb::accounts::Grantee::Public)
+        let granted = |saved: &[&str], to: &str| {
+            let moved = for_new(&parsed(saved), "d_", to);
+            let to_text = |grant: &Grant| {
+                let sql =
+                    statements::grant(grant, &crate::source::mariadb::accounts::Grantee::Public);
+                sql["GRANT ".len()..sql.find(" TO PUBLIC").unwrap()].to_owned()
+            };
+            moved.iter().map(to_text).collect::<Vec<_>>()
         };
-        let expected = [
-            r"GRANT INSERT ON `n\_w`.* TO PUBLIC",
-            "GRANT DROP ON `n_w`.`t` TO PUBLIC",
-            "GRANT RELOAD ON *.* TO PUBLIC",
-        ];
-        assert_eq!(moved.iter().map(to_text).collect::<Vec<_>>(), expected);
+        assert_eq!(granted(&saved, "n_w"), [r"INSERT ON `n\_w`.*", "DROP ON `n_w`.`t`"]);
+        assert_eq!(granted(&saved, "d_"), [r"INSERT ON `d\_`.*", "DROP ON `d_`.`t`"]);
+        assert_eq!(granted(&["DROP ON `d_`.*"], "d_"), ["DROP ON `d_`.*"]);
+        assert_eq!(granted(&[r"DROP ON `d\_`.*"], "d_"), [r"DROP ON `d\_`.*"]);
         assert_eq!(missing(&["SELECT ON `d%`.*"], &[], "n_w"), [r"SELECT ON `n\_w`.*"]);
     }
 }

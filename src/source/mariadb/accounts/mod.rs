@@ -4,11 +4,13 @@
 //! here from names that are quoted and words that are checked, so that an archive cannot bring its
 //! own SQL. A password's hash stands in the schema blob and nowhere else.
 //!
+//! Only rights on the database are restored. Who brings a snapshot does not decide who rules the
+//! server: rights on all of it, on other databases that a pattern matches, and roles that have any,
+//! are withheld and told.
+//!
 //! An account that exists already keeps its password, its limits and its rights on the server; only
 //! what it lacks on the database is added. The account in use and those of the server itself are
-//! left alone.
-
-use std::collections::BTreeSet;
+//! left alone, and no account is created that a login of ours could be taken for.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -21,9 +23,13 @@ pub mod plan;
 pub mod restore;
 mod properties;
 pub(super) mod read;
+pub(super) mod note;
+mod check;
 mod reach;
+mod roles;
 mod decide;
 mod additions;
+mod step;
 mod statements;
 
 use properties::Properties;
@@ -55,6 +61,9 @@ pub(crate) struct Account {
     /// How a user logs in, and what limits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     properties: Option<Properties>,
+    /// When the password was changed last, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password_changed: Option<i64>,
     /// The role that a user has from its login on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     default_role: Option<String>,
@@ -125,7 +134,7 @@ impl Grantee {
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::User { user, host }, Self::User { user: name, host: from }) => {
-                user == name && host.eq_ignore_ascii_case(from)
+                user == name && host.to_lowercase() == from.to_lowercase()
             }
             _ => self == other,
         }
@@ -149,11 +158,6 @@ impl Accounts {
         let users = self.accounts.iter().filter(|account| account.properties.is_some()).count();
         let roles = self.accounts.iter().filter(|account| account.is_role()).count();
         serde_json::json!({ "users": users, "roles": roles })
-    }
-
-    /// Returns the roles that lead to the database, on ways of roles too.
-    fn reaching_roles(&self) -> BTreeSet<&str> {
-        reach::reaching_roles(&self.accounts)
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::source::mariadb::accounts::decide::Live;
 use crate::source::mariadb::quote;
 
 /// The limits: the server's keys, and the words of `CREATE USER`.
@@ -24,6 +25,8 @@ const LIMITS: &[(&str, &str)] = &[
     ("max_user_connections", "MAX_USER_CONNECTIONS"),
     ("max_statement_time", "MAX_STATEMENT_TIME"),
 ];
+
+const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
 
 const NATIVE: &str = "mysql_native_password";
 
@@ -143,6 +146,11 @@ impl Stored {
         (!self.default_role.is_empty()).then(|| self.default_role.clone())
     }
 
+    /// Returns when the password was changed last, in seconds since 1970.
+    pub(super) fn password_changed(&self) -> Option<i64> {
+        self.password_last_changed.filter(|seconds| *seconds > 0)
+    }
+
     /// Returns the keys that only a newer server knows.
     pub(super) fn unknown(&self) -> Vec<&str> {
         let is_known = |key: &str| {
@@ -195,7 +203,36 @@ impl Stored {
     }
 }
 
+/// What time has made of a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Age {
+    /// It does not age.
+    Unlimited,
+    /// It has some days left, and gets them all again: a server counts from its creation.
+    Renewed,
+    /// It is good no more.
+    Over,
+}
+
 impl Properties {
+    /// Returns what has become of a password that was changed last at that time.
+    pub(super) fn age(&self, changed: Option<i64>, live: &Live) -> Age {
+        let days = i64::from(self.lifetime_days.unwrap_or(live.default_lifetime_days));
+        let lived = changed.map(|changed| live.now.saturating_sub(changed) / SECONDS_OF_A_DAY);
+        match (days, lived) {
+            (0, _) => Age::Unlimited,
+            // It has to be changed whatever its age.
+            _ if self.is_expired => Age::Unlimited,
+            (days, Some(lived)) if lived >= days => Age::Over,
+            _ => Age::Renewed,
+        }
+    }
+
+    /// Makes its password one that has to be changed first.
+    pub(super) fn expire(&mut self) {
+        self.is_expired = true;
+    }
+
     /// Returns the plugins that the ways to log in need.
     pub(super) fn plugins(&self) -> impl Iterator<Item = &str> {
         self.ways.iter().map(|way| way.plugin.as_str())

@@ -70,6 +70,7 @@ pub(super) fn reaching(everyone: Vec<Account>, definers: &[Grantee]) -> Accounts
             (true, true) => accounts.of_the_server.push(Account {
                 name: account.name,
                 properties: None,
+                password_changed: None,
                 default_role: None,
                 roles: account.roles,
                 grants: Vec::new(),
@@ -78,27 +79,6 @@ pub(super) fn reaching(everyone: Vec<Account>, definers: &[Grantee]) -> Accounts
         }
     }
     accounts
-}
-
-/// Returns the roles that lead to the database itself, by grants of theirs or of roles they have.
-pub(super) fn reaching_roles(accounts: &[Account]) -> BTreeSet<&str> {
-    let roles = || {
-        accounts.iter().filter_map(|account| match &account.name {
-            Grantee::Role(role) => Some((role.as_str(), account)),
-            _ => None,
-        })
-    };
-    let is_on_database = |grant: &Grant| grant.scope != Scope::Server;
-    let leads =
-        |(role, account): (_, &Account)| account.grants.iter().any(is_on_database).then_some(role);
-    let mut reaching: BTreeSet<&str> = roles().filter_map(leads).collect();
-    grow(&mut reaching, |reaching| {
-        let has_one = |account: &Account| {
-            account.roles.iter().any(|has| reaching.contains(has.role.as_str()))
-        };
-        roles().filter(|(_, account)| has_one(account)).map(|(role, _)| role).collect()
-    });
-    reaching
 }
 
 /// Adds what follows from a set until nothing new does.
@@ -119,6 +99,17 @@ pub(super) fn concerns(grant: &Grant, name: &str) -> bool {
         Scope::Databases(pattern) => grants::matches(pattern, name),
         Scope::Table { database, .. } | Scope::Routine { database, .. } => database == name,
     }
+}
+
+/// Returns whether a grant allows anything beyond a database. A pattern that is its name is meant
+/// for it alone.
+pub(super) fn is_beyond(grant: &Grant, name: &str) -> bool {
+    let is_outside = match &grant.scope {
+        Scope::Server => true,
+        Scope::Databases(pattern) => pattern != name && *pattern != grants::escaped(name),
+        Scope::Table { database, .. } | Scope::Routine { database, .. } => database != name,
+    };
+    is_outside && !grant.is_empty()
 }
 
 /// Returns whether a grant that concerns a database allows anything in it.
@@ -152,6 +143,7 @@ mod tests {
         };
         Account {
             properties: None,
+            password_changed: None,
             default_role: None,
             roles: roles.iter().map(membership).collect(),
             grants: grants.iter().map(line).collect(),
@@ -181,8 +173,6 @@ mod tests {
         assert_eq!(names(&accounts.accounts), expected);
         assert_eq!(names(&accounts.of_the_server), ["`root`@`h`"]);
         assert_eq!(accounts.of_the_server[0].grants, []);
-        let roles: Vec<_> = accounts.reaching_roles().into_iter().collect();
-        assert_eq!(roles, ["above", "reads"]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads accounts from a server: those that a snapshot takes, and those that a restore finds.
 
+use std::collections::BTreeSet;
+
 use mysql_async::Error as ClientError;
 use mysql_async::prelude::Queryable as _;
 
@@ -20,6 +22,7 @@ use crate::source::mariadb::grants;
 use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::grants::RoutineKind;
 use crate::source::mariadb::grants::Scope;
+use crate::source::mariadb::quote;
 
 /// Returns the accounts that reach a database. What of them cannot be saved is warned of.
 pub(in crate::source::mariadb) async fn accounts(
@@ -41,7 +44,7 @@ pub(in crate::source::mariadb) async fn accounts(
     }
     let definers: Vec<_> = definition.programs.iter().filter_map(definer).collect();
     let mut unsaved = Vec::new();
-    let everyone = found.into_iter().map(|Found { account, lost }| {
+    let everyone = found.into_iter().map(|Found { account, lost, .. }| {
         if !lost.is_empty() {
             unsaved.push((account.name.clone(), lost));
         }
@@ -54,13 +57,13 @@ pub(in crate::source::mariadb) async fn accounts(
         for what in lost.flat_map(|(_, lost)| lost) {
             monitor.warn(&format!("account {quoted} is not saved in full: {what}"));
         }
-        account.grants.retain(|grant| {
-            let is_kept = is_on_something(grant, definition);
-            if !is_kept {
+        account.grants.retain_mut(|grant| {
+            let left_out = leave_out_absent(grant, definition);
+            if let Some(why) = &left_out {
                 let what = statements::scope(&grant.scope);
-                monitor.note(&format!("rights of {quoted} on {what} are left out: it is gone"));
+                monitor.note(&format!("rights of {quoted} on {what} are left out: {why}"));
             }
-            is_kept
+            left_out.is_none() || (is_on_something(grant, definition) && !grant.is_empty())
         });
     }
     Ok(accounts)
@@ -75,21 +78,39 @@ pub(super) struct There {
     pub(super) accounts: Vec<Account>,
     /// Those that only stand in its tables.
     pub(super) ignored: Vec<Grantee>,
+    /// Those that may do something beyond the database, by grants of their own.
+    pub(super) beyond: BTreeSet<Grantee>,
 }
 
-/// Returns those accounts of the server that have one of these names.
+impl There {
+    /// Takes out accounts that will be gone, and their membership in others with them.
+    pub(super) fn forget(&mut self, gone: &[Grantee]) {
+        let is_gone = |name: &Grantee| gone.iter().any(|gone| gone.is(name));
+        self.accounts.retain(|account| !is_gone(&account.name));
+        for account in &mut self.accounts {
+            account.roles.retain(|has| !is_gone(&Grantee::Role(has.role.clone())));
+        }
+    }
+}
+
+/// Returns those accounts of the server that have one of these names, and all roles.
 pub(super) async fn named(
     connection: &mut Connection,
     names: &[Grantee],
     database: &str,
 ) -> Result<There> {
-    let mut there = There { accounts: Vec::new(), ignored: Vec::new() };
+    let mut there = There { accounts: Vec::new(), ignored: Vec::new(), beyond: BTreeSet::new() };
     for (name, stored) in connection.stored_accounts().await? {
-        if !names.iter().any(|wanted| wanted.is(&name)) {
+        if !stored.is_role && !names.iter().any(|wanted| wanted.is(&name)) {
             continue;
         }
         match connection.read_stored_account(&name, &stored, database).await? {
-            Some(found) => there.accounts.push(found.account),
+            Some(found) => {
+                if found.is_beyond {
+                    there.beyond.insert(name);
+                }
+                there.accounts.push(found.account);
+            }
             None => there.ignored.push(name),
         }
     }
@@ -100,6 +121,8 @@ pub(super) async fn named(
 struct Found {
     account: Account,
     lost: Vec<String>,
+    /// Whether it may do something beyond the database, or something that we do not know.
+    is_beyond: bool,
 }
 
 fn definer(program: &Program) -> Option<Grantee> {
@@ -108,24 +131,35 @@ fn definer(program: &Program) -> Option<Grantee> {
     Some(Grantee::stored(user.to_owned(), host.to_owned(), host.is_empty()))
 }
 
-/// Returns whether what a grant is for was saved: grants outlive tables and columns.
+/// Leaves out of a grant what was not saved: grants outlive tables and columns. Returns what it is.
+fn leave_out_absent(grant: &mut Grant, definition: &Definition) -> Option<String> {
+    if !is_on_something(grant, definition) {
+        return Some("the snapshot holds nothing of this name".to_owned());
+    }
+    let Scope::Table { table, .. } = &grant.scope else { return None };
+    let saved = definition.tables.iter().find(|saved| saved.name == *table)?;
+    let mut absent = BTreeSet::new();
+    for columns in grant.columns.values_mut() {
+        columns.retain(|name| {
+            let is_saved = saved.columns.iter().any(|column| is_same_word(&column.name, name));
+            if !is_saved {
+                absent.insert(quote::identifier(name));
+            }
+            is_saved
+        });
+    }
+    grant.columns.retain(|_, columns| !columns.is_empty());
+    let absent = absent.into_iter().collect::<Vec<_>>().join(", ");
+    (!absent.is_empty()).then(|| format!("it has no column {absent}"))
+}
+
+/// Returns whether what a grant is for was saved.
 fn is_on_something(grant: &Grant, definition: &Definition) -> bool {
-    let is_program = |kind: ProgramKind, name: &str| {
-        let mut programs = definition.programs.iter();
-        // Names of programs and columns have no case.
-        programs.any(|it| it.kind == kind && it.name.to_lowercase() == name.to_lowercase())
-    };
     match &grant.scope {
         Scope::Server | Scope::Databases(_) => true,
         Scope::Table { table, .. } => {
-            if let Some(saved) = definition.tables.iter().find(|saved| saved.name == *table) {
-                let has = |name: &String| {
-                    let mut columns = saved.columns.iter();
-                    columns.any(|column| column.name.to_lowercase() == name.to_lowercase())
-                };
-                return grant.columns.values().flatten().all(has);
-            }
-            definition.sequences.iter().any(|saved| saved.name == *table)
+            definition.tables.iter().any(|saved| saved.name == *table)
+                || definition.sequences.iter().any(|saved| saved.name == *table)
                 || definition.programs.iter().any(|program| {
                     program.kind == ProgramKind::View
                         && program.name == *table
@@ -139,9 +173,15 @@ fn is_on_something(grant: &Grant, definition: &Definition) -> bool {
                 RoutineKind::Package => ProgramKind::Package,
                 RoutineKind::PackageBody => ProgramKind::PackageBody,
             };
-            is_program(kind, routine)
+            let mut programs = definition.programs.iter();
+            programs.any(|it| it.kind == kind && is_same_word(&it.name, routine))
         }
     }
+}
+
+/// Returns whether two names of columns or programs, which have no case, are the same.
+fn is_same_word(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
 
 impl Connection {
@@ -173,11 +213,12 @@ impl Connection {
             })?,
         };
         let unknown = stored.unknown().into_iter().map(|key| format!("{key} is not known yet"));
-        let mut lost: Vec<String> = unknown.collect();
+        let mut lost = Vec::new();
         let is_user = matches!(name, Grantee::User { .. });
         let mut account = Account {
             name: name.clone(),
             properties: is_user.then(|| stored.properties()),
+            password_changed: stored.password_changed(),
             default_role: stored.default_role(),
             roles: Vec::new(),
             grants: Vec::new(),
@@ -187,11 +228,15 @@ impl Connection {
                 Some(Said::Grant(grant)) => account.grants.push(grant),
                 Some(Said::Role(membership)) => account.roles.push(membership),
                 Some(Said::Proxy(of)) => lost.push(format!("its right to act as {of} (PROXY)")),
+                Some(Said::Unknown(what)) => lost.push(format!("{what} is not known yet")),
                 None => {}
             }
         }
+        let mut grants = account.grants.iter();
+        let is_beyond = !lost.is_empty() || grants.any(|grant| reach::is_beyond(grant, database));
         account.grants.retain(|grant| reach::concerns(grant, database) && !grant.is_empty());
-        Ok(Some(Found { account, lost }))
+        lost.extend(unknown);
+        Ok(Some(Found { account, lost, is_beyond }))
     }
 }
 
@@ -200,6 +245,8 @@ enum Said {
     Grant(Grant),
     Role(Membership),
     Proxy(String),
+    /// Something of a newer server: what stands before the name, where no password can be.
+    Unknown(String),
 }
 
 /// Returns what a line says of the account of this quoted name: lines of its roles stand among its
@@ -216,6 +263,25 @@ fn said(line: &str, quoted: &str) -> Option<Said> {
     if let Some(role) = grants::unquoted(what) {
         return Some(Said::Role(Membership { role, is_admin: options == "WITH ADMIN OPTION" }));
     }
-    let grant = Grant::parse(line)?;
-    Some(Said::Grant(Grant { grantee: String::new(), ..grant }))
+    Some(match Grant::parse(line) {
+        Some(grant) => Said::Grant(Grant { grantee: String::new(), ..grant }),
+        None => Said::Unknown(what.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_that_is_not_understood_is_named_without_what_stands_behind_it() {
+        let unknown = |line: &str| match said(line, "`a`@`h`") {
+            Some(Said::Unknown(what)) => Some(what),
+            _ => None,
+        };
+        let line = "GRANT SELECT ON CATALOG `c` TO `a`@`h` IDENTIFIED BY PASSWORD '*AB'";
+        assert_eq!(unknown(line).as_deref(), Some("SELECT ON CATALOG `c`"));
+        assert_eq!(unknown("GRANT SELECT ON CATALOG `c` TO `b`@`h`"), None);
+        assert_eq!(unknown("GRANT SELECT ON `c`.* TO `a`@`h`"), None);
+    }
 }

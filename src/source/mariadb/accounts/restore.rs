@@ -2,7 +2,8 @@
 //!
 //! Accounts come before the swap, so that programs find their definers; what is granted on tables
 //! and routines comes after it. Account statements know no transactions: each is remembered, and
-//! undone in reverse.
+//! undone in reverse; and noted on the server before (`note`), for whoever comes after a restore
+//! that was killed.
 
 use mysql_async::Error as ClientError;
 use mysql_async::prelude::Queryable as _;
@@ -13,21 +14,21 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::accounts::Account;
 use crate::source::mariadb::accounts::Grantee;
-use crate::source::mariadb::accounts::additions::Addition;
+use crate::source::mariadb::accounts::note::Note;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
-use crate::source::mariadb::accounts::plan::Step;
-use crate::source::mariadb::accounts::properties::Properties;
 use crate::source::mariadb::accounts::read;
-use crate::source::mariadb::accounts::statements;
+use crate::source::mariadb::accounts::read::There;
+use crate::source::mariadb::accounts::step::Step;
+use crate::source::mariadb::accounts::step::Undoing;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::login::Login;
-use crate::source::mariadb::quote;
 
 /// Accounts on their way to what they were.
 pub struct RestoredAccounts {
+    login: Login,
     connection: Connection,
+    note: Note,
     plan: AccountsPlan,
     /// What was done, in order.
     done: Vec<Step>,
@@ -36,17 +37,46 @@ pub struct RestoredAccounts {
 impl RestoredAccounts {
     /// Creates the accounts, with all they have apart from grants on tables and routines. Fails with
     /// everything as it was.
-    pub async fn create(login: &Login, plan: AccountsPlan, monitor: &dyn Monitor) -> Result<Self> {
+    ///
+    /// `suffix` tells what belongs to this restore from others.
+    pub async fn create(
+        login: &Login,
+        plan: AccountsPlan,
+        suffix: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let mut connection = connect(login).await?;
         connection.create_no_account_by_granting().await?;
-        let mut accounts = Self { connection, plan, done: Vec::new() };
-        for step in accounts.plan.before.clone() {
-            if let Err(error) = accounts.take(step).await {
+        let note = Note::begin(&mut connection, &plan.database, suffix).await?;
+        let login = login.clone();
+        let mut accounts = Self { login, connection, note, plan, done: Vec::new() };
+        match accounts.take_before().await {
+            Ok(()) => Ok(accounts),
+            Err(error) => {
                 accounts.undo(monitor).await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(accounts)
+    }
+
+    async fn take_before(&mut self) -> Result<()> {
+        for step in self.plan.before.clone() {
+            self.take(step).await?;
+        }
+        self.prove_login().await
+    }
+
+    /// Fails where the server takes our login for another account than before: it might do less, or
+    /// not let us in.
+    async fn prove_login(&self) -> Result<()> {
+        let doing = "cannot restore accounts: it would change who we are to the server";
+        let fresh = connect(&self.login).await.map_err(|error| error.while_doing(doing))?;
+        let (was, is) = (self.connection.account(), fresh.account());
+        if was != is {
+            return Err(Error::new(Kind::Mismatch, format!("{doing}: {is} and no more {was}")));
+        }
+        fresh.close().await;
+        Ok(())
     }
 
     /// Grants what is on tables and routines, and proves the new accounts; a failure leaves it to the
@@ -69,67 +99,110 @@ impl RestoredAccounts {
         Ok(())
     }
 
+    /// Ends the restore of accounts: from now on nobody takes it back.
+    pub async fn finish(mut self) -> Result<()> {
+        self.note.forget(&mut self.connection).await
+    }
+
     /// Takes back all that was done. What cannot be taken back is a warning: the rest still can.
     pub async fn undo(mut self, monitor: &dyn Monitor) {
+        let doing = "cannot take back a change of the accounts";
+        // The connection was idle during the swap: it may be gone.
+        if is_lost(&self.connection.execute(doing, "DO 0").await)
+            && let Err(error) = self.reconnect().await
+        {
+            monitor.warn(&error.while_doing(doing).chain());
+        }
         while let Some(step) = self.done.pop() {
-            for statement in undoing(&step) {
-                let doing = "cannot take back a change of the accounts";
+            for statement in step.undoing().iter().flat_map(Undoing::statements) {
                 if let Err(error) = self.connection.execute(doing, &statement).await {
                     monitor.warn(&error.chain());
                 }
             }
         }
+        if let Err(error) = self.note.forget(&mut self.connection).await {
+            monitor.warn(&error.chain());
+        }
     }
 
+    async fn reconnect(&mut self) -> Result<()> {
+        self.connection = connect(&self.login).await?;
+        self.connection.create_no_account_by_granting().await
+    }
+
+    /// Takes a step, which counts as done from its first statement on: what the server refused to
+    /// create was there before us, and is not ours to drop. Nobody knows of a statement whose
+    /// answer was lost: it counts as done.
     async fn take(&mut self, step: Step) -> Result<()> {
-        // Remembered first: of two statements the second may fail.
-        self.done.push(step.clone());
-        match self.connection.take(&step).await {
-            Err(error) if is_single(&step) => {
-                self.done.pop();
-                Err(error)
-            }
-            taken => taken,
+        let undoing = step.undoing();
+        if let Some(undoing) = &undoing {
+            self.note.add(&mut self.connection, undoing).await?;
         }
+        for (position, statement) in step.statements()?.into_iter().enumerate() {
+            let taken = self.connection.run(&step, statement).await;
+            if position == 0 {
+                if taken.is_ok() || is_lost(&taken) {
+                    self.done.push(step.clone());
+                } else if undoing.is_some() {
+                    self.note.strike(&mut self.connection).await?;
+                }
+            }
+            taken?;
+        }
+        Ok(())
     }
 
-    /// Fails where a new account does not read as it was saved.
+    /// Fails where an account is not what was planned.
     async fn prove(&mut self) -> Result<()> {
-        let mut expected: Vec<(Grantee, Option<&Properties>)> = Vec::new();
-        for step in &self.done {
-            match step {
-                Step::CreateUser { name, properties } => {
-                    expected.push((name.clone(), Some(properties)));
-                }
-                Step::CreateRole(role) => expected.push((Grantee::Role(role.clone()), None)),
-                _ => {}
-            }
-        }
-        let names: Vec<_> = expected.iter().map(|(name, _)| name.clone()).collect();
-        let database = &self.plan.database;
-        let restored = read::named(&mut self.connection, &names, database).await?;
-        for (name, properties) in expected {
+        let names: Vec<_> = self.done.iter().filter_map(Step::changes).collect();
+        let restored = read::named(&mut self.connection, &names, &self.plan.database).await?;
+        for name in names {
             let found = restored.accounts.iter().find(|account| account.name.is(&name));
-            let is_right = found.is_some_and(|found| {
-                found.properties.as_ref() == properties
-                    && self.done.iter().all(|step| has(found, step))
-            });
-            if !is_right {
+            if !found.is_some_and(|found| self.is_as_planned(found, &restored)) {
                 let name = name.quoted();
                 return Err(Error::new(
                     Kind::Mismatch,
-                    format!("account {name} came out otherwise than it was saved"),
+                    format!("account {name} came out otherwise than it was planned"),
                 ));
             }
         }
         Ok(())
     }
+
+    /// Returns whether an account has what it was given and, where it is new, nothing else.
+    fn is_as_planned(&self, found: &Account, restored: &There) -> bool {
+        let count = |is_one: fn(&Step) -> bool| {
+            let theirs = self.done.iter().filter(|step| step.is_for(&found.name));
+            theirs.filter(|step| is_one(step)).count()
+        };
+        let creation = self.done.iter().find(|step| match step {
+            Step::CreateUser { name, .. } => found.name.is(name),
+            Step::CreateRole(role) => found.name == Grantee::Role(role.clone()),
+            _ => false,
+        });
+        let is_whole = creation.is_none_or(|creation| {
+            creation.properties() == found.properties.as_ref()
+                && found.grants.len() == count(|step| matches!(step, Step::Grant { .. }))
+                && found.roles.len() == count(|step| matches!(step, Step::Join { .. }))
+                && usize::from(found.default_role.is_some())
+                    == count(|step| matches!(step, Step::SetDefaultRole { .. }))
+                && !restored.beyond.contains(&found.name)
+        });
+        is_whole && self.done.iter().all(|step| has(found, step))
+    }
+}
+
+fn is_lost(outcome: &Result<()>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == Kind::Unreachable)
 }
 
 /// Returns whether an account has what a step gave to it.
 fn has(account: &Account, step: &Step) -> bool {
     match step {
         Step::Grant { to, grant } if account.name.is(to) => account.grants.contains(grant),
+        Step::Add { to, addition } if account.name.is(to) => {
+            account.grants.iter().any(|there| there.covers(&addition.grant))
+        }
         Step::Join { member, role, is_admin, .. } if account.name.is(member) => {
             account.membership(role).is_some_and(|has| has.is_admin == *is_admin)
         }
@@ -137,33 +210,6 @@ fn has(account: &Account, step: &Step) -> bool {
             account.default_role.as_ref() == Some(role)
         }
         _ => true,
-    }
-}
-
-/// Returns whether a step is one statement, which is done or not.
-fn is_single(step: &Step) -> bool {
-    !matches!(step, Step::CreateUser { .. } | Step::Add { .. })
-}
-
-/// Returns the statements that undo a step; what belongs to a new account goes with it.
-fn undoing(step: &Step) -> Vec<String> {
-    match step {
-        Step::CreateRole(role) => vec![format!("DROP ROLE IF EXISTS {}", quote::identifier(role))],
-        Step::CreateUser { name, .. } => vec![format!("DROP USER IF EXISTS {}", name.quoted())],
-        Step::Add { to, addition } => {
-            let before = addition.before.as_ref();
-            // `ALL` took in what was there before.
-            let again = before.map(|before: &Grant| statements::grant(before, to));
-            statements::revoke(&addition.grant, to).into_iter().chain(again).collect()
-        }
-        Step::Join { member, role, is_undone: true, .. } => {
-            vec![format!("REVOKE {} FROM {}", quote::identifier(role), member.quoted())]
-        }
-        Step::Join { .. }
-        | Step::Grant { .. }
-        | Step::SetDefaultRole { .. }
-        | Step::Leave { .. }
-        | Step::LeaveAdministration { .. } => Vec::new(),
     }
 }
 
@@ -175,54 +221,62 @@ impl Connection {
         self.execute("cannot prepare a session for accounts", statement).await
     }
 
-    async fn take(&mut self, step: &Step) -> Result<()> {
-        match step {
-            Step::CreateUser { name, properties } => self.create_user(name, properties).await,
-            Step::CreateRole(role) => {
-                let role = quote::identifier(role);
-                self.execute(&format!("cannot create role {role}"), &format!("CREATE ROLE {role}"))
-                    .await
+    /// Runs a statement of a step. A server may repeat a part of a statement that it does not
+    /// understand: what tells a hash is left out of the error.
+    async fn run(&mut self, step: &Step, statement: String) -> Result<()> {
+        match self.raw().query_drop(statement).await {
+            Err(ClientError::Server(answer)) if step.is_told_by(&answer.message) => {
+                let (doing, code) = (step.doing(), answer.code);
+                Err(Error::failed(format!("{doing}: the server answers with error {code}")))
             }
-            Step::Grant { to, grant } | Step::Add { to, addition: Addition { grant, .. } } => {
-                let (scope, statement) =
-                    (statements::scope(&grant.scope), statements::grant(grant, to));
-                let doing = format!("cannot grant {} rights on {scope}", to.quoted());
-                self.execute(&doing, &statement).await
-            }
-            Step::Join { member, role, is_admin, .. } => {
-                let doing = format!("cannot give role {role:?} to {}", member.quoted());
-                self.execute(&doing, &statements::join(role, member, *is_admin)).await
-            }
-            Step::SetDefaultRole { user, role } => {
-                let (user, role) = (user.quoted(), quote::identifier(role));
-                let doing = format!("cannot set the default role of {user}");
-                self.execute(&doing, &format!("SET DEFAULT ROLE {role} FOR {user}")).await
-            }
-            Step::Leave { role } => self.leave("", role).await,
-            Step::LeaveAdministration { role } => self.leave("ADMIN OPTION FOR ", role).await,
+            outcome => outcome.map_err(|cause| self.peer().error(&step.doing(), cause)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::base::monitor::Silent;
+    use crate::source::mariadb::throwaway::server;
+
+    use super::*;
+
+    fn user(name: &str) -> Step {
+        let properties = r#"{"ways": [{"plugin": "mysql_native_password"}]}"#;
+        Step::CreateUser {
+            name: Grantee::parse(name).unwrap(),
+            properties: serde_json::from_str(properties).unwrap(),
         }
     }
 
-    async fn leave(&mut self, what: &str, role: &str) -> Result<()> {
-        let role = quote::identifier(role);
-        let doing = format!("cannot hand over role {role}");
-        self.execute(&doing, &format!("REVOKE {what}{role} FROM CURRENT_USER()")).await
+    fn plan(before: Vec<Step>) -> AccountsPlan {
+        AccountsPlan {
+            accounts: Vec::new(),
+            before,
+            after: Vec::new(),
+            renewed: Vec::new(),
+            database: "d".to_owned(),
+        }
     }
 
-    /// Creates a user. A server may repeat a part of a statement that it does not understand: what
-    /// tells a hash is left out of the error.
-    async fn create_user(&mut self, name: &Grantee, properties: &Properties) -> Result<()> {
-        let name = name.quoted();
-        let doing = format!("cannot create account {name}");
-        for statement in properties.create(&name)? {
-            match self.raw().query_drop(statement).await {
-                Err(ClientError::Server(answer)) if properties.is_told_by(&answer.message) => {
-                    let text = format!("{doing}: the server answers with error {}", answer.code);
-                    return Err(Error::failed(text));
-                }
-                outcome => outcome.map_err(|cause| self.peer().error(&doing, cause))?,
-            }
+    #[tokio::test]
+    async fn an_account_that_the_server_refused_to_create_is_not_dropped() {
+        server().run("CREATE USER late@localhost; CREATE ROLE late_role");
+        let login = server().login(server().superuser(), None);
+        let late = || user("`late`@`localhost`");
+        for steps in [
+            vec![user("`early`@`localhost`"), late()],
+            vec![late()],
+            vec![Step::CreateRole("late_role".to_owned())],
+        ] {
+            let error =
+                RestoredAccounts::create(&login, plan(steps), "LATE00", &Silent).await.err();
+            assert_eq!(error.map(|error| error.kind()), Some(Kind::Failed));
         }
-        Ok(())
+        let mut connection = server().connection().await;
+        let sql = "SELECT User FROM mysql.global_priv WHERE User IN \
+                   ('early', 'late', 'late_role') ORDER BY User";
+        let names: Vec<String> = connection.rows("cannot read", sql).await.unwrap();
+        assert_eq!(names, ["late", "late_role"]);
     }
 }

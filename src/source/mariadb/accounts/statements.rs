@@ -29,6 +29,11 @@ pub(super) fn join(role: &str, member: &Grantee, is_admin: bool) -> String {
     format!("GRANT {} TO {}{option}", quote::identifier(role), member.quoted())
 }
 
+/// Returns the statement that makes a role the one that a user has from its login on.
+pub(super) fn default_role(role: &str, user: &Grantee) -> String {
+    format!("SET DEFAULT ROLE {} FOR {}", quote::identifier(role), user.quoted())
+}
+
 /// Returns what a grant is for, as SQL.
 pub(super) fn scope(scope: &Scope) -> String {
     match scope {
