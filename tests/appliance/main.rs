@@ -42,3 +42,6 @@ mod users_failures;
 mod random;
 mod odd_servers;
 mod traps;
+mod features;
+mod differences;
+mod preflight;

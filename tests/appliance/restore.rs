@@ -172,7 +172,7 @@ fn what_was_replaced_is_whole_beside_and_its_events_do_not_run() {
     place.snap(&["create", "before"]).succeeded();
     place.server.sql("USE centreon_studio; CREATE TABLE upgraded (id INT); ALTER EVENT purge_event_log COMMENT 'kept'");
     let replaced = place.server.dump("centreon_studio");
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     let previous = place.beside().remove(0);
     let asleep =
         replaced.replacen("PRESERVE ENABLE COMMENT 'kept'", "PRESERVE DISABLE COMMENT 'kept'", 1);
@@ -253,6 +253,10 @@ fn a_dry_run_prints_the_plan_and_touches_nothing() {
     fs::remove_dir_all(place.path("state")).expect("remove the state folder");
     let upgraded = place.live();
     let arguments = ["restore", "before", "--dry-run", "--restore-certificates"];
+    let refused = place.snap(&arguments);
+    refused.failed(14, &["centreon_studio has 6 tables and views", "hint: --force"]);
+    assert!(refused.stdout.starts_with("would refuse to restore before; nothing was touched\n"));
+    let arguments = [&arguments[..], &["--force"]].concat();
     let text = place.snap(&arguments);
     assert!(
         text.succeeded().starts_with("would restore before; nothing was touched\n"),

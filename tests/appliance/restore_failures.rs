@@ -95,7 +95,7 @@ impl Place {
     }
 }
 
-const FORGED: &[&str] = &["restore", "forged", "--force", "--restore-certificates"];
+const FORGED: &[&str] = &["restore", "forged", "--force", "--full", "--restore-certificates"];
 
 #[test]
 fn a_damaged_chunk_is_found_before_anything_is_touched() {
@@ -186,7 +186,7 @@ fn a_table_in_use_is_waited_for() {
     for table in ["element", "property"] {
         let reader =
             place.session(&format!("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM {table}"));
-        let restore = place.start(&["restore", "before", "--force"]);
+        let restore = place.start(&["restore", "before", "--force", "--full"]);
         place.wait_for(WAITING);
         drop(reader);
         finished(restore).succeeded();

@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+const RESTORE: &[&str] = &["restore", "before", "--force", "--full", "--restore-certificates"];
 
 #[test]
 fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {
@@ -116,4 +116,28 @@ fn a_restore_that_is_killed_can_be_run_again_and_leaves_nothing_behind() {
         assert!(beside.len() <= 3, "moment {moment}: {beside:?}");
     }
     assert!(untouched > 0, "no restore was killed before its swap");
+}
+
+#[test]
+fn what_a_killed_restore_left_running_in_the_server_does_not_keep_the_next_one_away() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE centreon_studio; USE centreon_studio; SET unique_checks = 0, foreign_key_checks = 0;
+         CREATE TABLE big (id INT PRIMARY KEY, a CHAR(64), b CHAR(64)) CHARACTER SET latin1;
+         INSERT INTO big SELECT seq, SHA2(seq, 256), SHA2(-seq, 256) FROM seq_1_to_60000;
+         ALTER TABLE big ADD KEY (a), ADD KEY (b), ADD KEY (a, b), ADD KEY (b, a), ADD UNIQUE KEY (a, b, id)",
+    );
+    let arguments = ["restore", "before", "--force", "--only", "database"];
+    place.snap(&["create", "before"]).succeeded();
+    let before = place.server.dump("centreon_studio");
+    let restore = place.start(&arguments);
+    let altering =
+        "SELECT 1 FROM information_schema.processlist WHERE info LIKE 'ALTER TABLE%ADD KEY%'";
+    place.wait_for(altering);
+    kill_process(Pid::from_child(&restore), Signal::KILL).expect("kill the restore");
+    finished(restore);
+    assert_ne!(place.server.sql(altering), "", "the server ended it with its client");
+    place.snap(&arguments).succeeded();
+    assert!(place.server.dump("centreon_studio") == before, "it is not what was saved");
+    assert_eq!(place.beside().len(), 1, "{:?}", place.beside());
 }

@@ -52,7 +52,7 @@ impl Place {
             text.replace(&format!("`{database}`.`{name}`"), &format!("`copy`.`{name}`"))
         });
         assert_same(&expected, &self.all_of("copy"));
-        self.snap(&["restore", "before", "--force"]).succeeded();
+        self.snap(&["restore", "before", "--force", "--full"]).succeeded();
         assert_same(&before, &self.all_of(database));
         assert_eq!(self.beside().len(), 1, "{:?}", self.beside());
     }
@@ -114,7 +114,7 @@ fn views_triggers_routines_and_events_come_back_as_they_were_written() {
     assert_eq!(place.server.sql(order), "second\né `third`%'\nfirst\n");
     let events = "SELECT event_name, status, time_zone FROM information_schema.events
                   WHERE event_schema = 'studio' ORDER BY event_name";
-    let expected = "elsewhere\tSLAVESIDE_DISABLED\t+05:30\nonce ENABLE é\tENABLED\t+05:30\nrepeated\tENABLED\tSYSTEM\n";
+    let expected = "commented\tENABLED\t+05:30\nelsewhere\tSLAVESIDE_DISABLED\t+05:30\nonce ENABLE é\tENABLED\t+05:30\nrepeated\tENABLED\tSYSTEM\n";
     assert_eq!(place.server.sql(events), expected);
     let oracle = "USE copy; SET sql_mode = ORACLE; SELECT pack.one()";
     assert_eq!(place.server.sql(oracle), "5\n");
@@ -153,6 +153,8 @@ const PROGRAMS: &str = r#"
     CREATE PROCEDURE oracle(x IN INT) AS BEGIN IF x > 1 THEN SELECT 'a' || 'b'; END IF; END; //
     SET sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES' //
     CREATE PROCEDURE "ansi"() SELECT "id", 'back\' FROM "t" //
+    CREATE PROCEDURE commented() COMMENT 'back\slash''s "\n" é' SELECT 'back\' //
+    CREATE EVENT commented ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01' COMMENT 'back\slash''s "\n" é' DO SELECT 'back\' //
     SET sql_mode = '' //
     SET NAMES latin1 //
     CREATE PROCEDURE written_in_latin1() SELECT 'cafÃ©', _utf8mb4'x' //
@@ -179,7 +181,7 @@ fn what_belongs_to_accounts_that_the_server_lacks_comes_back_and_works_once_they
     place.server.sql("DROP USER ghost@localhost; DROP DATABASE studio");
     place.snap(&["restore", "before"]).succeeded();
     // Again, over views that their own server cannot open any more.
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     place.server.sql(account);
     assert_same(&before, &place.all_of("studio"));
     assert_eq!(place.server.sql("SELECT * FROM studio.aa"), "1\t5\n");
@@ -198,7 +200,7 @@ fn rights_that_others_have_on_tables_and_routines_stay() {
     place.save_only("studio");
     place.snap(&["create", "before"]).succeeded();
     place.server.sql("DROP VIEW studio.v; CREATE OR REPLACE PROCEDURE studio.p() SELECT 2");
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     assert_eq!(place.server.sql("SHOW GRANTS FOR app@localhost"), grants);
 }
 
@@ -216,7 +218,7 @@ fn a_broken_view_is_told_at_both_ends_and_keeps_nothing_else_away() {
     for view in ["broken", "on_it"] {
         assert!(created.stderr.contains(&format!("note: view {view:?} is broken")), "{created:#?}");
     }
-    let restored = place.snap(&["restore", "before", "--force"]);
+    let restored = place.snap(&["restore", "before", "--force", "--full"]);
     restored
         .failed(3, &["warning: view \"broken\" was broken", "warning: view \"on_it\" was broken"]);
     assert_eq!(place.server.sql("SHOW TABLES FROM studio"), "sound\nt\n");
@@ -252,9 +254,90 @@ fn keys_come_back_in_their_order_whatever_the_counter_needs() {
          CREATE TABLE mixed (a INT PRIMARY KEY AUTO_INCREMENT, c INT, g POINT NOT NULL, t TEXT, KEY k0 (a, c),
              FULLTEXT f1 (t), SPATIAL KEY sp (g), KEY kk (c), FULLTEXT f2 (t), KEY kl (c, a));
          CREATE TABLE grouped (g INT NOT NULL, id INT NOT NULL AUTO_INCREMENT, c INT, KEY kc (c), KEY kk (g, id)) ENGINE = MyISAM;
+         CREATE SEQUENCE s; CREATE SEQUENCE z;
+         CREATE TABLE hashed (a INT DEFAULT NEXTVAL(s), b VARCHAR(9) UNIQUE KEY, c INT DEFAULT (NEXTVAL(z) + 1), t TEXT, FULLTEXT KEY f (t),
+             UNIQUE KEY h (b) USING HASH, UNIQUE KEY i (c) USING HASH, UNIQUE KEY l (t), KEY k (b) USING HASH);
+         CREATE TABLE pointing (a INT NOT NULL, b INT, UNIQUE KEY h (a) USING HASH, KEY k (b), CONSTRAINT x FOREIGN KEY (b) REFERENCES late (b));
+         INSERT INTO hashed (b, t) VALUES ('x', 'one'), ('y', 'two'), (NULL, NULL); INSERT INTO pointing VALUES (1, NULL);
          INSERT INTO late (b, c) VALUES (1, 2), (2, 1); INSERT INTO twice (b, c) VALUES (1, 2), (2, 1);
          INSERT INTO mixed (c, g, t) VALUES (1, POINT(1, 2), 'text'); INSERT INTO grouped (g) VALUES (1), (1), (2)",
     );
+    place.assert_comes_back("studio", &["s", "z"]);
+    for key in ["INSERT INTO hashed (b) VALUES ('x')", "INSERT INTO hashed (c) VALUES (2)"] {
+        let refused = place.server.fails(&format!("USE copy; {key}"));
+        assert!(refused.contains("Duplicate entry"), "{refused}");
+    }
+}
+
+#[test]
+fn tables_that_had_statistics_of_their_own_have_them_again_and_others_have_none() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; CREATE SEQUENCE s;
+         CREATE TABLE known (id INT PRIMARY KEY DEFAULT NEXTVAL(s), city VARCHAR(20), KEY (city)); CREATE TABLE plain (id INT PRIMARY KEY);
+         INSERT INTO known (city) SELECT IF(seq % 10, 'Paris', 'Köln') FROM seq_1_to_1000; INSERT INTO plain SELECT seq FROM seq_1_to_9;
+         ALTER TABLE known ADD COLUMN other INT, ADD FOREIGN KEY (other) REFERENCES plain (id); ANALYZE TABLE known PERSISTENT FOR ALL",
+    );
+    let statistics = |database: &str| {
+        place.server.sql(&format!(
+            "SELECT table_name, cardinality FROM mysql.table_stats WHERE db_name = '{database}';
+             SELECT table_name, column_name, min_value, max_value, nulls_ratio, avg_frequency, hist_size, hist_type, HEX(histogram)
+             FROM mysql.column_stats WHERE db_name = '{database}' ORDER BY 1, 2;
+             SELECT table_name, index_name, prefix_arity, avg_frequency FROM mysql.index_stats WHERE db_name = '{database}' ORDER BY 1, 2, 3"
+        ))
+    };
+    let before = statistics("studio");
+    assert!(before.contains("known\t1000") && !before.contains("plain"), "{before}");
+    place.assert_comes_back("studio", &["s"]);
+    assert_same(&before, &statistics("copy"));
+    assert_same(&before, &statistics("studio"));
+}
+
+#[test]
+fn what_calls_a_function_of_a_library_that_the_server_lacks_is_named_before_anything_is_replaced() {
+    let place = Place::with_options(&["--plugin-load-add=auth_ed25519"]);
+    place.server.sql(
+        "CREATE FUNCTION ed25519_password RETURNS STRING SONAME 'auth_ed25519.so';
+         CREATE DATABASE studio; USE studio; CREATE TABLE t (id INT PRIMARY KEY, word VARCHAR(99)); INSERT INTO t VALUES (1, 'x');
+         CREATE VIEW hashed AS SELECT id, ed25519_password(word) AS hash FROM t",
+    );
+    place.assert_comes_back("studio", &[]);
+    place.server.sql(
+        "DROP DATABASE copy; DROP FUNCTION ed25519_password; UPDATE studio.t SET word = 'live'",
+    );
+    let beside = place.beside();
+    for arguments in
+        [&["restore", "before", "--force"][..], &["restore", "before", "--database", "copy"]]
+    {
+        let failed = place.snap(arguments);
+        assert_ne!(failed.code, 0, "{failed:#?}");
+        assert!(
+            failed.stderr.contains("\"hashed\"") && failed.stderr.contains("ed25519_password"),
+            "{failed:#?}"
+        );
+        assert_eq!(
+            place.server.sql("SELECT word FROM studio.t; SHOW DATABASES LIKE 'copy'"),
+            "live\n"
+        );
+        assert_eq!(place.beside(), beside);
+    }
+}
+
+#[test]
+fn options_that_an_engine_makes_no_use_of_come_back() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio; SET sql_mode = 'IGNORE_BAD_TABLE_OPTIONS';
+         CREATE TABLE plain (id INT) ENGINE = MyISAM TRANSACTIONAL = 0; CREATE TABLE kept (id INT) ENGINE = MEMORY TRANSACTIONAL = 1;
+         CREATE TABLE `/* TRANSACTIONAL=1 */` (id INT `odd_one` = 'it''s */', t TEXT, KEY k (id) `slow` = 'yes') ENGINE = InnoDB `foo` = '3' COMMENT ' /* TRANSACTIONAL=1 */';
+         INSERT INTO plain VALUES (1); INSERT INTO `/* TRANSACTIONAL=1 */` VALUES (1, 'x')",
+    );
+    let remarks = place
+        .server
+        .sql("SHOW CREATE TABLE studio.plain; SHOW CREATE TABLE studio.`/* TRANSACTIONAL=1 */`");
+    for remark in ["/* TRANSACTIONAL=0 */", "/* `foo`='3' */", "/* `slow`='yes' */"] {
+        assert!(remarks.contains(remark), "{remarks}");
+    }
     place.assert_comes_back("studio", &[]);
 }
 
@@ -323,7 +406,7 @@ fn names_of_every_kind_come_back() {
         let before = place.all_of(name);
         let id = format!("n{}", name.len() * 1000 + usize::from(name.as_bytes()[0]));
         place.snap(&["create", &id]).succeeded();
-        place.snap(&["restore", &id, "--force"]).succeeded();
+        place.snap(&["restore", &id, "--force", "--full"]).succeeded();
         assert_same(&before, &place.all_of(name));
         place.snap(&["restore", "--discard-previous"]).succeeded();
     }
@@ -353,7 +436,7 @@ fn databases_whose_names_are_nearly_alike_stay_apart() {
         place.save_only(name);
         let id = format!("s{number}");
         place.snap(&["create", &id]).succeeded();
-        place.snap(&["restore", &id, "--force"]).succeeded();
+        place.snap(&["restore", &id, "--force", "--full"]).succeeded();
         // What others keep aside stays.
         assert_eq!(place.beside().len(), number, "{:?}", place.beside());
     }
@@ -366,14 +449,45 @@ fn databases_whose_names_are_nearly_alike_stay_apart() {
 fn what_cannot_be_saved_is_refused_by_name_and_nothing_is_listed() {
     let place = Place::empty();
     place.save_only("studio");
-    let cases = [(
-        "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
-        "MRG_MyISAM",
-    )];
+    let cases = [
+        (
+            "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
+            "MRG_MyISAM",
+        ),
+        (
+            "CREATE TABLE bad (f FLOAT(8,3) DEFAULT 99999.99, g FLOAT(8,3) DEFAULT -99999.999)",
+            "the default of \"g\" has more digits than float(8,3)",
+        ),
+        (
+            "CREATE TABLE bad (d DOUBLE(20,10) DEFAULT 9999999999.9999999999)",
+            "the default of \"d\" has more digits",
+        ),
+        ("CREATE TABLE bad (e ENUM('a', 'b', 'a'))", "two equal members of ENUM \"e\""),
+        (
+            "CREATE TABLE bad (e SET('it''s)', 'it''S\\\\)') CHARACTER SET ucs2, f SET('it''s)', 'it''S)'))",
+            "two equal members of SET \"f\"",
+        ),
+        (
+            "CREATE TABLE bad (e ENUM('ß', 'ss') COLLATE utf8mb4_unicode_ci)",
+            "two equal members of ENUM \"e\"",
+        ),
+        (
+            "CREATE TABLE bad (e ENUM('b', '0000０') COLLATE utf8mb4_unicode_ci)",
+            "00000, which stands for none, is a member of ENUM \"e\"",
+        ),
+    ];
     for (statements, word) in cases {
-        place.server.sql(&format!("CREATE DATABASE studio; USE studio; {statements}"));
+        place
+            .server
+            .sql(&format!("CREATE DATABASE studio; USE studio; SET sql_mode = ''; {statements}"));
         place.snap(&["create", "before"]).failed(1, &["cannot save table \"bad\"", word]);
         assert_eq!(place.snap(&["list", "--json"]).json()["snapshots"], serde_json::json!([]));
         place.server.sql("DROP DATABASE studio");
     }
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio;
+         CREATE TABLE good (e ENUM('a', 'A', 'ä', '') COLLATE utf8mb4_bin, s SET('ß', 'ss') COLLATE latin1_bin, b ENUM('a', 'A') CHARACTER SET binary);
+         INSERT INTO good VALUES ('A', 'ss', 'A'), ('', 'ß,ss', 'a')",
+    );
+    place.assert_comes_back("studio", &[]);
 }

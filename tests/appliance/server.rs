@@ -93,6 +93,14 @@ impl Server {
         assert_succeeds(&output, statements)
     }
 
+    /// Returns what these statements print, or what the server says of the one that fails.
+    pub(crate) fn try_sql(&self, statements: &str) -> Result<String, String> {
+        let arguments = ["--batch", "--raw", "--skip-column-names", "-e", statements];
+        let output = self.client("mariadb", arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
     /// Returns a client that stays connected: for locks, transactions, and statements that take long.
     pub(crate) fn session(&self) -> Session {
         let mut command = self.command("mariadb");
@@ -124,6 +132,13 @@ impl Server {
         let output = self.client("mariadb", ["--batch", "-e", statements]);
         assert!(!output.status.success(), "{statements} did not fail");
         String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Returns what those of these statements print that do not fail.
+    pub(crate) fn answer(&self, statements: &str) -> String {
+        let options = ["--batch", "--raw", "--skip-column-names", "--force", "-e", statements];
+        let output = self.client("mariadb", options);
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Starts a client that runs these statements, and goes on.

@@ -138,7 +138,7 @@ fn has_ended(process: &mut Child) -> bool {
 }
 
 /// A small disk in a namespace of its own: no mount is left behind, whatever ends this test.
-struct Disk {
+pub(crate) struct Disk {
     holder: Child,
     folder: PathBuf,
 }
@@ -146,8 +146,9 @@ struct Disk {
 impl Disk {
     const BYTES: u64 = 8 << 20;
 
-    fn mount(folder: PathBuf) -> Self {
-        fs::create_dir(&folder).expect("create the disk's folder");
+    /// Mounts a disk on a folder, which is made where there is none; `snap` alone sees it.
+    pub(crate) fn mount(folder: PathBuf) -> Self {
+        fs::create_dir_all(&folder).expect("create the disk's folder");
         let script =
             format!("mount -t tmpfs -o size={} none \"$0\" && echo mounted && cat", Self::BYTES);
         // Only root may mount in the user namespace that he is in.
@@ -168,10 +169,15 @@ impl Disk {
         Self { holder, folder }
     }
 
-    /// Runs `snap` where the disk is seen.
+    /// Runs `snap` where the disk is seen, with its repository on it.
     fn snap(&self, place: &Place, arguments: &[&str]) -> Output {
         let repository = self.folder.join("repository").display().to_string();
-        let command = place.command(&[arguments, &["--repository", &repository]].concat());
+        self.snap_beside(place, &[arguments, &["--repository", &repository]].concat())
+    }
+
+    /// Runs `snap` where the disk is seen, with its repository elsewhere.
+    pub(crate) fn snap_beside(&self, place: &Place, arguments: &[&str]) -> Output {
+        let command = place.command(arguments);
         let holder = self.holder.id().to_string();
         let mut words = vec!["nsenter", "--target", &holder, "--mount"];
         if !geteuid().is_root() {
@@ -182,7 +188,7 @@ impl Disk {
     }
 
     /// Leaves so many bytes free at most.
-    fn leave(&self, bytes: u64) {
+    pub(crate) fn leave(&self, bytes: u64) {
         let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
         let disk = root.join(self.folder.strip_prefix("/").expect("an absolute path"));
         let ballast = disk.join("ballast");

@@ -53,6 +53,9 @@ pub(super) struct Table {
     pub(super) key: Option<Vec<KeyColumn>>,
     /// Whether its rows belong to the transaction's snapshot; others are read under a lock.
     pub(super) is_transactional: bool,
+    /// Whether it has statistics apart from its engine's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_analyzed: bool,
     /// The server's guess at the size of its rows in bytes, for the order of work only.
     #[serde(skip)]
     pub(super) estimated_bytes: u64,
@@ -173,6 +176,19 @@ pub(super) enum ProgramKind {
 }
 
 impl ProgramKind {
+    /// Returns what such a program is called in messages.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+            Self::PackageBody => "package body",
+            Self::Function => "function",
+            Self::Procedure => "procedure",
+            Self::View => "view",
+            Self::Trigger => "trigger",
+            Self::Event => "event",
+        }
+    }
+
     /// Returns the SQL words for the kind.
     pub(super) const fn words(self) -> &'static str {
         match self {
@@ -219,6 +235,6 @@ pub(super) struct Program {
 impl Program {
     /// Returns what the program is called in messages, such as `view "hosts"`.
     pub(super) fn title(&self) -> String {
-        format!("{} {:?}", self.kind.words().to_lowercase(), self.name)
+        format!("{} {:?}", self.kind.noun(), self.name)
     }
 }

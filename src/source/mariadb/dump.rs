@@ -261,7 +261,8 @@ async fn lock_what_has_no_snapshot(
         "tables without transactions are locked against writes while they are read: {}",
         names.join(", ")
     ));
-    TableLock::take(login, &definition.database.name, &tables).await.map(Some)
+    let database = &definition.database.name;
+    TableLock::take(login, database, &names, moment::LOCK_SECONDS).await.map(Some)
 }
 
 /// Returns the name of the first table, sequence or program that differs, counters aside.
@@ -288,8 +289,9 @@ fn parts(definition: &Definition) -> Result<BTreeMap<(&str, &str), Part<'_>>> {
     let mut parts = BTreeMap::new();
     for table in &definition.tables {
         // Columns are read beside the statement, and tables of equal statements may change places.
+        // What is known of rows is no definition.
         let create = CreateTable::parse(&table.create)?.without_counter();
-        let part = Table { create, estimated_bytes: 0, ..table.clone() };
+        let part = Table { create, estimated_bytes: 0, is_analyzed: false, ..table.clone() };
         parts.insert(("TABLE", table.name.as_str()), Part::Table(part));
     }
     for Sequence { name, create, .. } in &definition.sequences {

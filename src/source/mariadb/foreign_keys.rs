@@ -7,6 +7,7 @@
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
@@ -28,6 +29,33 @@ pub(super) async fn from_elsewhere(
     Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
 }
 
+/// Returns the foreign keys among the tables of a database, as table and parent, which may be gone.
+pub(super) async fn within(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT DISTINCT TABLE_NAME, REFERENCED_TABLE_NAME \
+               FROM information_schema.KEY_COLUMN_USAGE WHERE {} AND {}";
+    let own = quote::is_database("TABLE_SCHEMA", database);
+    let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", database);
+    let sql = sql.replacen("{}", &own, 1).replacen("{}", &pointing, 1);
+    connection.rows("cannot look for foreign keys", &sql).await
+}
+
+/// Returns the tables of its own database that the keys of a table point to.
+pub(super) fn parents(create: &str) -> Result<Vec<String>> {
+    const WORD: &str = " REFERENCES ";
+    let keys = CreateTable::parse(create)?.staged().last;
+    let parent = |key: &String| {
+        let target = &key[scan::find(key, WORD)? + WORD.len()..];
+        let name = scan::quoted_name(target)?;
+        // Behind a dot stands the table of another database.
+        let is_own = !target[name.len()..].starts_with('.');
+        is_own.then(|| name[1..name.len() - 1].replace("``", "`"))
+    };
+    Ok(keys.iter().filter_map(parent).collect())
+}
+
 /// Makes the keys of the selected database that name tables of the database `left`, which its own
 /// tables came from, name tables of its own.
 pub(super) async fn bring_home(
@@ -45,12 +73,28 @@ pub(super) async fn bring_home(
     for table in tables {
         let create = tables::show_create_table(connection, database, &table).await?;
         let (mut dropped, mut added) = (Vec::new(), Vec::new());
-        for (name, key) in CreateTable::parse(&create)?.foreign_keys_into(left) {
+        let parsed = CreateTable::parse(&create)?;
+        for (name, key) in parsed.foreign_keys_into(left) {
             dropped.push(format!("DROP FOREIGN KEY {name}"));
             added.push(format!("ADD {}", statement::requalified(key, left, database)));
         }
+        added.extend(parsed.hashes_again());
         connection.alter_table(&table, &dropped).await?;
         connection.alter_table(&table, &added).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_that_keys_point_to_are_those_of_the_own_database() {
+        let create = "CREATE TABLE `t` (\n  `a REFERENCES ``x` int(11) COMMENT ' FOREIGN KEY ( REFERENCES `c`',\n  \
+            CONSTRAINT `k` FOREIGN KEY (`a REFERENCES ``x`) REFERENCES `p``q` (`id`),\n  \
+            CONSTRAINT `l` FOREIGN KEY (`a`) REFERENCES `elsewhere`.`p` (`id`) ON DELETE CASCADE\n\
+            ) ENGINE=InnoDB";
+        assert_eq!(parents(create).unwrap(), ["p`q"]);
+    }
 }

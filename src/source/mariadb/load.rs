@@ -7,24 +7,19 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
-
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::infile;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
+use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
-
-/// What is sent to the server in one piece, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// One connection that loads tables into staging.
 pub struct Loader {
@@ -43,6 +38,24 @@ pub struct Expected {
     pub digest: String,
     /// The digest of the generated columns, where there are any.
     pub generated_digest: Option<String>,
+    /// The size of the lines with their newlines.
+    pub raw_bytes: u64,
+}
+
+impl Expected {
+    /// Returns how rows differ from these; generated columns count on the server's own version only.
+    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
+        let rows = totals.stored.rows();
+        if rows != self.rows {
+            return Some(format!("{rows} rows of {}", self.rows));
+        }
+        if totals.stored.to_text() != self.digest {
+            return Some("the digest of its rows differs".to_owned());
+        }
+        let generated = self.generated_digest.as_ref().filter(|_| is_same_server)?;
+        let differs = totals.generated.to_text() != *generated;
+        differs.then(|| "the digest of its generated columns differs".to_owned())
+    }
 }
 
 impl Loader {
@@ -59,9 +72,10 @@ impl Loader {
         bytes: Vec<u8>,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let statement = replay::load_statement(table, "snap");
+        let statement = replay::load_statement(table, infile::NAME);
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
-        let loaded = self.connection.load(&doing, &statement, bytes).await?;
+        let loaded =
+            self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes()).await?;
         let warnings = self.connection.warnings().await?;
         if let Some(warning) = warnings.iter().find(|warning| !is_expected(warning, table)) {
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text)));
@@ -73,8 +87,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Builds the indexes of a loaded table and reads it back to prove it.
-    pub async fn complete(&mut self, position: usize, expected: &Expected) -> Result<()> {
+    /// Builds the indexes of a loaded table and reads it back to prove it. Returns what is to be
+    /// told where all is well and something is not as it was.
+    pub async fn complete(
+        &mut self,
+        position: usize,
+        expected: &Expected,
+    ) -> Result<Option<String>> {
         let table = &self.plan.definition().tables[position];
         let indexes = &self.plan.staged(position).indexes;
         if !indexes.is_empty() {
@@ -86,14 +105,15 @@ impl Loader {
         }
         let schema = self.plan.schema();
         let totals = rows::prove(&mut self.connection, schema, table).await?;
-        self.plan.check_rows(table, &totals, expected)?;
-        match expected.current_rows {
-            Some(rows) => {
-                let found = self.connection.count_current(schema, table).await?;
-                Plan::check_current_rows(table, found, rows)
-            }
-            None => Ok(()),
+        let note = self.plan.check_rows(table, &totals, expected)?;
+        if let Some(rows) = expected.current_rows {
+            let found = self.connection.count_current(schema, table).await?;
+            Plan::check_current_rows(table, found, rows)?;
         }
+        if table.is_analyzed {
+            self.connection.analyze(&table.name).await?;
+        }
+        Ok(note)
     }
 
     pub(super) async fn receive_text_as_utf8(&mut self) -> Result<()> {
@@ -130,15 +150,18 @@ fn first_difference<'a>(saved: &'a str, staged: &'a str) -> (&'a str, &'a str) {
 impl Connection {
     /// Runs a `LOAD DATA LOCAL` with these bytes as its file. Returns the rows that were taken.
     ///
-    /// No other file is ever sent: a server that asks for one of its own gets an error.
-    async fn load(&mut self, doing: &str, statement: &str, bytes: Vec<u8>) -> Result<u64> {
-        let bytes = Bytes::from(bytes);
-        let pieces: Vec<_> = (0..bytes.len())
-            .step_by(PIECE_BYTES)
-            .map(|start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_BYTES))))
-            .collect();
-        self.raw().set_infile_handler(async move { Ok(stream::iter(pieces).boxed()) });
-        self.execute(doing, statement).await?;
+    /// The statement names them [`NAME`](infile::NAME).
+    pub(super) async fn load(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        bytes: Vec<u8>,
+        packet_bytes: usize,
+    ) -> Result<u64> {
+        self.offer().make(bytes, packet_bytes);
+        let outcome = self.execute(doing, statement).await;
+        self.offer().end();
+        outcome?;
         Ok(self.raw().affected_rows())
     }
 }
@@ -150,7 +173,12 @@ const IN_EXPRESSION: u16 = 1292;
 const TRUNCATED: u16 = 1265;
 
 /// Returns whether a warning tells nothing new: a value that the server computes was as odd when it
-/// was computed first, and no member of an ENUM is none here too. The digests prove both.
+/// was computed first, and no member of an ENUM is none here too.
+///
+/// Nothing can be lost behind such a warning. Stored columns are read back and compared by their
+/// digest, which tells any two values apart, since an ENUM with equal members is not saved at all.
+/// Generated columns have a digest of their own; where another version computes them otherwise, the
+/// restore says so, because no file could bring back what the server insists on computing.
 fn is_expected(warning: &Warning, table: &Table) -> bool {
     let in_expression = warning.code == IN_EXPRESSION && !warning.text.contains(" for column ");
     table.columns.iter().any(|column| {

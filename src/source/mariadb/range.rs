@@ -200,6 +200,7 @@ mod tests {
             key: Some(vec![KeyColumn { name: "id".to_owned(), order: Order::Number }]),
             is_transactional: true,
             estimated_bytes: 5,
+            is_analyzed: false,
             defined: None,
         }
     }

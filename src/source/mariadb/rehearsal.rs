@@ -10,8 +10,8 @@ use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 
 /// How much a server must print as the saved one did.
@@ -19,7 +19,7 @@ use crate::source::mariadb::text::Text;
 pub(super) enum Likeness {
     /// Everything: it has the same version.
     Exact,
-    /// Only that they are there: another version may print otherwise.
+    /// Only that they are there, and whose they are: another version may print otherwise.
     Names,
 }
 
@@ -46,7 +46,8 @@ pub(super) async fn prove(
             Some(found) if likeness == Likeness::Exact => {
                 difference(&as_meant(site, program), found)
             }
-            Some(_) => None,
+            Some(found) => (found.definer != program.definer)
+                .then(|| format!("{:?} for {:?}", found.definer, program.definer)),
         };
         if let Some(problem) = problem {
             let text = format!("{} came out otherwise: {problem}", program.title());
@@ -98,8 +99,8 @@ fn text(program: &Program) -> Text {
 
 /// Returns whether this is an event that a server does not keep once its time has come.
 fn is_over(program: &Program) -> bool {
-    let text = statement::in_ascii(&program.create.0);
-    let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
+    let text = scan::in_ascii(&program.create.0);
+    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let ends = bare.contains(" ON SCHEDULE AT ") || bare.contains(" ENDS ");
     program.kind == ProgramKind::Event && ends && bare.contains(" ON COMPLETION NOT PRESERVE")
 }
@@ -142,6 +143,9 @@ mod tests {
         ] {
             assert_eq!(outcome(change, Likeness::Exact).await.unwrap().0, Kind::Mismatch);
         }
+        let given: fn(&mut [Program]) =
+            |programs| programs[1].definer = "ghost@localhost".to_owned();
+        assert_eq!(outcome(given, Likeness::Names).await.unwrap().0, Kind::Mismatch);
         let renamed: fn(&mut [Program]) = |programs| programs[1].name = "gone".to_owned();
         assert!(outcome(renamed, Likeness::Names).await.unwrap().1.contains("it is not there"));
         // The server does not keep an event whose only time is over.

@@ -3,13 +3,17 @@
 //! Secondary indexes built once from all rows cost half of indexes kept up row by row, and
 //! foreign keys may form circles. The text comes from `SHOW CREATE TABLE` under `sql_mode=''`.
 
+use std::fmt;
+
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::remark;
+use crate::source::mariadb::scan;
 
 /// A `CREATE TABLE` statement in parts; joined again they are the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CreateTable<'a> {
+pub struct CreateTable<'a> {
     head: &'a str,
     members: Vec<Member<'a>>,
     tail: &'a str,
@@ -34,20 +38,21 @@ enum MemberKind {
     Other,
 }
 
-/// What is run for a table, in this order: `create`, rows, `indexes`, `foreign_keys`.
+/// What is run for a table, in this order: `create`, rows, `indexes`, `last`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StagedTable {
     /// The statement without what comes later.
     pub(super) create: String,
     /// `ADD …` clauses; each inner list is one `ALTER TABLE`.
     pub(super) indexes: Vec<Vec<String>>,
-    /// `ADD CONSTRAINT … FOREIGN KEY …` clauses.
-    pub(super) foreign_keys: Vec<String>,
+    /// `ADD …` clauses of one `ALTER TABLE` when all tables stand: foreign keys, and keys that would
+    /// not outlive another `ALTER TABLE`.
+    pub(super) last: Vec<String>,
 }
 
 impl<'a> CreateTable<'a> {
     /// Returns the parts of a statement; fails on text that is no `CREATE TABLE name (…) …`.
-    pub(super) fn parse(statement: &'a str) -> Result<Self> {
+    pub fn parse(statement: &'a str) -> Result<Self> {
         let malformed = || {
             let start: String = statement.chars().take(60).collect();
             Error::damaged(format!("cannot understand the table definition {start:?}"))
@@ -55,7 +60,7 @@ impl<'a> CreateTable<'a> {
         if !statement.starts_with("CREATE TABLE `") {
             return Err(malformed());
         }
-        let pieces = top_level(statement).ok_or_else(malformed)?;
+        let pieces = scan::top_level(statement).ok_or_else(malformed)?;
         Ok(Self {
             head: &statement[..pieces.open],
             members: pieces.members.into_iter().map(Member::parse).collect(),
@@ -66,19 +71,20 @@ impl<'a> CreateTable<'a> {
     /// Returns the statements that build the table around the loading of its rows. Keys come to
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
-        if !outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
+        if !scan::outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
             return self.staged_at_once();
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
         let mut indexes = Vec::new();
         let mut plain = Vec::new();
-        let mut foreign_keys = Vec::new();
+        let mut last = Vec::new();
         for (position, member) in self.members.iter().enumerate() {
             let stays = last_kept.is_some_and(|last| position <= last);
             let clause = format!("ADD {}", member.text.trim());
             match member.kind {
-                MemberKind::Foreign => foreign_keys.push(clause),
+                MemberKind::Foreign => last.push(clause),
+                MemberKind::Unique if member.is_hash() => last.push(clause),
                 MemberKind::Key | MemberKind::Unique if !stays => plain.push(clause),
                 MemberKind::Special if !stays => {
                     indexes.push(std::mem::take(&mut plain));
@@ -89,26 +95,27 @@ impl<'a> CreateTable<'a> {
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        StagedTable { create: self.create_with(&kept), indexes, foreign_keys }
+        StagedTable { create: self.create_with(&kept), indexes, last }
     }
 
     /// Returns the whole statement, for engines that build all indexes of an empty table in one go
     /// by themselves, and may lose an option of the table when one is added later.
     fn staged_at_once(&self) -> StagedTable {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
-        let create = self.create_with(&members);
-        StagedTable { create, indexes: Vec::new(), foreign_keys: Vec::new() }
+        let create = remark::taken(&self.to_string());
+        StagedTable { create, indexes: Vec::new(), last: Vec::new() }
     }
 
     fn create_with(&self, members: &[&str]) -> String {
-        format!("{}{}{}", self.head, members.join(","), with_remarked_option(self.tail))
+        remark::taken(&format!("{}{}{}", self.head, members.join(","), self.tail))
     }
 
     /// Returns whether the rows cannot be loaded without this key.
     fn must_stay(&self, member: &Member<'_>) -> bool {
         let has_primary = || self.members.iter().any(|member| member.kind == MemberKind::Primary);
         // Without a primary key, the first unique key may be what rows are ordered by.
-        let is_order = member.kind == MemberKind::Unique && (member.overlaps() || !has_primary());
+        let is_order = member.kind == MemberKind::Unique
+            && !member.is_hash()
+            && (member.overlaps() || !has_primary());
         is_order || self.counting_key() == Some(member)
     }
 
@@ -140,7 +147,7 @@ impl<'a> CreateTable<'a> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
             .filter_map(|member| {
-                let name = quoted_name(member.text.trim_start())?;
+                let name = scan::quoted_name(member.text.trim_start())?;
                 let default = default_expression(member.text)?;
                 (requalified(default, database, "") != default).then_some((name, default))
             })
@@ -154,9 +161,21 @@ impl<'a> CreateTable<'a> {
         keys.filter(|member| member.text.contains(&target))
             .filter_map(|member| {
                 let clause = member.text.trim();
-                Some((quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
+                Some((scan::quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
             })
             .collect()
+    }
+
+    /// Returns the clauses that build anew the keys which an `ALTER TABLE` makes others of: a hash
+    /// of what fits into an ordinary key becomes one, unless the statement itself adds it.
+    pub(super) fn hashes_again(&self) -> Vec<String> {
+        let keys = self.members.iter().filter(|member| member.is_hash());
+        keys.filter_map(|member| {
+            let clause = member.text.trim();
+            let name = scan::quoted_name(clause.strip_prefix("UNIQUE KEY ")?)?;
+            Some(format!("DROP KEY {name}, ADD {clause}"))
+        })
+        .collect()
     }
 
     /// Returns the engine that the table asks for.
@@ -169,8 +188,15 @@ impl<'a> CreateTable<'a> {
     pub(super) fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
-            .filter(|member| outside_quotes(member.text).contains(" AUTO_INCREMENT"))
-            .find_map(|member| quoted_name(member.text.trim_start()))
+            .filter(|member| scan::outside_quotes(member.text).contains(" AUTO_INCREMENT"))
+            .find_map(|member| scan::quoted_name(member.text.trim_start()))
+    }
+}
+
+impl fmt::Display for CreateTable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
+        write!(formatter, "{}{}{}", self.head, members.join(","), self.tail)
     }
 }
 
@@ -187,7 +213,7 @@ impl<'a> Member<'a> {
         {
             MemberKind::Special
         } else if start.starts_with("CONSTRAINT `")
-            && outside_quotes(start).contains(" FOREIGN KEY (")
+            && scan::outside_quotes(start).contains(" FOREIGN KEY (")
         {
             MemberKind::Foreign
         } else {
@@ -202,82 +228,21 @@ impl<'a> Member<'a> {
 
     /// Returns the quoted names of a key's columns.
     fn columns(&self) -> Vec<&'a str> {
-        let parts = top_level(self.text).map(|pieces| pieces.members).unwrap_or_default();
-        parts.into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
+        scan::members(self.text)
+            .into_iter()
+            .filter_map(|part| scan::quoted_name(part.trim_start()))
+            .collect()
+    }
+
+    /// Returns whether this is a unique key of hashes.
+    fn is_hash(&self) -> bool {
+        self.kind == MemberKind::Unique && scan::outside_quotes(self.text).contains(" USING HASH")
     }
 
     /// Returns whether this is a key over an application-time period.
     fn overlaps(&self) -> bool {
-        outside_quotes(self.text).contains("WITHOUT OVERLAPS")
+        scan::outside_quotes(self.text).contains("WITHOUT OVERLAPS")
     }
-}
-
-struct TopLevel<'a> {
-    open: usize,
-    members: Vec<&'a str>,
-    close: usize,
-}
-
-/// Returns the members between the outermost parentheses, and where those stand.
-fn top_level(statement: &str) -> Option<TopLevel<'_>> {
-    let mut depth = 0_usize;
-    let mut open = None;
-    let mut start = 0;
-    let mut members = Vec::new();
-    for (position, byte) in unquoted(statement) {
-        match byte {
-            b'(' => {
-                depth += 1;
-                if depth == 1 {
-                    open = Some(position + 1);
-                    start = position + 1;
-                }
-            }
-            b',' if depth == 1 => {
-                members.push(&statement[start..position]);
-                start = position + 1;
-            }
-            b')' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    members.push(&statement[start..position]);
-                    return Some(TopLevel { open: open?, members, close: position });
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Returns each byte of SQL outside of strings and quoted names, with its position.
-pub(super) fn unquoted(sql: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
-    let bytes = sql.as_bytes();
-    let mut position = 0;
-    std::iter::from_fn(move || {
-        while let Some(&byte) = bytes.get(position) {
-            if !matches!(byte, b'\'' | b'"' | b'`') {
-                position += 1;
-                return Some((position - 1, byte));
-            }
-            position = end_of_quoted(bytes, position);
-        }
-        None
-    })
-}
-
-/// Returns the position after the string or name that opens at `start`. A doubled quote reads as
-/// two strings side by side, which comes to the same.
-fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
-    let quote = bytes[start];
-    let mut position = start + 1;
-    while let Some(&byte) = bytes.get(position) {
-        if byte == quote {
-            return position + 1;
-        }
-        position += if byte == b'\\' && quote != b'`' { 2 } else { 1 };
-    }
-    bytes.len()
 }
 
 /// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
@@ -301,7 +266,7 @@ fn requalified_where(sql: &str, from: &str, to: &str, is_wanted: impl Fn(&str) -
             continue;
         }
         let end = match bytes[position] {
-            b'\'' | b'"' | b'`' => end_of_quoted(bytes, position),
+            b'\'' | b'"' | b'`' => scan::end_of_quoted(bytes, position),
             _ => bytes[position..]
                 .iter()
                 .position(|byte| matches!(byte, b'\'' | b'"' | b'`'))
@@ -323,7 +288,7 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
         before.ends_with(['`', ')']) && !after.starts_with('.')
     });
     let is_full = |rest: &str| {
-        let name = quoted_name(rest);
+        let name = scan::quoted_name(rest);
         name.is_some_and(|name| rest[name.len()..].starts_with(['.', '(']))
     };
     requalified_where(sql, from, to, |rest| !has_alias || is_full(rest))
@@ -332,12 +297,9 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
 /// Returns the default of a column's definition, where it is a function or stands in parentheses.
 fn default_expression(column: &str) -> Option<&str> {
     const WORD: &str = " DEFAULT ";
-    let plain: Vec<(usize, u8)> = unquoted(column).collect();
-    let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
-    let word = plain.windows(WORD.len()).find(is_word)?;
-    let expression = &column[word[0].0 + WORD.len()..];
+    let expression = &column[scan::find(column, WORD)? + WORD.len()..];
     let mut depth = 0_usize;
-    for (position, byte) in unquoted(expression) {
+    for (position, byte) in scan::unquoted(expression) {
         match byte {
             b'(' => depth += 1,
             b')' if depth == 1 => return Some(&expression[..=position]),
@@ -349,43 +311,10 @@ fn default_expression(column: &str) -> Option<&str> {
     None
 }
 
-/// Returns a table's options with the one that is printed as a remark where the engine makes no
-/// use of it; it is taken as an option all the same.
-fn with_remarked_option(tail: &str) -> String {
-    const OPEN: &str = "/* TRANSACTIONAL=";
-    let (positions, bytes): (Vec<_>, Vec<_>) = unquoted(tail).unzip();
-    let bare = in_ascii(&bytes);
-    let remark = bare.find(OPEN).and_then(|open| Some((open, open + bare[open..].find(" */")?)));
-    let Some((open, close)) = remark else { return tail.to_owned() };
-    let (open, close) = (positions[open], positions[close]);
-    format!("{}{}{}", &tail[..open], &tail[open + "/* ".len()..close], &tail[close + " */".len()..])
-}
-
 /// Returns whether a table or one of its partitions names the folder that its files lie in.
 pub(super) fn names_folder(create: &str) -> bool {
-    let words = outside_quotes(create);
+    let words = scan::outside_quotes(create);
     words.contains(" DATA DIRECTORY") || words.contains(" INDEX DIRECTORY")
-}
-
-/// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
-/// so that positions are those of the bytes.
-pub(super) fn in_ascii(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
-}
-
-/// Returns what stands outside of strings and quoted names.
-pub(super) fn outside_quotes(sql: &str) -> String {
-    unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
-}
-
-/// Returns the quoted name that `text` starts with, its backticks included.
-fn quoted_name(text: &str) -> Option<&str> {
-    let bytes = text.as_bytes();
-    let mut end = 0;
-    while bytes.get(end) == Some(&b'`') {
-        end = end_of_quoted(bytes, end);
-    }
-    (end > 0).then(|| &text[..end])
 }
 
 #[cfg(test)]
@@ -408,7 +337,7 @@ mod tests {
         let plain =
             vec!["ADD UNIQUE KEY `u` (`n`)".to_owned(), "ADD KEY `k` (`k,(`(3))".to_owned()];
         assert_eq!(staged.indexes, [plain, vec!["ADD FULLTEXT KEY `f` (`k,(`)".to_owned()]]);
-        assert_eq!(staged.foreign_keys.len(), 1);
+        assert_eq!(staged.last.len(), 1);
         assert!(staged.create.ends_with("COMMENT='AUTO_INCREMENT=7'"));
     }
 
@@ -438,7 +367,9 @@ mod tests {
         let table = "CREATE TABLE `t` (\n  `a` int,\n  PRIMARY KEY (`a`),\n  KEY `k` (`a`)\n) \
             ENGINE=Aria /* TRANSACTIONAL=1 */ COMMENT=' ENGINE=InnoDB /* TRANSACTIONAL=0 */'";
         let staged = CreateTable::parse(table).unwrap().staged();
-        assert_eq!(staged.create, table.replacen("/* TRANSACTIONAL=1 */", "TRANSACTIONAL=1", 1));
+        let options = table.replacen("/* TRANSACTIONAL=1 */", "TRANSACTIONAL=1", 1);
+        assert!(staged.create.starts_with("SET STATEMENT sql_mode = "), "{}", staged.create);
+        assert!(staged.create.ends_with(&format!(" FOR {options}")), "{}", staged.create);
         assert_eq!(staged.indexes.len(), 0);
     }
 
@@ -460,6 +391,18 @@ mod tests {
         assert!(staged.create.contains(&format!("{kept})")), "{}", staged.create);
         let later = ["ADD KEY `k3` (`b`)".to_owned(), "ADD KEY `k4` (`a`)".to_owned()];
         assert_eq!(staged.indexes, [later]);
+    }
+
+    #[test]
+    fn unique_keys_of_hashes_come_last_and_are_built_anew_after_others() {
+        let table = "CREATE TABLE `t` (\n  `a` int,\n  `b` int COMMENT ' USING HASH',\n  \
+            UNIQUE KEY `k` (`a`) USING HASH COMMENT 'x',\n  UNIQUE KEY ` USING HASH` (`b`),\n  \
+            KEY `h` (`a`) USING HASH,\n  FULLTEXT KEY `f` (`b`)\n) ENGINE=InnoDB";
+        let parsed = CreateTable::parse(table).unwrap();
+        let key = "ADD UNIQUE KEY `k` (`a`) USING HASH COMMENT 'x'";
+        assert_eq!(parsed.staged().last, [key]);
+        assert!(parsed.staged().create.contains("UNIQUE KEY ` USING HASH` (`b`)"));
+        assert_eq!(parsed.hashes_again(), [format!("DROP KEY `k`, {key}")]);
     }
 
     #[test]

@@ -12,13 +12,14 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Lifetime;
-use crate::source::mariadb::definition::NO_MEMBER;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
+use crate::source::mariadb::members;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::statement;
+use crate::source::mariadb::statistics;
 use crate::source::mariadb::versioning;
 
 /// Engines whose rows lie in the server: others would read somebody else's data.
@@ -29,8 +30,8 @@ pub(super) const ENGINES: &[&str] =
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
-type ColumnRow =
-    (String, String, String, String, Option<String>, Option<String>, String, Option<String>);
+type Nullable = Option<String>;
+type ColumnRow = (String, String, String, String, Nullable, Nullable, Nullable, String, Nullable);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ struct ListedColumn {
     name: String,
     data_type: String,
     full_type: String,
+    default: Option<String>,
     charset: Option<String>,
     collation: Option<String>,
     is_generated: bool,
@@ -98,7 +100,13 @@ impl Listed {
         self.kind != "VIEW"
     }
 
-    fn is_sequence(&self) -> bool {
+    /// Returns the server's guess at the size of the rows in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.unwrap_or_default()
+    }
+
+    /// Returns whether this is a sequence.
+    pub(super) fn is_sequence(&self) -> bool {
         self.kind == "SEQUENCE"
     }
 
@@ -132,6 +140,7 @@ pub(super) async fn tables(
     let transactional = transactional_engines(connection).await?;
     let mut columns = columns(connection, database).await?;
     let mut keys = primary_keys(connection, database).await?;
+    let analyzed = statistics::analyzed(connection, database).await?;
     let mut tables = Vec::new();
     for table in listed.iter().filter(|table| table.is_stored()) {
         table.check()?;
@@ -148,16 +157,19 @@ pub(super) async fn tables(
         if table.kind == VERSIONED {
             show_hidden(&mut columns, &mut key);
         }
+        let boundary = boundary_key(&key, &columns);
+        let mut checked = Vec::new();
+        for column in columns {
+            checked.push(column.checked(connection, &table.name).await?);
+        }
         let table = Table {
             name: table.name.clone(),
             create,
-            key: boundary_key(&key, &columns),
+            key: boundary,
             primary: key.into_iter().map(|part| part.column).collect(),
-            columns: columns
-                .into_iter()
-                .map(|column| column.checked(&table.name))
-                .collect::<Result<_>>()?,
+            columns: checked,
             is_transactional: table.engine.as_ref().is_some_and(|e| transactional.contains(e)),
+            is_analyzed: analyzed.contains(&table.name),
             estimated_bytes: table.bytes.unwrap_or_default(),
             defined: table.defined.clone(),
         };
@@ -195,19 +207,27 @@ async fn columns(
     connection: &mut Connection,
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
-               COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COLUMN_DEFAULT, \
+               CHARACTER_SET_NAME, COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
                FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, full_type, charset, collation, generated, generation) = row;
+        let (table, name, data_type, full_type, default, charset, collation, generated, generation) =
+            row;
         let lifetime = versioning::lifetime(generation.as_deref());
         let is_generated = generated == "ALWAYS" && lifetime.is_none();
-        let column =
-            ListedColumn { name, data_type, full_type, charset, collation, is_generated, lifetime };
-        columns.entry(table).or_default().push(column);
+        columns.entry(table).or_default().push(ListedColumn {
+            name,
+            data_type,
+            full_type,
+            default,
+            charset,
+            collation,
+            is_generated,
+            lifetime,
+        });
     }
     Ok(columns)
 }
@@ -255,6 +275,7 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
             name: name.to_owned(),
             data_type: "timestamp".to_owned(),
             full_type: "timestamp(6)".to_owned(),
+            default: None,
             charset: None,
             collation: None,
             is_generated: false,
@@ -269,16 +290,37 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
 }
 
 impl ListedColumn {
-    /// Returns the column; fails where not all of its values can be told apart.
-    fn checked(self, table: &str) -> Result<Column> {
-        let Self { name, data_type, full_type, is_generated, lifetime, .. } = self;
+    /// Returns the column; fails where not all of its values can be told apart, or its definition
+    /// would not be taken back.
+    async fn checked(self, connection: &mut Connection, table: &str) -> Result<Column> {
+        if self.is_default_beyond() {
+            let text = format!("cannot save table {table:?}: the default of {:?}", self.name);
+            let why = format!("has more digits than {}", self.full_type);
+            return Err(Error::failed(format!("{text} {why}")).hint(
+                "no server takes it back as it is shown, rounded: ALTER TABLE can change it",
+            ));
+        }
+        let Self { name, data_type, full_type, collation, is_generated, lifetime, .. } = self;
         let column = Column { name, data_type, is_generated, lifetime };
-        if column.has_members() && full_type.contains(&format!("'{NO_MEMBER}'")) {
-            let name = &column.name;
-            let reason = format!("{NO_MEMBER} stands for what is no member of ENUM {name:?}");
-            return Err(Error::failed(format!("cannot save table {table:?}: {reason}")));
+        if matches!(column.data_type.as_str(), "enum" | "set") {
+            let collation = collation.as_deref();
+            members::demand_distinct(connection, table, &column, &full_type, collation).await?;
         }
         Ok(column)
+    }
+
+    /// Returns whether the default of a FLOAT or DOUBLE of fixed digits was rounded up beyond them.
+    fn is_default_beyond(&self) -> bool {
+        let is_float = matches!(self.data_type.as_str(), "float" | "double");
+        let digits = self.full_type.split(['(', ',', ')']).skip(1).take(2);
+        let digits: Vec<i32> = digits.filter_map(|digits| digits.parse().ok()).collect();
+        let default = self.default.as_ref().and_then(|default| default.parse::<f64>().ok());
+        match (digits.as_slice(), default) {
+            ([all, fraction], Some(default)) if is_float => {
+                default.abs() >= 10_f64.powi(all - fraction)
+            }
+            _ => false,
+        }
     }
 
     fn order(&self) -> Option<Order> {

@@ -45,11 +45,28 @@ pub(super) struct Undo {
 pub(super) struct Live {
     pub(super) database: Database,
     pub(super) programs: Vec<Program>,
-    /// The names of its tables and sequences.
+    /// The names of its tables and sequences that move.
     pub(super) tables: Vec<String>,
+    /// The names of those that stay where they are, for good.
+    #[serde(default)]
+    pub(super) kept: Vec<String>,
+    /// The triggers of those.
+    #[serde(default)]
+    pub(super) kept_triggers: Vec<String>,
 }
 
 impl Live {
+    /// Returns the programs that the schema which keeps the replaced tables can have: no triggers of
+    /// tables that stayed, and of the views those that stand on nothing that did.
+    pub(super) fn programs_beside(&self) -> Vec<Program> {
+        let is_kept = |program: &&Program| {
+            program.kind != ProgramKind::Trigger || !self.kept_triggers.contains(&program.name)
+        };
+        let lead_out = !self.kept.is_empty();
+        let programs = self.programs.iter().filter(is_kept).cloned();
+        programs.map(|it| Program { is_broken: it.is_broken || lead_out, ..it }).collect()
+    }
+
     /// Creates the triggers that are gone, as they go before the tables move; all else is
     /// untouched then.
     pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
@@ -153,7 +170,9 @@ impl Undo {
         if tables::database(connection, &self.staging).await?.is_none() {
             connection.create_database(&plain(&self.staging)).await?;
         }
-        let restored = moves::stored(connection, &self.target).await?;
+        let kept = self.live.as_ref().map_or(&[][..], |live| &live.kept);
+        let mut restored = moves::stored(connection, &self.target).await?;
+        restored.retain(|table| !kept.contains(table));
         let mut back = moves::all(&restored, &self.target, &self.staging);
         if let Some(live) = &self.live {
             back.extend(moves::all(&live.tables, &self.previous, &self.target));

@@ -66,7 +66,8 @@ const PARTITIONS: &[&str] = &[
 
 /// Settings under which statements are taken that a strict server refuses.
 const LAX: &str = "SET sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO', time_zone = '+00:00', \
-    foreign_key_checks = 0, check_constraint_checks = 0, innodb_strict_mode = 0";
+    foreign_key_checks = 0, check_constraint_checks = 0, innodb_strict_mode = 0, \
+    system_versioning_alter_history = KEEP";
 
 /// Returns the script that makes the database of a seed, which must not be there yet.
 pub(super) fn script(seed: u64, database: &str, collations: &[&str]) -> Script {
@@ -80,11 +81,15 @@ pub(super) fn script(seed: u64, database: &str, collations: &[&str]) -> Script {
     let sequences = programs::sequences(&mut author);
     let count = 1 + author.dice.below(4);
     let tables: Vec<_> = (0..count).map(|number| author.table(number, &sequences)).collect();
+    if author.dice.chance(30) {
+        author.circle(&tables);
+    }
     for table in &tables {
         author.keys(table);
         author.rules(table, &tables);
         author.rows(table);
         author.later(table);
+        author.history(table);
     }
     programs::programs(&mut author, database, &tables);
     author.script
@@ -94,16 +99,23 @@ impl Author<'_> {
     fn table(&mut self, number: usize, sequences: &[String]) -> Table {
         let name = text::name(&mut self.dice, number);
         let count = 1 + self.dice.below(9);
-        let columns: Vec<_> = (0..count)
+        let mut columns: Vec<_> = (0..count)
             .map(|number| {
                 let (part, name) = (self.script.part(), text::name(&mut self.dice, number));
                 columns::column(&mut self.dice, part, name, self.collations)
             })
             .collect();
-        let (mut members, key) = self.first_column(&columns, sequences);
+        let mut engine = self.dice.pick(ENGINES);
+        let (mut members, key) = if engine == "CSV" && columns.iter().any(|c| !c.is_nullable) {
+            // An engine of no keys and no NULL.
+            columns.retain(|column| !column.is_nullable);
+            (vec![Member { part: self.script.part(), text: "id INT NOT NULL".to_owned() }], None)
+        } else {
+            engine = if engine == "CSV" { "InnoDB" } else { engine };
+            self.first_column(&columns, sequences)
+        };
         members.extend(columns.iter().map(Column::member));
         members.extend(key.map(|key| Member { part: self.script.part(), text: key }));
-        let engine = self.dice.pick(ENGINES);
         let mut tail = format!(") ENGINE={engine}");
         if self.dice.chance(60) {
             let collation = self.dice.pick(self.collations);
@@ -156,6 +168,18 @@ impl Author<'_> {
             _ => String::new(),
         };
         (vec![Member { part: id, text: format!("id {definition}{default}") }], key)
+    }
+
+    /// Makes two tables, or one and itself, point at each other.
+    fn circle(&mut self, tables: &[Table]) {
+        let pair = [&tables[0].name, &tables[tables.len() - 1].name];
+        for name in pair {
+            self.script.run(format!("ALTER TABLE {name} ADD KEY (id)"));
+        }
+        for (name, other) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+            self.script
+                .run(format!("ALTER TABLE {name} ADD FOREIGN KEY (id) REFERENCES {other} (id)"));
+        }
     }
 
     /// Adds secondary indexes, each of which the server may refuse.
@@ -246,6 +270,43 @@ impl Author<'_> {
         }
         if self.dice.chance(30) {
             self.script.run(format!("INSERT INTO {0} SELECT * FROM {0}", table.name));
+        }
+    }
+
+    /// Keeps the rows of a table that were, each change at a time of its own.
+    fn history(&mut self, table: &Table) {
+        if !self.dice.chance(30) {
+            return;
+        }
+        let (start, end) = (text::name(&mut self.dice, 91), text::name(&mut self.dice, 92));
+        let versioning = match self.dice.below(3) {
+            0 => format!(
+                "ADD COLUMN {start} TIMESTAMP(6) GENERATED ALWAYS AS ROW START, \
+                 ADD COLUMN {end} TIMESTAMP(6) GENERATED ALWAYS AS ROW END INVISIBLE, \
+                 ADD PERIOD FOR SYSTEM_TIME ({start}, {end}), ADD SYSTEM VERSIONING"
+            ),
+            1 => "ADD COLUMN `not kept` INT WITHOUT SYSTEM VERSIONING, ADD SYSTEM VERSIONING"
+                .to_owned(),
+            _ => "ADD SYSTEM VERSIONING".to_owned(),
+        };
+        let name = &table.name;
+        let changes = [
+            format!("ALTER TABLE {name} {versioning}"),
+            format!("UPDATE {name} SET id = id + 100 WHERE id > 3"),
+            format!("DELETE FROM {name} WHERE id < 3"),
+            format!("UPDATE {name} SET id = id + 100 WHERE id IS NOT NULL"),
+            format!("DELETE FROM {name} LIMIT 1"),
+        ];
+        for (change, second) in changes.into_iter().zip(0..) {
+            self.script.run(format!("SET timestamp = {}.{second}5", 1_700_000_000 + second));
+            self.script.run(change);
+        }
+        self.script.run("SET timestamp = DEFAULT");
+        if self.dice.chance(40) {
+            self.script.run(format!(
+                "ALTER TABLE {name} PARTITION BY SYSTEM_TIME INTERVAL 1 YEAR STARTS '2023-01-01 00:00:00' \
+                 (PARTITION a HISTORY, PARTITION `b é` HISTORY, PARTITION c CURRENT)"
+            ));
         }
     }
 

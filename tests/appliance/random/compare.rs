@@ -27,47 +27,68 @@ const OBJECTS: &[&str] = &[
      FROM mysql.event WHERE db = '{}' ORDER BY 2",
 ];
 
+/// What is told of a table that holds rows which are no longer current.
+pub(super) const PAST: &str = "history ROWS";
+
+/// What the server hides of tables that keep their history, unless it has names.
+const HIDDEN: &[&str] = &["`row_start`", "`row_end`"];
+
 /// The columns of all that rows can be read from. A view is compared by its definition alone.
-const COLUMNS: &str = "SELECT table_type, HEX(table_name), HEX(column_name), data_type
+const COLUMNS: &str = "SELECT table_type, HEX(table_name), HEX(column_name), data_type, generation_expression = 'ROW END'
     FROM information_schema.tables JOIN information_schema.columns USING (table_schema, table_name)
-    WHERE table_schema = '{}' AND table_type <> 'VIEW' ORDER BY 2, ordinal_position";
+    WHERE table_schema = '{}' AND table_type <> 'VIEW' AND BINARY tables.table_name = BINARY columns.table_name
+    ORDER BY 2, ordinal_position";
 
 /// A table or sequence, in backticks, and what is read from it.
 struct Table {
     is_sequence: bool,
+    is_versioned: bool,
+    /// Whether the columns of a row's time have names of their own.
+    has_named_end: bool,
     name: String,
     values: Vec<String>,
 }
 
-/// Returns a database as lines that are equal for equal databases, whatever their names.
-pub(super) fn described(server: &Server, database: &str) -> Vec<String> {
+/// Returns a database as lines that are equal for equal databases, whatever their names, or what
+/// the server says of a table that it cannot read.
+pub(crate) fn described(server: &Server, database: &str) -> Result<Vec<String>, String> {
     let mut script = "SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '';".to_owned();
     for object in OBJECTS {
         let _ = write!(script, "{};", object.replace("{}", database));
     }
     for table in tables(server, database) {
         let (name, values) = (format!("`{database}`.{}", table.name), table.values.join(", '|', "));
+        let times = if table.is_versioned { " FOR SYSTEM_TIME ALL" } else { "" };
         let show = if table.is_sequence { "SEQUENCE" } else { "TABLE" };
         let _ = write!(
             script,
-            "SHOW CREATE {show} {name}; SELECT 'rows', COUNT(*) FROM {name}; SELECT CONCAT({values}) AS v FROM {name} ORDER BY v;"
+            "SHOW CREATE {show} {name}; SELECT 'rows', COUNT(*) FROM {name};
+             SELECT '{PAST}' FROM DUAL WHERE (SELECT COUNT(*) FROM {name}{times}) > (SELECT COUNT(*) FROM {name});
+             SELECT CONCAT({values}) AS v FROM {name}{times} ORDER BY v;"
         );
     }
-    let told = server.sql(&script).replace(&format!("`{database}`."), "`?`.");
-    told.lines().map(str::to_owned).collect()
+    let told = server.try_sql(&script)?.replace(&format!("`{database}`."), "`?`.");
+    Ok(told.lines().map(str::to_owned).collect())
 }
 
 fn tables(server: &Server, database: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
-    for line in server.sql(&COLUMNS.replace("{}", database)).lines() {
+    let told = server.sql(&COLUMNS.replace("{}", database));
+    for line in told.lines() {
         let fields: Vec<_> = line.split('\t').collect();
-        let [kind, table, column, data_type] = fields[..] else { panic!("{line:?}") };
+        let [kind, table, column, data_type, is_end] = fields[..] else { panic!("{line:?}") };
         let name = identifier(table);
         if tables.last().is_none_or(|last| last.name != name) {
-            tables.push(Table { is_sequence: kind == "SEQUENCE", name, values: Vec::new() });
+            let (is_sequence, is_versioned) = (kind == "SEQUENCE", kind == "SYSTEM VERSIONED");
+            let (has_named_end, values) = (false, Vec::new());
+            tables.push(Table { is_sequence, is_versioned, has_named_end, name, values });
         }
         let table = tables.last_mut().expect("one was pushed");
         table.values.push(value(&identifier(column), data_type));
+        table.has_named_end |= is_end == "1";
+    }
+    for table in tables.iter_mut().filter(|table| table.is_versioned && !table.has_named_end) {
+        table.values.extend(HIDDEN.iter().map(|column| value(column, "timestamp")));
     }
     tables
 }
