@@ -80,6 +80,44 @@ fn what_changes_while_others_are_read_is_read_again_as_it_has_become() {
     prove(CHANGES_BESIDE);
 }
 
+/// Partitions that change places, after a write that the moment does not see. No definition changes.
+const EXCHANGES: &[&str] = &[
+    "ALTER TABLE part EXCHANGE PARTITION late WITH TABLE work.other",
+    "ALTER TABLE part EXCHANGE PARTITION late WITH TABLE own",
+];
+
+#[test]
+fn partitions_that_are_exchanged_meanwhile_are_of_the_moment_too() {
+    let place = Place::empty();
+    let mut owner = place.server.session();
+    for (number, exchange) in EXCHANGES.iter().enumerate() {
+        owner.run(STUDIO);
+        owner.run(
+            "CREATE TABLE part (id INT PRIMARY KEY, v INT) PARTITION BY RANGE (id)
+                 (PARTITION early VALUES LESS THAN (10), PARTITION late VALUES LESS THAN (20));
+             INSERT INTO part VALUES (1, 1), (11, 11);
+             CREATE TABLE own (id INT PRIMARY KEY, v INT); INSERT INTO own VALUES (12, 99);
+             CREATE OR REPLACE TABLE work.other LIKE own; INSERT INTO work.other SELECT * FROM own;
+             LOCK TABLES host WRITE",
+        );
+        let (id, copy) = (format!("exchange-{number}"), format!("copy_{number}"));
+        let create = place.start(&["create", &id, "--connections", "1"]);
+        place.server.wait_for_waiters(1);
+        // It waits until the create gives way, and not for the lock on the other table.
+        place.server.sql(&format!(
+            "USE centreon_studio; INSERT INTO service VALUES (7, 'before'); {exchange}"
+        ));
+        owner.run("UNLOCK TABLES");
+        let created = finished(create);
+        created.succeeded();
+        let is_told = created.stderr.contains("somebody changes \"part\" meanwhile");
+        assert!(is_told, "{exchange}: {created:#?}");
+        place.snap(&["restore", &id, "--database", &copy]).succeeded();
+        let live = place.server.dump("centreon_studio");
+        assert!(place.server.dump(&copy) == live, "{exchange}: the copy is another than\n{live}");
+    }
+}
+
 #[test]
 fn a_database_that_does_not_stop_changing_is_given_up_by_name_and_nothing_is_listed() {
     let place = Place::empty();

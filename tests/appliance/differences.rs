@@ -326,7 +326,7 @@ fn a_plan_of_many_tables_names_the_largest_and_counts_the_rest() {
     place.server.sql(&format!("USE centreon_studio; {}", (10..40).map(empty).collect::<String>()));
     let plan = place.snap(&["restore", "before", "--force", "--dry-run"]);
     assert!(
-        plan.succeeded().contains("database: 30 replace, 4 identical; 3.7 KiB to build\n"),
+        plan.succeeded().contains("database: 30 replace, 4 identical; 3.6 KiB to build\n"),
         "{plan:#?}"
     );
     assert!(plan.stdout.contains("and 10 smaller ones, which -v and --json name\n"), "{plan:#?}");

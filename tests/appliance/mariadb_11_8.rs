@@ -2,6 +2,7 @@
 
 use crate::history;
 use crate::logins;
+use crate::losses;
 use crate::place::Place;
 use crate::recovery::recover;
 use crate::restore_values;
@@ -107,6 +108,11 @@ fn values_that_tools_change_go_up_and_come_down_again() {
         third.snap(&["restore", "down"]).succeeded();
         assert_same(&before, &answers(&third.server, "studio"));
     }
+}
+
+#[test]
+fn what_11_8_does_not_tell_of_a_column_is_refused_by_name() {
+    losses::refuse_what_is_untold(&Place::of_11_8());
 }
 
 #[test]

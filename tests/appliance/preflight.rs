@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use crate::disk::Disk;
 use crate::place::Place;
-use crate::stopped::Disk;
 use crate::stored;
 
 impl Place {
@@ -83,11 +83,11 @@ fn a_disk_without_room_is_refused_before_anything_is_written() {
     let place = Place::used_studio();
     let restore = ["restore", "before", "--force"];
     // Seen from snap, the server's disk is a small one.
-    let disk = Disk::mount(place.path("server/data"));
+    let disk = Disk::mount(place.path("server/data"), 8 << 20);
     let live = place.live();
     for arguments in [&restore[..], &["restore", "before", "--force", "--dry-run"]] {
         disk.leave(100 << 10);
-        let refused = disk.snap_beside(&place, arguments);
+        let refused = disk.snap(&place, arguments);
         refused.failed(
             14,
             &["on the disk of", "server/data", "MiB", "are free", "hint: free as much"],
@@ -96,13 +96,13 @@ fn a_disk_without_room_is_refused_before_anything_is_written() {
     assert!(place.live() == live, "something was touched");
     assert_eq!(place.beside(), [""; 0]);
     disk.leave(u64::MAX);
-    disk.snap_beside(&place, &restore).succeeded();
+    disk.snap(&place, &restore).succeeded();
     // What stays takes no room.
     place.snap(&["restore", "--discard-previous"]).succeeded();
     place.server.sql("UPDATE centreon_studio.users SET username = 'x'");
     disk.leave(600 << 10);
-    disk.snap_beside(&place, &restore).succeeded();
-    disk.snap_beside(&place, &["restore", "before", "--force", "--full"]).failed(14, &["MiB"]);
+    disk.snap(&place, &restore).succeeded();
+    disk.snap(&place, &["restore", "before", "--force", "--full"]).failed(14, &["MiB"]);
 }
 
 #[test]

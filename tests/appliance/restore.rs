@@ -65,18 +65,27 @@ impl Place {
     /// Returns a place with all kinds of things that a studio has, few of each.
     pub(crate) fn small_studio() -> Self {
         let place = Self::empty();
-        place.server.sql(SMALL_STUDIO);
-        place.make_certificates();
-        place.make_security_file();
+        place.make_small_studio();
         place
+    }
+
+    fn make_small_studio(&self) {
+        self.server.sql(SMALL_STUDIO);
+        self.make_certificates();
+        self.make_security_file();
     }
 
     /// Returns a small studio with a snapshot `before`, which has been used since.
     pub(crate) fn used_studio() -> Self {
-        let place = Self::small_studio();
-        place.snap(&["create", "before"]).succeeded();
-        place.use_on();
-        place
+        Self::empty().into_used_studio()
+    }
+
+    /// Makes an empty place one.
+    pub(crate) fn into_used_studio(self) -> Self {
+        self.make_small_studio();
+        self.snap(&["create", "before"]).succeeded();
+        self.use_on();
+        self
     }
 
     /// Changes database, certificates and security file of a small studio.

@@ -23,12 +23,16 @@ impl Place {
         // It may have ended by itself.
         kill_process(Pid::from_child(&restore), signal).ok();
         let output = finished(restore);
-        // The server ends a statement whose client is gone.
+        self.wait_until_alone();
+        output
+    }
+
+    /// Waits until nobody else is connected: the server ends a statement whose client is gone.
+    pub(crate) fn wait_until_alone(&self) {
         self.wait_for(
             "SELECT 1 FROM (SELECT COUNT(*) AS sessions FROM information_schema.processlist
              WHERE command <> 'Daemon' AND id <> CONNECTION_ID()) AS others WHERE sessions = 0",
         );
-        output
     }
 
     /// Returns how long a whole restore takes here.
@@ -127,7 +131,7 @@ fn what_a_killed_restore_left_running_in_the_server_does_not_keep_the_next_one_a
          INSERT INTO big SELECT seq, SHA2(seq, 256), SHA2(-seq, 256) FROM seq_1_to_60000;
          ALTER TABLE big ADD KEY (a), ADD KEY (b), ADD KEY (a, b), ADD KEY (b, a), ADD UNIQUE KEY (a, b, id)",
     );
-    let arguments = ["restore", "before", "--force", "--only", "database"];
+    let arguments = ["restore", "before", "--force", "--full", "--only", "database"];
     place.snap(&["create", "before"]).succeeded();
     let before = place.server.dump("centreon_studio");
     let restore = place.start(&arguments);

@@ -19,6 +19,7 @@ use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::StagedDatabase;
+use crate::source::mariadb::accounts::plan;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::compare;
 use crate::source::mariadb::compare::Comparison;
@@ -47,6 +48,8 @@ pub(super) struct Saved<'a> {
 /// A database of which is known what stays; nothing is written yet.
 pub(super) struct Compared<'a> {
     saved: Saved<'a>,
+    /// The name of the database that is replaced.
+    target: String,
     claim: Claim,
     found: Comparison,
 }
@@ -121,7 +124,7 @@ impl<'a> Saved<'a> {
         check_names(self.record, &claim)?;
         let connections = host.connections;
         let found = claim.compare(&self.expected, target.extent, connections, monitor).await?;
-        Ok(Compared { saved: self, claim, found })
+        Ok(Compared { target: target.name.to_owned(), saved: self, claim, found })
     }
 
     fn jobs(&self, positions: &[usize]) -> VecDeque<Job> {
@@ -153,7 +156,7 @@ impl Compared<'_> {
         suffix: &str,
         monitor: &dyn Monitor,
     ) -> Result<Staged> {
-        let Self { saved, claim, found } = self;
+        let Self { saved, target, claim, found } = self;
         let mut staging = claim.build(found, monitor).await?;
         let jobs = saved.jobs(&staging.positions());
         // Every byte goes in once, and comes back once to be proven.
@@ -166,10 +169,12 @@ impl Compared<'_> {
             }
             Err(error) => Err(error),
         };
-        let planned = match (finished, accounts) {
-            // Since the first plan accounts may have come, and those of a killed restore have gone.
-            (Ok(()), Some(first)) => first.anew(&host.database, &saved.schema).await,
-            (finished, _) => finished.map(|()| None),
+        let planned = match finished {
+            // Anew: since the first plan accounts may have come, and a killed restore's have gone.
+            Ok(()) if accounts.is_some() => {
+                plan::plan(&host.database, &saved.schema, &target).await
+            }
+            finished => finished.map(|()| None),
         };
         match planned {
             Ok(accounts) => Ok(Staged::Database(Box::new(StagedDatabase {

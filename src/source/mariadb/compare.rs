@@ -130,6 +130,8 @@ impl Subject<'_> {
         let mut lock = None;
         if hold == Hold::Writes && extent == Extent::Differences {
             lock = self.lock(&mut connection, &mut judgement, monitor).await?;
+        }
+        if lock.is_some() {
             // What was read before the lock may have changed before it; nothing is added to it.
             let may_stay = judgement.identical();
             let Some(locked) = Live::read(&mut connection, self.target).await? else {

@@ -99,6 +99,11 @@ impl Column {
         self.data_type == "enum"
     }
 
+    /// Returns whether the values are dates or times.
+    pub(super) fn is_time(&self) -> bool {
+        matches!(self.data_type.as_str(), "date" | "time" | "datetime" | "timestamp" | "year")
+    }
+
     /// Returns the column as it is read, in SQL.
     pub(super) fn selected(&self) -> String {
         let name = quote::identifier(&self.name);

@@ -3,7 +3,7 @@
 //! The definitions are read twice, before the moment and when all rows have been read. Where both
 //! are equal they were the same in between: rows and definitions are of the same moment. A reader
 //! keeps what it has begun to read from being redefined until the end, and names every column it
-//! reads.
+//! reads. What no definition tells of, partitions that change places, is kept off (`partitions`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
 use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::parameters;
+use crate::source::mariadb::partitions::Partitioned;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::range::KnownChunks;
 use crate::source::mariadb::reading::Reading;
@@ -155,12 +156,20 @@ impl Dump {
         if let Some(lock) = &mut lock {
             reading.read_locked(lock.connection()).await?;
         }
+        let mut partitioned = Partitioned::hold(&self.login, &self.definition).await?;
         let moment = moment::open(&mut self.readers, &self.login, monitor).await?;
         if let Some(lock) = lock {
             // Others wait for these tables.
             lock.release().await?;
         }
-        reading.read_shared(&mut self.readers).await?;
+        let read = reading.read_shared(&mut self.readers);
+        match &mut partitioned {
+            Some(tables) => tokio::select! {
+                read = read => read?,
+                error = tables.is_wanted() => return Err(error),
+            },
+            None => read.await?,
+        }
         let totals = reading.finish();
         self.refuse_rows_of_no_time(&totals)?;
         self.compare_definitions().await?;

@@ -6,6 +6,7 @@
 
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::scan;
 use crate::source::mariadb::statement;
@@ -13,7 +14,8 @@ use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
 
 /// Returns the foreign keys of other databases that point into this one, as
-/// `database.table (constraint)`: they would follow the replaced tables away.
+/// `database.table (constraint)`: they would follow the replaced tables away. Those of a killed swap
+/// do not count: it moved their tables, and they come home when these are put back.
 pub(super) async fn from_elsewhere(
     connection: &mut Connection,
     database: &str,
@@ -26,7 +28,10 @@ pub(super) async fn from_elsewhere(
     let sql = sql.replacen("{}", &pointing, 1).replacen("{}", &own, 1);
     let rows: Vec<(String, String, String)> =
         connection.rows("cannot look for foreign keys of other databases", &sql).await?;
-    Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
+    let beside = [names::previous(database, ""), names::staging(database, "")];
+    let is_foreign = |db: &str| !beside.iter().any(|start| db.starts_with(start));
+    let rows = rows.into_iter().filter(|(db, ..)| is_foreign(db));
+    Ok(rows.map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
 }
 
 /// Returns the foreign keys among the tables of a database, as table and parent, which may be gone.

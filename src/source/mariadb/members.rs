@@ -30,6 +30,10 @@ pub(super) async fn demand_distinct(
     if !connection.are_distinct(&members, collation).await? {
         return refused("two equal members");
     }
+    // With it or without, the text of the value is the same.
+    if column.data_type == "set" && members.contains(&"''") {
+        return refused("an empty member");
+    }
     let no_member = format!("'{NO_MEMBER}'");
     members.push(&no_member);
     if column.has_members() && !connection.are_distinct(&members, collation).await? {

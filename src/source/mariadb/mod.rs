@@ -10,6 +10,7 @@
 //! token → opening → guard              what of a blob may be run; definers, whose rights it runs with
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
+//! partitions                           what nobody may exchange until it is read
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
 //! links → live → compare                    what is live already as it was saved, and stays
@@ -44,9 +45,11 @@ mod relocate;
 mod foreign_keys;
 mod statistics;
 mod members;
+mod letters;
 mod heading;
 mod site;
 mod programs;
+mod removal;
 mod parameters;
 mod guard;
 mod rehearsal;
@@ -55,6 +58,7 @@ pub mod schema;
 pub mod definers;
 mod hold;
 mod moment;
+mod partitions;
 pub mod range;
 mod tsv;
 mod cut;

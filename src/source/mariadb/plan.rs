@@ -63,7 +63,7 @@ impl Plan {
             texts.push(text);
         }
         let target = blueprint.target.to_owned();
-        let is_same_server = server.version == blueprint.server_version;
+        let is_same_server = server.is_of_release(blueprint.server_version);
         let packet_bytes = usize::try_from(server.max_allowed_packet).unwrap_or(usize::MAX);
         let (definition, kept) = (Arc::new(definition), BTreeSet::new());
         Ok(Self { definition, target, schema, staged, texts, is_same_server, packet_bytes, kept })
@@ -116,7 +116,7 @@ impl Plan {
         if self.is_same_server { Likeness::Exact } else { Likeness::Names }
     }
 
-    /// Returns whether the server has the version that the snapshot was taken from: another one
+    /// Returns whether the server is of the release that the snapshot was taken from: another one
     /// may print and compute things otherwise.
     pub(super) const fn is_same_server(&self) -> bool {
         self.is_same_server
@@ -155,7 +155,7 @@ impl Plan {
         }
         match &expected.generated_digest {
             Some(digest) if totals.generated.to_text() != *digest => Ok(Some(format!(
-                "the generated columns of table {:?} have other values here, as another version \
+                "the generated columns of table {:?} have other values here, as another release \
                  computes them",
                 table.name
             ))),

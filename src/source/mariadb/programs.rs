@@ -16,6 +16,7 @@ use crate::source::mariadb::heading;
 use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
@@ -187,26 +188,10 @@ pub(super) async fn replace_all(
     site: &Site<'_>,
     programs: &[Program],
 ) -> Result<Vec<String>> {
-    let is_other = |kind, name: &str| kind >= ProgramKind::View && is_other(programs, kind, name);
-    drop_where(connection, &site.database.name, is_other).await?;
+    let is_other =
+        |kind, name: &str| kind >= ProgramKind::View && removal::is_other(programs, kind, name);
+    removal::drop_where(connection, &site.database.name, is_other).await?;
     create(connection, site, programs).await
-}
-
-/// Drops the routines that are none of these. A routine takes along the rights that were given on
-/// it, and nothing brings them back: it goes when nobody will want it back.
-pub(super) async fn drop_other_routines(
-    connection: &mut Connection,
-    database: &str,
-    programs: &[Program],
-) -> Result<()> {
-    let is_other = |kind, name: &str| kind < ProgramKind::View && is_other(programs, kind, name);
-    drop_where(connection, database, is_other).await
-}
-
-fn is_other(programs: &[Program], kind: ProgramKind, name: &str) -> bool {
-    // A broken view cannot be replaced, and one that is there may be another one.
-    let stays = |program: &Program| !program.is_broken && program.name == name;
-    !programs.iter().any(|program| program.kind == kind && stays(program))
 }
 
 /// Creates views, which may stand on each other and call functions.
@@ -284,12 +269,16 @@ async fn create_one(
     if let Some(collation) = own_collation {
         connection.collate_database(&database.name, collation).await?;
     }
+    let statement = replacing(owner, &meant(connection, site, program).await?);
     connection.speak_as(program).await?;
-    let statement = replacing(owner, &meant(site, program));
     let doing = format!("cannot create {}", program.title());
     let created = connection.execute_bytes(&doing, statement).await;
     if created.is_ok() {
-        site.note_absent_definer(connection, program).await?;
+        site.note_remarks(connection, program).await?;
+        if program.kind == ProgramKind::Event && site.has_dropped(program) {
+            // One of this name that was live already is there still.
+            connection.drop_event(&site.database.name, &program.name).await?;
+        }
     }
     connection.speak_plainly().await?;
     if own_collation.is_some() {
@@ -299,12 +288,16 @@ async fn create_one(
 }
 
 /// Returns the statement of a program as it must read where it is created.
-pub(super) fn meant(site: &Site<'_>, program: &Program) -> Vec<u8> {
-    let statement = relocate::statement_for(program, &site.database.name);
-    match (program.kind, site.purpose) {
+pub(super) async fn meant(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    program: &Program,
+) -> Result<Vec<u8>> {
+    let statement = relocate::statement_for(connection, program, &site.database.name).await?;
+    Ok(match (program.kind, site.purpose) {
         (ProgramKind::Event, Purpose::Rehearsal) => disabled(&statement),
         _ => statement,
-    }
+    })
 }
 
 /// Returns the statement that creates a program in place of one that is there, so that the rights
@@ -326,7 +319,7 @@ fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
 }
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
-fn disabled(create: &[u8]) -> Vec<u8> {
+pub(super) fn disabled(create: &[u8]) -> Vec<u8> {
     let text = scan::in_ascii(create);
     let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let positions: Vec<usize> = scan::unquoted(&text).map(|(position, _)| position).collect();
@@ -336,6 +329,12 @@ fn disabled(create: &[u8]) -> Vec<u8> {
 }
 
 impl Connection {
+    async fn drop_event(&mut self, database: &str, name: &str) -> Result<()> {
+        let name = quote::qualified(database, name);
+        let doing = format!("cannot drop event {name}");
+        self.execute(&doing, &format!("DROP EVENT IF EXISTS {name}")).await
+    }
+
     /// Takes the settings under which a program was written.
     pub(super) async fn speak_as(&mut self, program: &Program) -> Result<()> {
         let doing = format!("cannot take the settings of {}", program.title());
@@ -349,53 +348,6 @@ impl Connection {
         let collation = quote::word(collation)?;
         self.execute(&doing, &format!("ALTER DATABASE {name} COLLATE {collation}")).await
     }
-}
-
-/// Drops all programs of a database. Tables must be there still: a trigger falls with its table.
-pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |_, _| true).await
-}
-
-/// Drops the triggers of a database, which hold its tables where they are.
-pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
-    drop_where(connection, database, |kind, _| kind == ProgramKind::Trigger).await
-}
-
-/// Drops the triggers of some tables of a database.
-pub(super) async fn drop_triggers_of(
-    connection: &mut Connection,
-    database: &str,
-    tables: &[String],
-) -> Result<()> {
-    let mut triggers = triggers(connection, database).await?;
-    triggers.retain(|(_, table)| tables.contains(table));
-    let is_one = |name: &str| triggers.iter().any(|(trigger, _)| trigger == name);
-    drop_where(connection, database, |kind, name| kind == ProgramKind::Trigger && is_one(name))
-        .await
-}
-
-async fn drop_where(
-    connection: &mut Connection,
-    database: &str,
-    is_wanted: impl Fn(ProgramKind, &str) -> bool,
-) -> Result<()> {
-    let mut names = names(connection, database).await?;
-    // Bodies fall with their packages; views and triggers before what they call.
-    names.retain(|(kind, name, _)| is_wanted(*kind, name) && *kind != ProgramKind::PackageBody);
-    for (kind, name, _) in names.into_iter().rev() {
-        let name = quote::qualified(database, &name);
-        let words = kind.words();
-        let doing = format!("cannot drop {} {name}", words.to_lowercase());
-        if kind == ProgramKind::Package {
-            // Older servers have the word in Oracle's mode only.
-            connection.execute(&doing, "SET sql_mode = 'ORACLE'").await?;
-        }
-        connection.execute(&doing, &format!("DROP {words} IF EXISTS {name}")).await?;
-        if kind == ProgramKind::Package {
-            connection.speak_plainly().await?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

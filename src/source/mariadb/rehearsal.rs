@@ -5,33 +5,60 @@
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::scan;
+use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::text::Text;
 
 /// How much a server must print as the saved one did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
-    /// Everything: it has the same version.
+    /// Everything: it is of the same release.
     Exact,
-    /// Only that they are there, and whose they are: another version may print otherwise.
+    /// Only that they are there, and whose they are: another release may print otherwise.
     Names,
 }
 
+/// The names of events whose time has come since they were saved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PastEvents {
+    /// The server does not keep them.
+    dropped: Vec<String>,
+    /// The server keeps them, disabled.
+    disabled: Vec<String>,
+}
+
+impl PastEvents {
+    /// Tells of events that are not as they were saved.
+    pub(super) fn tell(&self, monitor: &dyn Monitor) {
+        for event in &self.dropped {
+            let why = "its time is over, and the server keeps no such event";
+            monitor.warn(&format!("event {event:?} is left out: {why}"));
+        }
+        for event in &self.disabled {
+            let why = "its time is over, and the server never runs it again";
+            monitor.note(&format!("event {event:?} is disabled: {why}"));
+        }
+    }
+}
+
 /// Fails with [`Kind::Mismatch`] where the programs of the selected database do not read as they
-/// were meant; the views that are `broken` are not there.
+/// were meant; the views that are `broken` are not there. Returns the events whose time has come.
 pub(super) async fn prove(
     connection: &mut Connection,
     site: &Site<'_>,
     programs: &[Program],
     broken: &[String],
     likeness: Likeness,
-) -> Result<()> {
+) -> Result<PastEvents> {
+    let mut past = PastEvents::default();
+    let disabled = site.disabled_events();
     let created = programs::programs(connection, &site.database.name).await?;
     for program in programs {
         if program.kind == ProgramKind::View && broken.contains(&program.name) {
@@ -41,10 +68,17 @@ pub(super) async fn prove(
             .iter()
             .filter(|found| (found.kind, &found.name) == (program.kind, &program.name));
         let problem = match found.next() {
-            None if is_over(program) => None,
+            None if is_over(site, program) => {
+                past.dropped.push(program.name.clone());
+                None
+            }
             None => Some("it is not there".to_owned()),
             Some(found) if likeness == Likeness::Exact => {
-                difference(&as_meant(site, program), found)
+                let mut meant = as_meant(connection, site, program).await?;
+                if program.kind == ProgramKind::Event && disabled.contains(&program.name) {
+                    meant.create = Text(programs::disabled(&meant.create.0));
+                }
+                difference(&meant, found)
             }
             Some(found) => (found.definer != program.definer)
                 .then(|| format!("{:?} for {:?}", found.definer, program.definer)),
@@ -54,16 +88,21 @@ pub(super) async fn prove(
             return Err(Error::new(Kind::Mismatch, text));
         }
     }
-    Ok(())
+    past.disabled.extend(disabled);
+    Ok(past)
 }
 
 /// Returns a program as it must read where it was created.
-fn as_meant(site: &Site<'_>, program: &Program) -> Program {
-    Program {
+async fn as_meant(
+    connection: &mut Connection,
+    site: &Site<'_>,
+    program: &Program,
+) -> Result<Program> {
+    Ok(Program {
         database: site.database.name.clone(),
-        create: Text(programs::meant(site, program)),
+        create: Text(programs::meant(connection, site, program).await?),
         ..program.clone()
-    }
+    })
 }
 
 /// Returns what differs, in the words of a message.
@@ -97,18 +136,24 @@ fn text(program: &Program) -> Text {
     Text([&kept, rest].concat())
 }
 
-/// Returns whether this is an event that a server does not keep once its time has come.
-fn is_over(program: &Program) -> bool {
-    let text = scan::in_ascii(&program.create.0);
+/// Returns whether this is an event that the server does not keep because its time has come: it said
+/// so when the event was created, or it ran the event since, which only a live one can.
+fn is_over(site: &Site<'_>, program: &Program) -> bool {
+    program.kind == ProgramKind::Event
+        && (site.has_dropped(program) || (site.purpose == Purpose::Live && has_end(program)))
+}
+
+/// Returns whether an event ends, and then is kept no longer.
+fn has_end(event: &Program) -> bool {
+    let text = scan::in_ascii(&event.create.0);
     let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let ends = bare.contains(" ON SCHEDULE AT ") || bare.contains(" ENDS ");
-    program.kind == ProgramKind::Event && ends && bare.contains(" ON COMPLETION NOT PRESERVE")
+    ends && bare.contains(" ON COMPLETION NOT PRESERVE")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::mariadb::site::Purpose;
     use crate::source::mariadb::tables;
     use crate::source::mariadb::throwaway::server;
 
@@ -148,10 +193,8 @@ mod tests {
         assert_eq!(outcome(given, Likeness::Names).await.unwrap().0, Kind::Mismatch);
         let renamed: fn(&mut [Program]) = |programs| programs[1].name = "gone".to_owned();
         assert!(outcome(renamed, Likeness::Names).await.unwrap().1.contains("it is not there"));
-        // The server does not keep an event whose only time is over.
-        assert_eq!(
-            outcome(|programs| programs[2].name = "over".to_owned(), Likeness::Exact).await,
-            None
-        );
+        // Nobody said that this one is over.
+        let absent: fn(&mut [Program]) = |programs| programs[2].name = "over".to_owned();
+        assert!(outcome(absent, Likeness::Exact).await.unwrap().1.contains("it is not there"));
     }
 }

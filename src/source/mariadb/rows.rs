@@ -223,8 +223,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The server's answers when a table is not what it was when its definition was read: altered, truncated or replaced
-/// under the snapshot, gone, or without a column or its key.
+/// The server's answers when a table is not what it was when its definition was read: altered,
+/// truncated or replaced under the snapshot, gone, or without a column or its key.
 const DEFINITION_CHANGED: &[u16] = &[1412, 1146, 1054, 1176];
 
 fn read_error(peer: &Peer, table: &str, cause: mysql_async::Error) -> Error {

@@ -106,6 +106,14 @@ impl Answer {
     }
 }
 
+impl ServerFacts {
+    /// Returns whether a server of this `version` prints and computes things as this one does:
+    /// patches and what distributions add to a version change neither.
+    pub(super) fn is_of_release(&self, version: &str) -> bool {
+        release(version).is_some_and(|release| release[..2] == self.release[..2])
+    }
+}
+
 fn unknown(what: &str, value: &str) -> Error {
     Error::failed(format!("cannot understand the server's {what} {value:?}"))
 }

@@ -41,6 +41,13 @@ const LOADING: &[&str] = &[
 const COMPUTING: &str = "SET SESSION sql_mode = \
     'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'";
 
+/// As a row is read when it is saved: what the server computes of it may depend on the mode.
+const READING_BACK: &str = "SET SESSION sql_mode = ''";
+
+/// A date that no calendar has is none where a value is computed, as in most sessions.
+const COMPUTING_STRICTLY: &str = "SET SESSION sql_mode = \
+    'NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'";
+
 /// Settings of `LOADING` that some versions lack, or fix when the server starts.
 const LOADING_WHERE_KNOWN: &[&str] = &[
     "character_set_collations = ''",
@@ -77,6 +84,17 @@ impl Connection {
     /// every default again.
     pub(super) async fn prepare_altering(&mut self) -> Result<()> {
         self.execute("cannot prepare a session for altering tables", COMPUTING).await
+    }
+
+    /// Readies a session for computing the values of a table anew, other dates than those of
+    /// [`prepare_altering`](Self::prepare_altering) being none.
+    pub(super) async fn prepare_computing(&mut self) -> Result<()> {
+        self.execute("cannot prepare a session for computing values", COMPUTING_STRICTLY).await
+    }
+
+    /// Readies a session for reading rows as they were read when they were saved.
+    pub(super) async fn prepare_reading_back(&mut self) -> Result<()> {
+        self.execute("cannot prepare a session for reading back", READING_BACK).await
     }
 
     /// Makes text arrive as it is stored, in each column's own character set: for rows.

@@ -34,6 +34,7 @@ use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::remark;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
@@ -151,7 +152,7 @@ impl Staging {
         let likeness = self.plan.likeness();
         rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
         self.compare_parameters(monitor).await?;
-        programs::drop_all(&mut self.connection, self.plan.schema()).await
+        removal::drop_all(&mut self.connection, self.plan.schema()).await
     }
 
     /// Drops the staging schema with all that it holds.

@@ -72,7 +72,10 @@ impl<'a> CreateTable<'a> {
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
         if !scan::outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
-            return self.staged_at_once();
+            // Other engines build all indexes of an empty table in one go by themselves, and may
+            // lose an option of the table when one is added later.
+            let create = remark::taken(&self.to_string());
+            return StagedTable { create, indexes: Vec::new(), last: Vec::new() };
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
@@ -90,23 +93,13 @@ impl<'a> CreateTable<'a> {
                     indexes.push(std::mem::take(&mut plain));
                     indexes.push(vec![clause]);
                 }
-                _ => kept.push(member.text),
+                _ => kept.push(*member),
             }
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        StagedTable { create: self.create_with(&kept), indexes, last }
-    }
-
-    /// Returns the whole statement, for engines that build all indexes of an empty table in one go
-    /// by themselves, and may lose an option of the table when one is added later.
-    fn staged_at_once(&self) -> StagedTable {
-        let create = remark::taken(&self.to_string());
-        StagedTable { create, indexes: Vec::new(), last: Vec::new() }
-    }
-
-    fn create_with(&self, members: &[&str]) -> String {
-        remark::taken(&format!("{}{}{}", self.head, members.join(","), self.tail))
+        let create = remark::taken(&Self { members: kept, ..*self }.to_string());
+        StagedTable { create, indexes, last }
     }
 
     /// Returns whether the rows cannot be loaded without this key.
@@ -130,7 +123,6 @@ impl<'a> CreateTable<'a> {
 
     /// Returns the statement without its `AUTO_INCREMENT` counter, which moves with every insert.
     pub(super) fn without_counter(&self) -> String {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
         let tail = match self.tail.split_once(" AUTO_INCREMENT=") {
             // A table's comment comes after its counter, so that the first match is the counter.
             Some((before, after)) if !before.contains('\'') => {
@@ -138,7 +130,7 @@ impl<'a> CreateTable<'a> {
             }
             _ => self.tail.to_owned(),
         };
-        format!("{}{}{tail}", self.head, members.join(","))
+        CreateTable { tail: &tail, ..self.clone() }.to_string()
     }
 
     /// Returns the columns whose default names `database`, since it draws from a sequence there:
@@ -243,6 +235,24 @@ impl<'a> Member<'a> {
     fn overlaps(&self) -> bool {
         scan::outside_quotes(self.text).contains("WITHOUT OVERLAPS")
     }
+}
+
+/// Returns whether two definitions are of the same table. Among keys of hashes any order will do:
+/// the server puts them last, unless one beside them has ceased to be one.
+pub(super) fn is_same_table(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    let parts = |statement: &str| -> Option<(String, String, Vec<String>)> {
+        let parsed = CreateTable::parse(statement).ok()?;
+        let mut members: Vec<_> =
+            parsed.members.iter().map(|member| member.text.trim().to_owned()).collect();
+        let first = parsed.members.iter().position(|member| member.kind == MemberKind::Unique)?;
+        let last = parsed.members.iter().rposition(|member| member.kind == MemberKind::Unique)?;
+        parsed.members.iter().any(Member::is_hash).then(|| members[first..=last].sort())?;
+        Some((parsed.head.to_owned(), parsed.tail.to_owned(), members))
+    };
+    parts(one).is_some_and(|parts_of_one| parts(other) == Some(parts_of_one))
 }
 
 /// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
@@ -403,6 +413,20 @@ mod tests {
         assert_eq!(parsed.staged().last, [key]);
         assert!(parsed.staged().create.contains("UNIQUE KEY ` USING HASH` (`b`)"));
         assert_eq!(parsed.hashes_again(), [format!("DROP KEY `k`, {key}")]);
+    }
+
+    #[test]
+    fn unique_keys_beside_one_of_hashes_may_change_places() {
+        let table = |keys: &str| {
+            format!("CREATE TABLE `t` (\n  `a` int,\n  {keys},\n  KEY `x` (`a`)\n) ENGINE=InnoDB")
+        };
+        let (hash, plain) = ("UNIQUE KEY `h` (`a`) USING HASH", "UNIQUE KEY `p` (`b`)");
+        let same = |one: &str, other: &str| is_same_table(&table(one), &table(other));
+        assert!(same(&format!("{hash},\n  {plain}"), &format!("{plain},\n  {hash}")));
+        assert!(!same(&format!("{hash},\n  {plain}"), hash));
+        let (other, key) = ("UNIQUE KEY `q` (`c`)", "KEY `k` (`b`)");
+        assert!(!same(&format!("{other},\n  {plain}"), &format!("{plain},\n  {other}")));
+        assert!(!same(&format!("{hash},\n  {key}"), &format!("{key},\n  {hash}")));
     }
 
     #[test]

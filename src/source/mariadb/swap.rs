@@ -34,6 +34,7 @@ use crate::source::mariadb::names;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::staging::Staging;
@@ -149,13 +150,15 @@ impl Swap<'_> {
         foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
         // Only tables that stay have triggers still; one that is replaced in place could come to
         // fire in another order.
-        programs::drop_triggers(&mut self.connection, target).await?;
+        removal::drop_triggers(&mut self.connection, target).await?;
         let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Live);
         let broken = programs::replace_all(&mut self.connection, &site, programs).await?;
         let incomplete = started.elapsed();
         let likeness = self.plan.likeness();
-        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        let past =
+            rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        past.tell(monitor);
         for view in broken {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
@@ -197,7 +200,7 @@ impl Swap<'_> {
             // Whoever holds a table is met here, before anything is touched.
             self.connection.lock_tables(target, &live.tables).await?;
             let dropped =
-                programs::drop_triggers_of(&mut self.connection, target, &live.tables).await;
+                removal::drop_triggers_of(&mut self.connection, target, &live.tables).await;
             self.connection.unlock_tables().await?;
             dropped?;
         }
@@ -238,7 +241,7 @@ impl Swap<'_> {
                     error.chain(),
                     undo.chain()
                 );
-                Error::failed(text).hint(self.undo.advice())
+                Error::new(error.kind(), text).hint(self.undo.advice())
             }
         }
     }
@@ -274,7 +277,7 @@ impl Swapped {
     /// Drops the routines that were live and are not restored, when nothing will be put back.
     pub async fn drop_other_routines(&mut self) -> Result<()> {
         let programs = &self.plan.definition().programs;
-        programs::drop_other_routines(&mut self.connection, &self.undo.target, programs).await
+        removal::drop_other_routines(&mut self.connection, &self.undo.target, programs).await
     }
 
     /// Drops the schemas that keep what earlier restores of this database replaced.

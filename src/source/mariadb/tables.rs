@@ -16,6 +16,8 @@ use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::key::Order;
+use crate::source::mariadb::letters;
+use crate::source::mariadb::letters::Printed;
 use crate::source::mariadb::members;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::statement;
@@ -160,6 +162,8 @@ pub(super) async fn tables(
         let boundary = boundary_key(&key, &columns);
         let mut checked = Vec::new();
         for column in columns {
+            let printed = column.printed(database, &table.name);
+            letters::demand_told(connection, &printed, &create).await?;
             checked.push(column.checked(connection, &table.name).await?);
         }
         let table = Table {
@@ -320,6 +324,17 @@ impl ListedColumn {
                 default.abs() >= 10_f64.powi(all - fraction)
             }
             _ => false,
+        }
+    }
+
+    fn printed<'a>(&'a self, database: &'a str, table: &'a str) -> Printed<'a> {
+        Printed {
+            database,
+            table,
+            name: &self.name,
+            charset: self.charset.as_deref(),
+            full_type: &self.full_type,
+            default: self.default.as_deref(),
         }
     }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::accounts::note;
@@ -20,6 +21,7 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::removal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
@@ -83,6 +85,27 @@ impl Live {
     }
 }
 
+impl Live {
+    /// Fails where a table cannot be opened: a server that dies while it moves a partitioned table
+    /// leaves its partitions in two databases, and dropping either would drop rows.
+    async fn demand_whole(&self, connection: &mut Connection, previous: &str) -> Result<()> {
+        let target = &self.database.name;
+        for table in &self.tables {
+            let name = quote::qualified(target, table);
+            let doing = format!("cannot open table {name} after a killed swap");
+            let opened = connection.execute(&doing, &format!("SELECT 1 FROM {name} LIMIT 0")).await;
+            opened.map_err(|error| match error.kind() {
+                Kind::Busy => error,
+                _ => error.hint(format!(
+                    "partitions of it may be in database {previous:?}: keep both databases; \
+                     `snap restore ID --database NEW_NAME` brings a snapshot back beside them"
+                )),
+            })?;
+        }
+        Ok(())
+    }
+}
+
 impl Undo {
     /// Writes the note, in a new schema that is to keep what was live.
     pub(super) async fn note(&self, connection: &mut Connection) -> Result<()> {
@@ -133,6 +156,11 @@ impl Undo {
         connection: &mut Connection,
         monitor: &dyn Monitor,
     ) -> Result<()> {
+        self.put_back(connection, monitor).await?;
+        connection.drop_database(&self.previous).await
+    }
+
+    async fn put_back(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
         let is_moved = self.is_moved(connection).await?;
         if is_moved {
             self.move_back(connection).await?;
@@ -146,11 +174,11 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
-                programs::drop_other_routines(connection, &self.target, &live.programs).await?;
+                removal::drop_other_routines(connection, &self.target, &live.programs).await?;
             }
             Some(live) => live.create_triggers(connection).await?,
         }
-        connection.drop_database(&self.previous).await
+        Ok(())
     }
 
     /// Returns what an operator can do where even this fails.
@@ -165,7 +193,7 @@ impl Undo {
     /// Moves the tables back.
     async fn move_back(&self, connection: &mut Connection) -> Result<()> {
         for schema in [&self.target, &self.previous] {
-            programs::drop_triggers(connection, schema).await?;
+            removal::drop_triggers(connection, schema).await?;
         }
         if tables::database(connection, &self.staging).await?.is_none() {
             connection.create_database(&plain(&self.staging)).await?;
@@ -215,7 +243,11 @@ pub(super) async fn killed_swaps(
     note::undo_killed(connection, target, monitor).await?;
     for schema in connection.databases_like(&names::previous(target, "")).await? {
         if let Some(undo) = Undo::find_in(connection, &schema).await? {
-            undo.run(connection, monitor).await?;
+            undo.put_back(connection, monitor).await?;
+            if let Some(live) = &undo.live {
+                live.demand_whole(connection, &schema).await?;
+            }
+            connection.drop_database(&schema).await?;
             monitor.note("a killed restore had begun to swap: what was live before is put back");
         }
     }

@@ -4,7 +4,7 @@
 //! `SNAP_TEST_CASES` says how many (200), `SNAP_TEST_SEED` which is the first. A database that
 //! does not come back is taken apart until what is left is all needed, and printed.
 
-mod dice;
+pub(crate) mod dice;
 mod text;
 mod script;
 mod columns;
@@ -205,7 +205,7 @@ fn same(what: &str, before: &[String], after: &[String]) -> Result<(), String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test is told by its environment how long to run")]
-fn number(variable: &str, default: u64) -> u64 {
+pub(crate) fn number(variable: &str, default: u64) -> u64 {
     let text = env::var(variable).unwrap_or_default();
     if text.is_empty() {
         default

@@ -116,11 +116,6 @@ impl AccountPlan {
 }
 
 impl AccountsPlan {
-    /// Returns what a restore of the same accounts would do now.
-    pub async fn anew(&self, login: &Login, schema: &[u8]) -> Result<Option<Self>> {
-        plan(login, schema, &self.database).await
-    }
-
     /// Returns what our own account must be able to do.
     fn needs(&self, live: &Live) -> Needs<'_> {
         let mut needs = Needs::default();
