@@ -51,7 +51,7 @@ impl Place {
     /// Restores with accounts as the operator, who may do everything.
     fn restore_as_operator(&self, id: &str) -> Output {
         let defaults = format!("--defaults-file={}", self.path("operator.cnf").display());
-        self.snap(&["restore", id, "--restore-users", "--force", &defaults])
+        self.snap(&["restore", id, "--restore-users", "--trust-definers", "--force", &defaults])
     }
 }
 

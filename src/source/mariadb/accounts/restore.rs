@@ -279,4 +279,16 @@ mod tests {
         let names: Vec<String> = connection.rows("cannot read", sql).await.unwrap();
         assert_eq!(names, ["late", "late_role"]);
     }
+
+    #[tokio::test]
+    async fn an_account_that_our_login_is_taken_for_from_now_on_is_taken_back() {
+        server().run("CREATE USER shadowed@'%'; GRANT ALL ON *.* TO shadowed@'%'");
+        let login = server().login("shadowed", None);
+        let steps = vec![user("`shadowed`@`localhost`")];
+        let created = RestoredAccounts::create(&login, plan(steps), "SHADOW", &Silent).await;
+        let error = created.err().unwrap();
+        assert_eq!(error.kind(), Kind::Mismatch);
+        assert!(error.to_string().contains("`shadowed`@`localhost` and no more `shadowed`@`%`"));
+        assert_eq!(connect(&login).await.unwrap().account(), "`shadowed`@`%`");
+    }
 }
