@@ -5,6 +5,10 @@
 
 use std::error;
 use std::fmt;
+use std::io;
+use std::iter::successors;
+
+use rustix::io::Errno;
 
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -129,7 +133,18 @@ impl Error {
 
     /// Returns what the user can do, where something is known.
     pub fn advice(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.hint.as_deref().or_else(|| self.advice_on_disk())
+    }
+
+    /// Returns what there is to do about the disk that an error comes from, whoever met it.
+    fn advice_on_disk(&self) -> Option<&'static str> {
+        let causes = successors(error::Error::source(self), |cause| cause.source());
+        causes.filter_map(errno).find_map(|cause| match cause {
+            Errno::NOSPC | Errno::DQUOT => Some("make room on that disk: `df` and `df -i` tell"),
+            Errno::IO => Some("the disk itself fails: the kernel's log (`dmesg`) names it"),
+            Errno::ROFS => Some("the file system is read-only: `dmesg` may say why"),
+            _ => None,
+        })
     }
 
     /// Returns the message and the messages of all causes, joined by `: `.
@@ -160,6 +175,12 @@ impl error::Error for Error {
     }
 }
 
+/// Returns what the operating system said, where a cause comes from it.
+fn errno(cause: &(dyn error::Error + 'static)) -> Option<Errno> {
+    let of_std = || Errno::from_io_error(cause.downcast_ref::<io::Error>()?);
+    cause.downcast_ref::<Errno>().copied().or_else(of_std)
+}
+
 /// Turns the error of another crate into ours, naming what was being done.
 pub trait Context<T> {
     /// Returns the value, or an error of kind `Failed` with this message and the cause.
@@ -178,9 +199,20 @@ mod tests {
 
     #[test]
     fn an_error_names_its_causes_once() {
-        let cause = std::io::Error::other("disk full");
+        let cause = io::Error::other("disk full");
         let error = Error::failed("cannot write blob").caused_by(cause).while_doing("create");
         assert_eq!(error.chain(), "create: cannot write blob: disk full");
         assert_eq!(error.kind().exit_code(), 1);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_or_broken_has_a_hint_unless_there_is_a_better_one() {
+        let full = || io::Error::from(Errno::NOSPC);
+        let error = Error::failed("cannot write blob").caused_by(full());
+        assert!(error.advice().unwrap().contains("make room"));
+        assert_eq!(error.hint("prune").advice(), Some("prune"));
+        let broken = Error::failed("cannot rename").caused_by(Errno::IO);
+        assert!(broken.advice().unwrap().contains("dmesg"));
+        assert_eq!(Error::failed("cannot").caused_by(Errno::NOENT).advice(), None);
     }
 }

@@ -57,7 +57,8 @@ pub(super) struct GlobalFlags {
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(super) quiet: bool,
 
-    /// Say how many bytes and seconds each step took, also where no progress is shown
+    /// Say how many bytes and seconds each step took, also where no progress is shown, and name
+    /// what a restore leaves alone
     #[arg(long, short, global = true, conflicts_with = "quiet", help_heading = GLOBAL)]
     pub(super) verbose: bool,
 

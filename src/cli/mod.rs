@@ -24,6 +24,7 @@ mod answer;
 mod flags;
 mod human;
 mod interrupt;
+mod plan;
 mod progress;
 mod settings;
 mod table;

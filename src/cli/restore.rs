@@ -6,15 +6,13 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
-use crate::cli::human::count;
 use crate::cli::human::lines;
 use crate::cli::human::printable;
-use crate::cli::human::size;
+use crate::cli::plan;
+use crate::cli::plan::Detail;
 use crate::cli::settings::Settings;
-use crate::cli::table::Table;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restored;
-use crate::snapshot::restore::plan::AccountAction;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::previous::discard_previous;
 use crate::snapshot::restore::restore;
@@ -49,6 +47,9 @@ pub(super) struct Args {
     force: bool,
 
     /// Print the plan and touch nothing
+    ///
+    /// Every table and file is compared with what is live; -v names the identical ones too. Fails
+    /// as the restore would where that would be refused.
     #[arg(long)]
     dry_run: bool,
 
@@ -69,8 +70,23 @@ pub(super) struct Args {
     #[arg(long)]
     restore_users: bool,
 
+    /// Restore what runs with the rights of other accounts from an uploaded snapshot too
+    ///
+    /// Views, triggers, routines and events run with the rights of their DEFINER. Those of a snapshot
+    /// that came as an archive are restored only where that is the account in use, unless you trust
+    /// whoever made the archive.
+    #[arg(long)]
+    trust_definers: bool,
+
+    /// Restore everything, instead of what differs
+    ///
+    /// Without it a table or a file tree that is identical already stays as it is, proven by its
+    /// digests; tables that stay cannot be written to until the restore has ended.
+    #[arg(long)]
+    full: bool,
+
     /// Drop what earlier restores replaced and kept aside, and restore nothing
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "force", "dry_run", "only"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only"])]
     discard_previous: bool,
 }
 
@@ -89,13 +105,17 @@ pub(super) async fn run(
         only: args.only,
         database: args.database,
         users: args.restore_users,
+        trust_definers: args.trust_definers,
+        full: args.full,
     };
     let host = settings.host(monitor)?;
     let repository = settings.open("restore").await?;
     let profile = &settings.profile;
-    let restored =
+    let mut restored =
         restore(&repository, profile, &host, &id, &options, monitor, interruption).await?;
-    let answer = Answer::new("restore", &restored, to_text(&restored));
+    let detail = if settings.verbose { Detail::All } else { Detail::Differences };
+    let answer = Answer::new("restore", &restored, to_text(&restored, detail));
+    let answer = answer.failing(restored.refusal.take());
     Ok(if restored.done { answer.least(String::new()) } else { answer })
 }
 
@@ -110,11 +130,16 @@ async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Res
     Ok(Answer::new("discarded", &discarded, text).least(String::new()))
 }
 
-fn to_text(restored: &Restored) -> String {
+fn to_text(restored: &Restored, detail: Detail) -> String {
     let id = &restored.plan.snapshot;
-    let plan = plan(restored).to_text() + &accounts(restored);
+    let plan = plan::to_text(restored, detail) + &untrusted(restored);
+    if restored.refusal.is_some() {
+        return format!("would refuse to restore {id}; nothing was touched\n\n{plan}");
+    }
     if !restored.done {
-        return format!("would restore {id}; nothing was touched\n\n{plan}");
+        let seconds = restored.plan.estimated_seconds.unwrap_or_default();
+        let seconds = format!("it may take about {seconds} s, by the sizes alone");
+        return format!("would restore {id}; nothing was touched\n\n{plan}\n{seconds}\n");
     }
     let mut restored_kinds = restored
         .plan
@@ -138,55 +163,8 @@ fn to_text(restored: &Restored) -> String {
     format!("restored {id}{incomplete}\n\n{plan}{previous}")
 }
 
-/// Returns what happens to accounts, and the statements for what is granted; nothing without any.
-fn accounts(restored: &Restored) -> String {
-    let accounts = || {
-        let sources = restored.plan.sources.iter();
-        sources.filter_map(|source| source.accounts.as_ref()).flat_map(|plan| &plan.accounts)
-    };
-    if accounts().next().is_none() {
-        return String::new();
-    }
-    let mut table = Table::new(&["ACCOUNT", "ACTION", ">GRANTS", "REASON"]);
-    for account in accounts() {
-        let action = match account.action {
-            AccountAction::Create => "create",
-            AccountAction::Grant => "grant",
-            AccountAction::Keep => "keep",
-            AccountAction::Skip => "skip",
-        };
-        let reasons = account.reason.iter().chain(&account.lacks);
-        table.row([
-            account.account.clone(),
-            action.to_owned(),
-            count(account.grants.len() as u64),
-            reasons.cloned().collect::<Vec<_>>().join("; "),
-        ]);
-    }
-    let grants =
-        lines(accounts().flat_map(|it| &it.grants).map(|grant| format!("  {}", printable(grant))));
-    format!("\n{}{grants}", table.to_text())
-}
-
-fn plan(restored: &Restored) -> Table {
-    let mut table =
-        Table::new(&["SOURCE", "KIND", "TARGET", "ACTION", ">ITEMS", ">SIZE", "REASON"]);
-    for source in &restored.plan.sources {
-        let action = match source.action {
-            Action::Replace => "replace",
-            Action::Create => "create",
-            Action::Keep => "keep",
-            Action::Skip => "skip",
-        };
-        table.row([
-            source.name.clone(),
-            source.kind.clone(),
-            source.target.clone(),
-            action.to_owned(),
-            count(source.items),
-            size(source.raw_bytes),
-            source.reason.clone().unwrap_or_default(),
-        ]);
-    }
-    table
+/// Returns what stands in the way of a restore until the user trusts it.
+fn untrusted(restored: &Restored) -> String {
+    let untrusted = restored.plan.sources.iter().flat_map(|source| &source.untrusted_definers);
+    lines(untrusted.map(|definer| format!("needs --trust-definers: {}", printable(definer))))
 }

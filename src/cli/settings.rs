@@ -125,6 +125,8 @@ pub(super) struct Settings {
     pub(super) profile: Profile,
     /// When the process began its work.
     pub(super) now: Timestamp,
+    /// Whether the answer has all there is to say.
+    pub(super) verbose: bool,
     state: PathBuf,
     root: PathBuf,
     connections: u16,
@@ -143,6 +145,7 @@ impl Settings {
             repository: repository.unwrap_or_else(|| DEFAULT_REPOSITORY.to_owned()),
             profile: config.profile(profile.unwrap_or(DEFAULT_PROFILE))?,
             now: environment.now,
+            verbose: flags.verbose,
             state: folder(flags.state.as_deref(), config.state.as_deref(), DEFAULT_STATE)?,
             root: folder(flags.root.as_deref(), config.root.as_deref(), DEFAULT_ROOT)?,
             connections: flags

@@ -34,6 +34,8 @@ use crate::repository::summary::Summary;
 
 /// Annotations are for short texts; a list of thousands of snapshots is read whole.
 const MAX_DESCRIPTOR_BYTES: usize = 64 << 10;
+/// More than thousands of snapshots take.
+const MAX_INDEX_FILE_BYTES: u64 = 64 << 20;
 const READERS: usize = 32;
 
 /// A snapshot as the list has it.
@@ -46,6 +48,17 @@ pub struct Listed {
     /// The size of its manifest.
     pub size: u64,
     descriptor: Descriptor,
+}
+
+/// How `index.json`, which other tools read, stands to the list of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexState {
+    /// It names what is listed, and is as it was written.
+    Current,
+    /// It is another one; the next snapshot writes it anew.
+    Outdated,
+    /// It names snapshots that are not listed: their descriptors are lost.
+    Names(Vec<SnapshotId>),
 }
 
 impl Repository {
@@ -165,14 +178,30 @@ impl Repository {
                 return Err(unknown(id).hint("nothing was deleted; `snap list` shows all ids"));
             }
         }
+        let _lock = self.lock_list().await?;
+        // First: what the index names and the list does not is taken for lost.
+        self.write_index(&self.index_without(ids).await?).await?;
         for id in ids {
             self.store.delete(&descriptor_name(id)).await?;
             self.store.delete(&format!("{MARKS}/{id}.json")).await?;
         }
         // The blobs may go only once the names are gone for good.
-        self.store.sync(SNAPSHOTS).await?;
+        self.store.sync(SNAPSHOTS).await
+    }
+
+    /// Returns how `index.json` stands to the list of snapshots.
+    pub async fn compare_index(&self) -> Result<IndexState> {
         let _lock = self.lock_list().await?;
-        self.rebuild_index().await
+        let expected = self.index_without(&[]).await?;
+        let found = self.store.get(INDEX_FILE, MAX_INDEX_FILE_BYTES).await.ok().flatten();
+        let found = found.unwrap_or_default();
+        if found == expected {
+            return Ok(IndexState::Current);
+        }
+        let listed = self.ids().await?;
+        let lost: Vec<SnapshotId> =
+            manifest::names(&found).into_iter().filter(|id| !listed.contains(id)).collect();
+        Ok(if lost.is_empty() { IndexState::Outdated } else { IndexState::Names(lost) })
     }
 
     /// Lists a snapshot all of whose blobs are stored.
@@ -193,16 +222,21 @@ impl Repository {
         if !self.store.put_new(&descriptor_name(id), Bytes::from(bytes)).await? {
             return Err(taken(id));
         }
-        self.rebuild_index().await.map_err(|error| {
+        self.write_index(&self.index_without(&[]).await?).await.map_err(|error| {
             error.hint(format!("snapshot {id} is complete and listed; only other tools miss it"))
         })
     }
 
-    /// Rebuilds what other tools read. A broken snapshot is not in it.
-    async fn rebuild_index(&self) -> Result<()> {
+    /// Returns what other tools read, without some of the snapshots. A broken one is not in it.
+    async fn index_without(&self, ids: &[SnapshotId]) -> Result<Vec<u8>> {
         let sound = self.list().await?.into_iter().filter_map(|(_, listed)| listed.ok());
-        let descriptors: Vec<_> = sound.map(|listed| listed.descriptor).collect();
-        self.store.replace(INDEX_FILE, Bytes::from(manifest::index_json(&descriptors))).await
+        let kept = sound.filter(|listed| !ids.contains(&listed.summary.id));
+        let descriptors: Vec<_> = kept.map(|listed| listed.descriptor).collect();
+        Ok(manifest::index_json(&descriptors))
+    }
+
+    async fn write_index(&self, index: &[u8]) -> Result<()> {
+        self.store.replace(INDEX_FILE, Bytes::copy_from_slice(index)).await
     }
 
     async fn read_document(&self, what: &str, digest: &str, size: u64) -> Result<Bytes> {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use oci_spec::image;
 use oci_spec::image::Descriptor;
 use oci_spec::image::Digest;
+use oci_spec::image::ImageIndex;
 use oci_spec::image::ImageIndexBuilder;
 use oci_spec::image::ImageManifest;
 use oci_spec::image::ImageManifestBuilder;
@@ -22,6 +23,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::repository::catalog::Catalog;
 use crate::repository::contents::BlobUse;
+use crate::repository::id::SnapshotId;
 use crate::repository::newer;
 
 /// What makes a manifest one of a snapshot.
@@ -188,6 +190,13 @@ pub(super) fn index_json(manifests: &[Descriptor]) -> Vec<u8> {
         .build()
         .expect("schema version and manifests are all that an index must have");
     ordered_json(&index)
+}
+
+/// Returns the ids that the index of a layout names; none where it cannot be read.
+pub(super) fn names(index: &[u8]) -> Vec<SnapshotId> {
+    let Ok(index) = serde_json::from_slice::<ImageIndex>(index) else { return Vec::new() };
+    let name = |manifest: &Descriptor| manifest.annotations().as_ref()?.get(REF_NAME)?.parse().ok();
+    index.manifests().iter().filter_map(name).collect()
 }
 
 /// Returns the `index.json` of an archive, which knows the snapshot by its first id alone.

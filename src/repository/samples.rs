@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use serde_json::json;
 
 use crate::base::digest;
 use crate::repository::Repository;
@@ -19,6 +20,9 @@ use crate::repository::catalog::SourceState;
 use crate::repository::lock::Holder;
 use crate::repository::summary::Summary;
 use crate::repository::writer::Writer;
+
+/// The list of a tree that is an empty folder.
+const ENTRY: &str = r#"{"path":".","type":"folder","mode":493,"uid":0,"gid":0,"mtime":{"seconds":0,"nanoseconds":0}}"#;
 
 /// Returns who works on a sample.
 pub(crate) fn holder(verb: &str) -> Holder {
@@ -49,14 +53,41 @@ pub(crate) async fn write(writer: &Writer, id: &str, salt: &str) -> Catalog {
     let element: &[&[u8]] = &[b"1\ta\n2\tb\n", own.as_bytes()];
     let image: &[&[u8]] = &[b"1\t\\0\\0\n"];
     let tables = [("element", element), ("image", image)];
-    let mut database = source(writer, "database", "mariadb", &tables).await;
-    database.schema = Some(writer.write(b"CREATE TABLE element".to_vec()).await.unwrap());
+    let mut database = source(writer, "database", "mariadb", &tables, Value::Null).await;
+    database.schema = Some(writer.write(schema(&["element", "image"])).await.unwrap());
     let tree: &[&[u8]] = &[b"a tar of one entry"];
-    let files = source(writer, "certificates", "files", &[("/etc/ssl", tree)]).await;
+    let detail = serde_json::from_str(&format!("{{\"entries\":[{ENTRY}]}}")).unwrap();
+    let mut files = source(writer, "certificates", "files", &[("/etc/ssl", tree)], detail).await;
+    files.items[0].digest = digest::sha256(format!("{ENTRY}\n").as_bytes());
     let mut users = files.clone();
     users.name = "users".into();
     (users.state, users.items, users.index) = (SourceState::Absent, Vec::new(), None);
     catalog(id, vec![database, files, users])
+}
+
+/// Returns a schema blob of tables of one column.
+fn schema(tables: &[&str]) -> Vec<u8> {
+    let table = |name: &&str| {
+        let create =
+            format!("CREATE TABLE `{name}` (\n  `id` int(11) DEFAULT NULL\n) ENGINE=InnoDB");
+        json!({
+            "name": name, "create": create, "primary": [], "key": null, "is_transactional": true,
+            "columns": [{ "name": "id", "data_type": "int" }],
+        })
+    };
+    let (charset, collation) = ("utf8mb4", "utf8mb4_general_ci");
+    let name = "centreon_studio";
+    let definition = json!({
+        "database": { "name": name, "charset": charset, "collation": collation, "comment": "" },
+        "tables": tables.iter().map(table).collect::<Value>(), "sequences": [], "programs": [],
+    });
+    let json = definition.to_string().into_bytes();
+    let mut header = tar::Header::new_ustar();
+    header.set_size(json.len() as u64);
+    header.set_mode(0o600);
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append_data(&mut header, "definition.json", json.as_slice()).unwrap();
+    archive.into_inner().unwrap()
 }
 
 /// Returns a catalog of these sources.
@@ -82,8 +113,9 @@ async fn source(
     name: &str,
     kind: &str,
     items: &[(&str, &[&[u8]])],
+    detail: Value,
 ) -> SourceRecord {
-    let mut index = Index::default();
+    let mut index = Index { detail, ..Index::default() };
     for (item, chunks) in items {
         let chunks = write_chunks(writer, chunks).await;
         index.items.push(ItemIndex { name: (*item).into(), key: Value::Null, chunks });

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::repository::catalog::Catalog;
+use crate::repository::catalog::Item;
+use crate::repository::catalog::SourceState;
 use crate::repository::id::SnapshotId;
 
 /// What every annotation of a summary begins with.
@@ -54,6 +57,32 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Returns what a list shows of a catalog whose distinct layers have so many bytes.
+    pub(crate) fn of(id: &SnapshotId, catalog: &Catalog, stored_bytes: u64) -> Self {
+        let sum = |count: fn(&Item) -> u64| {
+            // Entries of a tree are not proven by an upload: a hostile sum must not overflow.
+            let items = catalog.sources.iter().flat_map(|source| &source.items);
+            items.map(count).fold(0, u64::saturating_add)
+        };
+        let saved = catalog.sources.iter().filter(|source| source.state == SourceState::Saved);
+        Self {
+            id: id.clone(),
+            created: catalog.created,
+            host: catalog.host.clone(),
+            profile: catalog.profile.clone(),
+            product_version: catalog.product_version.clone(),
+            tags: catalog.tags.clone(),
+            note: catalog.note.clone(),
+            rows: sum(|item| item.rows),
+            raw_bytes: sum(|item| item.raw_bytes),
+            stored_bytes,
+            written_bytes: 0,
+            warnings: catalog.warnings.len() as u64,
+            sources: saved.map(|source| source.name.clone()).collect(),
+            uploaded: false,
+        }
+    }
+
     /// Returns the summary as annotations.
     pub(super) fn to_annotations(&self) -> HashMap<String, String> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else {

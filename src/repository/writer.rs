@@ -23,8 +23,6 @@ use crate::repository::blob;
 use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Catalog;
 use crate::repository::catalog::Index;
-use crate::repository::catalog::Item;
-use crate::repository::catalog::SourceState;
 use crate::repository::contents;
 use crate::repository::contents::BlobUse;
 use crate::repository::contents::Contents;
@@ -166,31 +164,9 @@ fn catalog_json(catalog: &Catalog) -> Result<Vec<u8>> {
 }
 
 fn summarize(id: &SnapshotId, contents: &Contents) -> Result<Summary> {
-    let Contents { catalog, .. } = contents;
     let uses = contents.uses()?;
-    let sum = |count: fn(&Item) -> u64| {
-        // Entries of a tree are not proven by an upload: a hostile sum must not overflow.
-        let items = catalog.sources.iter().flat_map(|source| &source.items);
-        items.map(count).fold(0, u64::saturating_add)
-    };
-    let saved = catalog.sources.iter().filter(|source| source.state == SourceState::Saved);
-    let stored = contents::distinct(&uses).iter().map(|layer| layer.blob.size).sum();
-    Ok(Summary {
-        id: id.clone(),
-        created: catalog.created,
-        host: catalog.host.clone(),
-        profile: catalog.profile.clone(),
-        product_version: catalog.product_version.clone(),
-        tags: catalog.tags.clone(),
-        note: catalog.note.clone(),
-        rows: sum(|item| item.rows),
-        raw_bytes: sum(|item| item.raw_bytes),
-        stored_bytes: stored,
-        written_bytes: 0,
-        warnings: catalog.warnings.len() as u64,
-        sources: saved.map(|source| source.name.clone()).collect(),
-        uploaded: false,
-    })
+    let stored_bytes = contents::distinct(&uses).iter().map(|layer| layer.blob.size).sum();
+    Ok(Summary::of(id, &contents.catalog, stored_bytes))
 }
 
 #[cfg(test)]

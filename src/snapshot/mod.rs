@@ -1,5 +1,6 @@
 //! The verbs: what can be done with a profile, a repository and its snapshots.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use crate::profile::Login;
 use crate::profile::SourceSpec;
 use crate::profile::What;
 use crate::source::files;
+use crate::source::files::Serving;
 
 pub mod create;
 pub mod list;
@@ -45,6 +47,20 @@ pub struct Host {
 }
 
 impl Host {
+    /// Returns when and under which names certificates serve here: the host's, and its addresses
+    /// but for those of its own inside.
+    fn serving(&self) -> Serving {
+        let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
+        let addresses = interfaces.filter_map(|interface| {
+            let address = interface.address?;
+            let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
+            four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
+        });
+        let outer = addresses.filter(|address| !address.is_loopback());
+        let names = std::iter::once(self.name.clone()).chain(outer.map(|it| it.to_string()));
+        Serving { now: self.now, names: names.collect() }
+    }
+
     /// Returns the path of a file source below the root.
     pub(crate) fn locate(&self, spec: &SourceSpec) -> Result<PathBuf> {
         match &spec.what {

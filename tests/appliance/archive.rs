@@ -5,6 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use crate::place::CERTIFICATES;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::stored;
@@ -29,12 +30,63 @@ fn a_snapshot_moves_to_another_host_as_one_file_that_is_always_the_same() {
     let new = Place::empty();
     let uploaded = new.snap(&["upload", &archive, "--snapshot-id", "moved", "-q"]);
     assert_eq!(uploaded.succeeded(), "moved");
-    new.snap(&["restore", "moved", "--restore-certificates"]).succeeded();
+    let arguments = ["restore", "moved", "--restore-certificates", "--trust-definers"];
+    new.snap(&arguments).succeeded();
     let databases = [&old, &new].map(|place| place.server.dump("centreon_studio"));
     assert!(databases[0] == databases[1], "the databases differ");
     assert_eq!(new.tree(), old.tree());
     let onward = fs::read(download(&new, "moved", "three.tar")).expect("read the archive");
     assert!(bytes == onward, "the archive depends on more than the snapshot");
+}
+
+#[test]
+fn programs_of_other_accounts_from_an_archive_wait_until_the_user_trusts_them() {
+    let old = Place::studio();
+    old.server.sql(
+        "CREATE USER other@localhost;
+         CREATE DEFINER=other@localhost VIEW centreon_studio.theirs AS SELECT 1 AS one",
+    );
+    old.snap(&["create", "before"]).succeeded();
+    old.snap(&["restore", "before", "--force", "--only", "database"]).succeeded();
+    let archive = download(&old, "before", "one.tar");
+
+    let new = Place::empty();
+    new.server.sql("CREATE USER other@localhost");
+    new.snap(&["upload", &archive, "-q"]).succeeded();
+    let databases = new.server.sql("SHOW DATABASES");
+    let only = ["restore", "before", "--only", "database"];
+    let planned = new.snap(&[&only[..], &["--dry-run"]].concat());
+    let needed = "needs --trust-definers: `other`@`localhost`";
+    assert!(planned.succeeded().contains(needed), "{planned:#?}");
+    let refused = new.snap(&only);
+    assert_eq!(refused.code, 14, "{refused:#?}");
+    assert!(refused.stderr.contains("`other`@`localhost`"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("\nhint: --trust-definers "), "{}", refused.stderr);
+    assert_eq!(new.server.sql("SHOW DATABASES"), databases);
+
+    let planned = new.snap(&[&only[..], &["--dry-run", "--trust-definers"]].concat());
+    assert!(!planned.succeeded().contains("--trust-definers"), "{planned:#?}");
+    new.snap(&[&only[..], &["--trust-definers"]].concat()).succeeded();
+    assert_eq!(new.server.sql("SELECT one FROM centreon_studio.theirs"), "1\n");
+}
+
+#[test]
+fn certificates_that_would_not_work_are_restored_and_said_loudly() {
+    let place = Place::studio();
+    let folder = place.root().join(CERTIFICATES);
+    let (mine, theirs) =
+        (folder.join("rabbitmq-key.pem"), folder.join("cloudify_external_key.pem"));
+    fs::copy(theirs, mine).expect("mix the keys up");
+    let saved = place.tree();
+    place.snap(&["create", "mixed"]).succeeded();
+    fs::write(folder.join("certificate_metadata"), "{}").expect("change the tree");
+    let arguments = ["restore", "mixed", "--only", "certificates", "--restore-certificates"];
+    let output = place.snap(&arguments);
+    assert_eq!(output.code, 3, "{output:#?}");
+    let warning = "warning: key rabbitmq-key.pem does not belong to certificate rabbitmq-cert.pem: \
+        what uses them will not start\n";
+    assert_eq!(output.stderr, warning);
+    assert_eq!(place.tree(), saved);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn rows_of_all_times_come_back_and_those_of_today_are_of_today() {
         .server
         .sql("USE studio; UPDATE hidden SET name = 'bad'; DELETE FROM shown; DELETE FROM parts");
     let bad = times(&place.server, "studio");
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     assert_eq!(times(&place.server, "studio"), before);
     assert_eq!(definitions, self::definitions(&place, "studio"));
     let beside = place.beside();

@@ -12,6 +12,7 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::server::Server;
 use crate::server::assert_succeeds;
 use crate::server::script;
@@ -52,6 +53,13 @@ impl Place {
         let folder = tempfile::Builder::new().prefix("snap-").tempdir().expect("create a folder");
         let server = Server::start(&folder.path().join("server"), options);
         Self::around(server, folder)
+    }
+
+    /// Returns a place whose server keeps its databases on a disk of so many bytes, and the disk.
+    pub(crate) fn on_disk(bytes: u64) -> (Self, Disk) {
+        let folder = tempfile::Builder::new().prefix("snap-").tempdir().expect("create a folder");
+        let (server, disk) = Server::start_on_disk(&folder.path().join("server"), bytes);
+        (Self::around(server, folder), disk)
     }
 
     /// Returns a place whose server is of this release, which is not the machine's.

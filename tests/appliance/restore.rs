@@ -65,18 +65,27 @@ impl Place {
     /// Returns a place with all kinds of things that a studio has, few of each.
     pub(crate) fn small_studio() -> Self {
         let place = Self::empty();
-        place.server.sql(SMALL_STUDIO);
-        place.make_certificates();
-        place.make_security_file();
+        place.make_small_studio();
         place
+    }
+
+    fn make_small_studio(&self) {
+        self.server.sql(SMALL_STUDIO);
+        self.make_certificates();
+        self.make_security_file();
     }
 
     /// Returns a small studio with a snapshot `before`, which has been used since.
     pub(crate) fn used_studio() -> Self {
-        let place = Self::small_studio();
-        place.snap(&["create", "before"]).succeeded();
-        place.use_on();
-        place
+        Self::empty().into_used_studio()
+    }
+
+    /// Makes an empty place one.
+    pub(crate) fn into_used_studio(self) -> Self {
+        self.make_small_studio();
+        self.snap(&["create", "before"]).succeeded();
+        self.use_on();
+        self
     }
 
     /// Changes database, certificates and security file of a small studio.
@@ -172,7 +181,7 @@ fn what_was_replaced_is_whole_beside_and_its_events_do_not_run() {
     place.snap(&["create", "before"]).succeeded();
     place.server.sql("USE centreon_studio; CREATE TABLE upgraded (id INT); ALTER EVENT purge_event_log COMMENT 'kept'");
     let replaced = place.server.dump("centreon_studio");
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     let previous = place.beside().remove(0);
     let asleep =
         replaced.replacen("PRESERVE ENABLE COMMENT 'kept'", "PRESERVE DISABLE COMMENT 'kept'", 1);
@@ -253,6 +262,10 @@ fn a_dry_run_prints_the_plan_and_touches_nothing() {
     fs::remove_dir_all(place.path("state")).expect("remove the state folder");
     let upgraded = place.live();
     let arguments = ["restore", "before", "--dry-run", "--restore-certificates"];
+    let refused = place.snap(&arguments);
+    refused.failed(14, &["centreon_studio has 6 tables and views", "hint: --force"]);
+    assert!(refused.stdout.starts_with("would refuse to restore before; nothing was touched\n"));
+    let arguments = [&arguments[..], &["--force"]].concat();
     let text = place.snap(&arguments);
     assert!(
         text.succeeded().starts_with("would restore before; nothing was touched\n"),

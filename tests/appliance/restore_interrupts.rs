@@ -23,12 +23,16 @@ impl Place {
         // It may have ended by itself.
         kill_process(Pid::from_child(&restore), signal).ok();
         let output = finished(restore);
-        // The server ends a statement whose client is gone.
+        self.wait_until_alone();
+        output
+    }
+
+    /// Waits until nobody else is connected: the server ends a statement whose client is gone.
+    pub(crate) fn wait_until_alone(&self) {
         self.wait_for(
             "SELECT 1 FROM (SELECT COUNT(*) AS sessions FROM information_schema.processlist
              WHERE command <> 'Daemon' AND id <> CONNECTION_ID()) AS others WHERE sessions = 0",
         );
-        output
     }
 
     /// Returns how long a whole restore takes here.
@@ -44,7 +48,7 @@ impl Place {
     }
 }
 
-const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+const RESTORE: &[&str] = &["restore", "before", "--force", "--full", "--restore-certificates"];
 
 #[test]
 fn a_restore_that_is_told_to_end_takes_all_back_or_has_done_all() {

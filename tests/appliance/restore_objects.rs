@@ -52,7 +52,7 @@ impl Place {
             text.replace(&format!("`{database}`.`{name}`"), &format!("`copy`.`{name}`"))
         });
         assert_same(&expected, &self.all_of("copy"));
-        self.snap(&["restore", "before", "--force"]).succeeded();
+        self.snap(&["restore", "before", "--force", "--full"]).succeeded();
         assert_same(&before, &self.all_of(database));
         assert_eq!(self.beside().len(), 1, "{:?}", self.beside());
     }
@@ -181,7 +181,7 @@ fn what_belongs_to_accounts_that_the_server_lacks_comes_back_and_works_once_they
     place.server.sql("DROP USER ghost@localhost; DROP DATABASE studio");
     place.snap(&["restore", "before"]).succeeded();
     // Again, over views that their own server cannot open any more.
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     place.server.sql(account);
     assert_same(&before, &place.all_of("studio"));
     assert_eq!(place.server.sql("SELECT * FROM studio.aa"), "1\t5\n");
@@ -200,7 +200,7 @@ fn rights_that_others_have_on_tables_and_routines_stay() {
     place.save_only("studio");
     place.snap(&["create", "before"]).succeeded();
     place.server.sql("DROP VIEW studio.v; CREATE OR REPLACE PROCEDURE studio.p() SELECT 2");
-    place.snap(&["restore", "before", "--force"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--full"]).succeeded();
     assert_eq!(place.server.sql("SHOW GRANTS FOR app@localhost"), grants);
 }
 
@@ -218,7 +218,7 @@ fn a_broken_view_is_told_at_both_ends_and_keeps_nothing_else_away() {
     for view in ["broken", "on_it"] {
         assert!(created.stderr.contains(&format!("note: view {view:?} is broken")), "{created:#?}");
     }
-    let restored = place.snap(&["restore", "before", "--force"]);
+    let restored = place.snap(&["restore", "before", "--force", "--full"]);
     restored
         .failed(3, &["warning: view \"broken\" was broken", "warning: view \"on_it\" was broken"]);
     assert_eq!(place.server.sql("SHOW TABLES FROM studio"), "sound\nt\n");
@@ -406,7 +406,7 @@ fn names_of_every_kind_come_back() {
         let before = place.all_of(name);
         let id = format!("n{}", name.len() * 1000 + usize::from(name.as_bytes()[0]));
         place.snap(&["create", &id]).succeeded();
-        place.snap(&["restore", &id, "--force"]).succeeded();
+        place.snap(&["restore", &id, "--force", "--full"]).succeeded();
         assert_same(&before, &place.all_of(name));
         place.snap(&["restore", "--discard-previous"]).succeeded();
     }
@@ -436,7 +436,7 @@ fn databases_whose_names_are_nearly_alike_stay_apart() {
         place.save_only(name);
         let id = format!("s{number}");
         place.snap(&["create", &id]).succeeded();
-        place.snap(&["restore", &id, "--force"]).succeeded();
+        place.snap(&["restore", &id, "--force", "--full"]).succeeded();
         // What others keep aside stays.
         assert_eq!(place.beside().len(), number, "{:?}", place.beside());
     }
@@ -453,6 +453,14 @@ fn what_cannot_be_saved_is_refused_by_name_and_nothing_is_listed() {
         (
             "CREATE TABLE one (id INT) ENGINE = MyISAM; CREATE TABLE bad (id INT) ENGINE = MERGE UNION = (one)",
             "MRG_MyISAM",
+        ),
+        (
+            "CREATE TABLE bad (f FLOAT(8,3) DEFAULT 99999.99, g FLOAT(8,3) DEFAULT -99999.999)",
+            "the default of \"g\" has more digits than float(8,3)",
+        ),
+        (
+            "CREATE TABLE bad (d DOUBLE(20,10) DEFAULT 9999999999.9999999999)",
+            "the default of \"d\" has more digits",
         ),
         ("CREATE TABLE bad (e ENUM('a', 'b', 'a'))", "two equal members of ENUM \"e\""),
         (

@@ -96,7 +96,7 @@ fn the_rights_that_doctor_asks_for_are_enough_to_restore_and_none_is_too_many() 
     let before = place.live();
     place.snap(&["create", "before"]).succeeded();
     let rights = place.grant_what_doctor_asks_for("rights to restore");
-    let restore = ["restore", "before", "--force", "--restore-certificates"];
+    let restore = ["restore", "before", "--force", "--full", "--restore-certificates"];
     for _ in 0..2 {
         place.upgrade_badly();
         place.snap_as_account(&restore).succeeded();

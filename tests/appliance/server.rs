@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::session::Session;
 
 /// How long a server may take until it answers.
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Server {
     folder: PathBuf,
     process: Child,
+    /// What starts it again.
+    start: Command,
     /// Its folder where that is not the place's: dropped after the server has ended.
     _own: Option<TempDir>,
 }
@@ -42,6 +45,20 @@ impl Server {
     pub(crate) fn start(folder: &Path, options: &[&str]) -> Self {
         let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mariadb");
         Self::run(&[], &template, folder, options, None)
+    }
+
+    /// Starts a server whose databases lie on a small disk.
+    pub(crate) fn start_on_disk(folder: &Path, bytes: u64) -> (Self, Disk) {
+        let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mariadb");
+        make(&[], &template);
+        copy_tree(&template, folder);
+        let disk = Disk::mount(folder.join("data"), bytes);
+        copy_tree(&template.join("data"), &disk.seen());
+        let words = disk.words();
+        let mut start = Command::new(&words[0]);
+        start.args(&words[1..]).args(["setpriv", "--pdeathsig", "KILL", &script("server")]);
+        start.arg("run").arg(folder).stdin(Stdio::null());
+        (Self::begin(folder, start, None), disk)
     }
 
     /// Starts a server of another release than the machine's, `11.8`; `fixtures/release` has it.
@@ -65,20 +82,35 @@ impl Server {
     ) -> Self {
         make(root, template);
         copy_tree(template, folder);
-        let process = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", script("server").as_str()])
-            .args(root)
-            .arg("run")
-            .arg(folder)
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(log_file(folder))
-            .stderr(log_file(folder))
-            .spawn()
-            .expect("start setpriv, of the package util-linux");
-        let mut server = Self { folder: folder.to_owned(), process, _own: own };
+        let mut start = Command::new("setpriv");
+        start.args(["--pdeathsig", "KILL", script("server").as_str()]).args(root);
+        start.arg("run").arg(folder).args(options).stdin(Stdio::null());
+        Self::begin(folder, start, own)
+    }
+
+    fn begin(folder: &Path, mut start: Command, own: Option<TempDir>) -> Self {
+        start.stdout(log_file(folder)).stderr(log_file(folder));
+        let process = start.spawn().expect("start setpriv, of the package util-linux");
+        let mut server = Self { folder: folder.to_owned(), process, start, _own: own };
         server.wait_until_it_answers();
         server
+    }
+
+    /// Ends the server as a crash does: it has no time for anything.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("kill the server");
+        self.process.wait().expect("wait for the server's end");
+    }
+
+    /// Starts the server again on the folder that it had, and waits until it answers.
+    pub(crate) fn start_again(&mut self) {
+        self.process = self.start.spawn().expect("start the server again");
+        self.wait_until_it_answers();
+    }
+
+    /// Returns the folder of its databases.
+    pub(crate) fn databases(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     /// Returns the path of the server's socket.
@@ -134,6 +166,13 @@ impl Server {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Returns what those of these statements print that do not fail.
+    pub(crate) fn answer(&self, statements: &str) -> String {
+        let options = ["--batch", "--raw", "--skip-column-names", "--force", "-e", statements];
+        let output = self.client("mariadb", options);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Starts a client that runs these statements, and goes on.
     pub(crate) fn spawn(&self, statements: &str) -> Child {
         let mut command = self.command("mariadb");
@@ -181,6 +220,18 @@ impl Server {
              FROM information_schema.schemata WHERE schema_name = '{database}'"
         ));
         format!("{character_set}{dump}{}", self.floats(database))
+    }
+
+    /// Returns the rows of these tables, whatever programs and keys they have.
+    pub(crate) fn dump_rows<'a>(
+        &self,
+        database: &'a str,
+        tables: impl Iterator<Item = &'a str>,
+    ) -> String {
+        let options = ["--compact", "--hex-blob", "--no-create-info", "--skip-triggers"];
+        let options = options.into_iter().chain(["--skip-lock-tables", database]);
+        let output = self.client("mariadb-dump", options.chain(tables));
+        assert_succeeds(&output, "mariadb-dump")
     }
 
     /// Returns every FLOAT of a database in full, a line per row.

@@ -1,26 +1,20 @@
 //! `create` that does not come to its end: killed, interrupted, or without room.
 
 use std::fs;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::path::PathBuf;
 use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
 use rustix::process::Pid;
 use rustix::process::Signal;
-use rustix::process::geteuid;
 use rustix::process::kill_process;
 
-use crate::place::Output;
+use crate::disk::Disk;
 use crate::place::Place;
-use crate::place::run_by;
 use crate::restore_failures::finished;
 use crate::server::until;
+use crate::tally;
 
 const KILLS: u32 = 16;
 
@@ -89,8 +83,11 @@ fn an_interrupted_create_says_so_by_its_code_and_lists_nothing() {
 #[test]
 fn a_full_disk_fails_the_create_by_name_and_the_next_one_works() {
     let place = Place::studio();
-    let disk = Disk::mount(place.path("disk"));
-    let snap = |arguments: &[&str]| disk.snap(&place, arguments);
+    let disk = Disk::mount(place.path("disk"), 8 << 20);
+    let repository = place.path("disk/repository").display().to_string();
+    let snap = |arguments: &[&str]| {
+        disk.snap(&place, &[arguments, &["--repository", &repository]].concat())
+    };
     let mut failures = 0;
     // From too small for the repository to just too small for the last file.
     for room in [0, 4, 40, 400, 1400, 2000, 2060, 2100, 2120, 2140, 2160, 2180, 2200, 2220] {
@@ -115,12 +112,13 @@ fn a_full_disk_fails_the_create_by_name_and_the_next_one_works() {
         assert!([0, 10].contains(&pruned.code), "{room} KiB: {pruned:#?}");
     }
     assert!(failures > 5, "the disk was full {failures} times only");
+    tally::tell(failures, "faults", "of a full disk below the repository, in create");
     snap(&["create", "next"]).succeeded();
     snap(&["verify", "--read-data"]).succeeded();
 }
 
 /// Returns the ids of all snapshots.
-fn listed(place: &Place) -> Vec<String> {
+pub(crate) fn listed(place: &Place) -> Vec<String> {
     // Before the first commit there may be no repository at all.
     let list = place.snap(&["list", "-q"]);
     list.succeeded().lines().map(str::to_owned).collect()
@@ -133,75 +131,6 @@ pub(crate) fn signal(process: &mut Child, signal: Signal) {
     }
 }
 
-fn has_ended(process: &mut Child) -> bool {
+pub(crate) fn has_ended(process: &mut Child) -> bool {
     process.try_wait().expect("ask for the end of a process").is_some()
-}
-
-/// A small disk in a namespace of its own: no mount is left behind, whatever ends this test.
-struct Disk {
-    holder: Child,
-    folder: PathBuf,
-}
-
-impl Disk {
-    const BYTES: u64 = 8 << 20;
-
-    fn mount(folder: PathBuf) -> Self {
-        fs::create_dir(&folder).expect("create the disk's folder");
-        let script =
-            format!("mount -t tmpfs -o size={} none \"$0\" && echo mounted && cat", Self::BYTES);
-        // Only root may mount in the user namespace that he is in.
-        let own: &[&str] = if geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
-        let mut holder = Command::new("unshare")
-            .args(own)
-            .args(["--mount", "sh", "-c", &script])
-            .arg(&folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start unshare, of the package util-linux");
-        let mut line = String::new();
-        let stdout = holder.stdout.take().expect("its output is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("read what the holder says");
-        let needs = "this test mounts a small tmpfs: it needs CAP_SYS_ADMIN or user namespaces";
-        assert_eq!(line, "mounted\n", "{needs}");
-        Self { holder, folder }
-    }
-
-    /// Runs `snap` where the disk is seen.
-    fn snap(&self, place: &Place, arguments: &[&str]) -> Output {
-        let repository = self.folder.join("repository").display().to_string();
-        let command = place.command(&[arguments, &["--repository", &repository]].concat());
-        let holder = self.holder.id().to_string();
-        let mut words = vec!["nsenter", "--target", &holder, "--mount"];
-        if !geteuid().is_root() {
-            words.extend(["--user", "--preserve-credentials"]);
-        }
-        let output = run_by(&words, &command).output();
-        Output::of(output.expect("start nsenter, of the package util-linux"))
-    }
-
-    /// Leaves so many bytes free at most.
-    fn leave(&self, bytes: u64) {
-        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
-        let disk = root.join(self.folder.strip_prefix("/").expect("an absolute path"));
-        let ballast = disk.join("ballast");
-        if ballast.exists() {
-            fs::remove_file(&ballast).expect("remove the ballast");
-        }
-        let space = rustix::fs::statvfs(&disk).expect("ask for the free space");
-        let free = space.f_bavail * space.f_frsize;
-        if bytes < free {
-            let zeros = vec![0; usize::try_from(free - bytes).expect("a small disk")];
-            fs::write(&ballast, zeros).expect("write the ballast");
-        }
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // An error means that it has ended already.
-        self.holder.kill().ok();
-        self.holder.wait().ok();
-    }
 }

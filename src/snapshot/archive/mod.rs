@@ -7,6 +7,7 @@
 mod download;
 mod incoming;
 mod outgoing;
+mod sources;
 mod upload;
 
 pub use download::Downloaded;

@@ -17,6 +17,7 @@ use oci_spec::image::ImageIndex;
 use super::INDEX_ENTRY;
 use super::LAYOUT_ENTRY;
 use super::incoming::Incoming;
+use super::sources;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -85,6 +86,7 @@ async fn take(
     if let Some(first) = findings.hurt.first() {
         return Err(Error::damaged(first.clone()));
     }
+    sources::check(repository, &contents).await?;
     writer.commit_upload(&id, &documents.manifest_bytes, &contents).await
 }
 

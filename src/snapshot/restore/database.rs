@@ -1,4 +1,5 @@
-//! Loads a saved database into staging: the largest tables first, on several connections.
+//! Compares a saved database with the live one, and loads what differs into staging: the largest
+//! tables first, on several connections.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,16 +20,35 @@ use crate::snapshot::Host;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::StagedDatabase;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
+use crate::source::mariadb::compare;
+use crate::source::mariadb::compare::Comparison;
+use crate::source::mariadb::compare::Extent;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::plan::Blueprint;
+use crate::source::mariadb::staging::Claim;
 use crate::source::mariadb::staging::Staging;
 
 /// The database that a restore replaces.
 pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     pub(super) suffix: &'a str,
-    pub(super) accounts: Option<&'a AccountsPlan>,
+    pub(super) extent: Extent,
+}
+
+/// A saved database, and what a restore would make of it.
+pub(super) struct Saved<'a> {
+    record: &'a SourceRecord,
+    index: &'a Index,
+    schema: Vec<u8>,
+    expected: Vec<Expected>,
+}
+
+/// A database of which is known what stays; nothing is written yet.
+pub(super) struct Compared<'a> {
+    saved: Saved<'a>,
+    claim: Claim,
+    found: Comparison,
 }
 
 /// What one loader does in one go.
@@ -36,7 +56,6 @@ struct Job {
     position: usize,
     chunks: Vec<Chunk>,
     expected: Expected,
-    raw_bytes: u64,
 }
 
 /// What a loader tells while it is at work.
@@ -47,80 +66,124 @@ enum Told {
     Note(String),
 }
 
-/// Stages and proves a database; on any failure nothing of it stays.
-pub(super) async fn stage(
-    repository: &Repository,
-    record: &SourceRecord,
-    index: &Index,
-    host: &Host,
-    target: &Target<'_>,
-    monitor: &dyn Monitor,
-) -> Result<Staged> {
-    let schema = match &record.schema {
-        Some(blob) => repository.read_blob(blob).await?,
-        None => return Err(Error::damaged("the snapshot has no schema blob")),
-    };
-    let blueprint = Blueprint {
-        schema: &schema,
-        server_version: record.detail["server"]["version"].as_str().unwrap_or_default(),
-        target: target.name,
-        suffix: target.suffix,
-    };
-    let jobs = jobs(record, index);
-    // Every byte goes in once, and comes back once to be proven.
-    let bytes = jobs.iter().map(|job| job.raw_bytes * 2).sum();
-    let mut staging = Staging::create(&host.database, &blueprint, monitor).await?;
-    monitor.step(&format!("load {}", record.name), Some(bytes));
-    let built = match check_names(record, &staging) {
-        Ok(()) => fill(repository, jobs, &staging, host.connections, monitor).await,
-        Err(error) => Err(error),
-    };
-    let finished = match built {
-        Ok(()) => {
-            monitor.step(&format!("rehearse {}", record.name), None);
-            staging.finish(monitor).await
+impl<'a> Saved<'a> {
+    /// Reads the definitions of a saved database.
+    pub(super) async fn read(
+        repository: &Repository,
+        record: &'a SourceRecord,
+        index: &'a Index,
+    ) -> Result<Self> {
+        let schema = match &record.schema {
+            Some(blob) => repository.read_blob(blob).await?,
+            None => return Err(Error::damaged("the snapshot has no schema blob")),
+        };
+        let expected = record.items.iter().map(|item| Expected {
+            rows: item.rows,
+            current_rows: item.current_rows,
+            digest: item.digest.clone(),
+            generated_digest: item.generated_digest.clone(),
+            raw_bytes: item.raw_bytes,
+        });
+        Ok(Self { record, index, schema, expected: expected.collect() })
+    }
+
+    fn blueprint<'b>(&'b self, target: &'b str, suffix: &'b str) -> Blueprint<'b> {
+        Blueprint {
+            schema: &self.schema,
+            server_version: self.record.detail["server"]["version"].as_str().unwrap_or_default(),
+            target,
+            suffix,
         }
-        Err(error) => Err(error),
-    };
-    match finished {
-        Ok(()) => Ok(Staged::Database(Box::new(StagedDatabase {
-            staging,
-            suffix: target.suffix.to_owned(),
-            login: host.database.clone(),
-            accounts: target.accounts.cloned(),
-        }))),
-        Err(error) => {
-            staging.discard_noting(monitor).await;
-            Err(error)
+    }
+
+    /// Compares what is live, and holds nobody.
+    pub(super) async fn survey(
+        &self,
+        host: &Host,
+        target: &str,
+        extent: Extent,
+        monitor: &dyn Monitor,
+    ) -> Result<Comparison> {
+        let blueprint = self.blueprint(target, "");
+        let (login, connections) = (&host.database, host.connections);
+        compare::survey(login, &blueprint, &self.expected, extent, connections, monitor).await
+    }
+
+    /// Claims the database and compares what is live: what stays is not written to from now on.
+    pub(super) async fn compare(
+        self,
+        host: &Host,
+        target: &Target<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Compared<'a>> {
+        let blueprint = self.blueprint(target.name, target.suffix);
+        let claim = Claim::take(&host.database, &blueprint, monitor).await?;
+        check_names(self.record, &claim)?;
+        let connections = host.connections;
+        let found = claim.compare(&self.expected, target.extent, connections, monitor).await?;
+        Ok(Compared { saved: self, claim, found })
+    }
+
+    fn jobs(&self, positions: &[usize]) -> VecDeque<Job> {
+        let mut jobs: Vec<Job> = positions
+            .iter()
+            .map(|&position| Job {
+                position,
+                chunks: self.index.items[position].chunks.clone(),
+                expected: self.expected[position].clone(),
+            })
+            .collect();
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.expected.raw_bytes));
+        jobs.into()
+    }
+}
+
+impl Compared<'_> {
+    /// Returns what was found.
+    pub(super) const fn found(&self) -> &Comparison {
+        &self.found
+    }
+
+    /// Stages and proves the database; on any failure nothing of it stays.
+    pub(super) async fn stage(
+        self,
+        repository: &Repository,
+        host: &Host,
+        accounts: Option<AccountsPlan>,
+        suffix: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Staged> {
+        let Self { saved, claim, found } = self;
+        let mut staging = claim.build(found, monitor).await?;
+        let jobs = saved.jobs(&staging.positions());
+        // Every byte goes in once, and comes back once to be proven.
+        let bytes = jobs.iter().map(|job| job.expected.raw_bytes * 2).sum();
+        monitor.step(&format!("load {}", saved.record.name), Some(bytes));
+        let finished = match fill(repository, jobs, &staging, host.connections, monitor).await {
+            Ok(()) => {
+                monitor.step(&format!("rehearse {}", saved.record.name), None);
+                staging.finish(monitor).await
+            }
+            Err(error) => Err(error),
+        };
+        match finished {
+            Ok(()) => Ok(Staged::Database(Box::new(StagedDatabase {
+                staging,
+                suffix: suffix.to_owned(),
+                login: host.database.clone(),
+                accounts,
+            }))),
+            Err(error) => {
+                staging.discard_noting(monitor).await;
+                Err(error)
+            }
         }
     }
 }
 
-fn jobs(record: &SourceRecord, index: &Index) -> VecDeque<Job> {
-    let mut jobs: Vec<Job> = record
-        .items
-        .iter()
-        .zip(&index.items)
-        .enumerate()
-        .map(|(position, (item, chunks))| Job {
-            position,
-            chunks: chunks.chunks.clone(),
-            expected: Expected {
-                rows: item.rows,
-                current_rows: item.current_rows,
-                digest: item.digest.clone(),
-                generated_digest: item.generated_digest.clone(),
-            },
-            raw_bytes: item.raw_bytes,
-        })
-        .collect();
-    jobs.sort_by_key(|job| std::cmp::Reverse(job.raw_bytes));
-    jobs.into()
-}
-
 /// Fails where catalog and schema blob do not speak of the same tables.
-fn check_names(record: &SourceRecord, staging: &Staging) -> Result<()> {
-    let names = staging.tables();
+fn check_names(record: &SourceRecord, claim: &Claim) -> Result<()> {
+    let names = claim.tables();
     if record.items.iter().map(|item| &item.name).eq(&names) {
         return Ok(());
     }
@@ -198,7 +261,7 @@ async fn load(
         progress.send(Told::Bytes(chunk.blob.raw_bytes)).ok();
     }
     let note = loader.complete(job.position, &job.expected).await?;
-    progress.send(Told::Bytes(job.raw_bytes)).ok();
+    progress.send(Told::Bytes(job.expected.raw_bytes)).ok();
     if let Some(note) = note {
         progress.send(Told::Note(note)).ok();
     }

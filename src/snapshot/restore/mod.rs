@@ -3,6 +3,7 @@
 //! Nothing live is touched before all that will be restored is staged and proven. What is
 //! replaced is kept until the next restore.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -19,20 +20,27 @@ use crate::repository::catalog::SourceRecord;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::repository::lock::Access;
+use crate::repository::lock::Lock;
 use crate::snapshot::Host;
-use crate::snapshot::restore::plan::Action;
+use crate::snapshot::restore::database::Compared;
+use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::Swapped;
 use crate::snapshot::turn::Turn;
+use crate::source::mariadb::compare::Extent;
 use crate::source::mariadb::staging;
 
 pub mod plan;
 mod accounts;
 mod database;
+mod definers;
+mod parts;
 pub mod previous;
+mod room;
 mod staged;
+mod survey;
 
 /// What the user says of a restore.
 #[derive(Debug, Clone, Default)]
@@ -50,16 +58,29 @@ pub struct RestoreOptions {
     pub database: Option<String>,
     /// Restores the accounts that were saved with a database.
     pub users: bool,
+    /// Creates programs of other accounts from an uploaded snapshot too.
+    pub trust_definers: bool,
+    /// Restores what is identical already too.
+    pub full: bool,
+}
+
+impl RestoreOptions {
+    const fn extent(&self) -> Extent {
+        if self.full { Extent::All } else { Extent::Differences }
+    }
 }
 
 /// What a restore did, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Restored {
     /// What was, or would be, done source by source.
     #[serde(flatten)]
     pub plan: Plan,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
+    /// Why the restore would be refused, for a dry run.
+    #[serde(skip)]
+    pub refusal: Option<Error>,
     /// What became of what was live.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -89,14 +110,8 @@ pub async fn restore(
 ) -> Result<Restored> {
     let mut stop = pin!(stop);
     profile.check_names("--only", &options.only)?;
-    let planning = async {
-        let lock = repository.lock(Access::Shared).await?;
-        let contents = repository.contents(id).await?;
-        let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
-        let plan = accounts::planned(plan, repository, &contents, host, options).await?;
-        Ok((lock, contents, plan))
-    };
-    let (_lock, contents, plan) = tokio::select! {
+    let planning = planned(repository, profile, host, id, options, monitor);
+    let Planned { lock: _lock, contents, mut plan, refusal } = tokio::select! {
         biased;
         stopped = &mut stop => return Err(stopped),
         planned = planning => planned?,
@@ -105,10 +120,14 @@ pub async fn restore(
         monitor.warn(&format!("the snapshot is partial: {warning}"));
     }
     if options.dry_run {
-        return Ok(Restored { plan, done: false, outcome: Outcome::default() });
+        let refusal = refusal.or_else(|| room::demand(&plan).err());
+        plan.estimated_seconds = Some(room::seconds(&plan));
+        return Ok(Restored { plan, done: false, refusal, outcome: Outcome::default() });
     }
     let turn = Turn::take(host, profile, "restore").await?;
-    let plan = plan.checked(options)?;
+    if let Some(refusal) = refusal {
+        return Err(refusal);
+    }
     let suffix = suffix()?;
     let staged = tokio::select! {
         biased;
@@ -116,7 +135,7 @@ pub async fn restore(
             take_back(&plan, host, &suffix, monitor).await;
             return Err(stopped);
         }
-        staged = stage(repository, &contents, &plan, host, &suffix, monitor) => staged?,
+        staged = stage(repository, &contents, &mut plan, host, options, &suffix, monitor) => staged?,
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
@@ -136,34 +155,98 @@ pub async fn restore(
         }
     }
     turn.end();
-    Ok(Restored { plan, done: true, outcome })
+    Ok(Restored { plan, done: true, refusal: None, outcome })
 }
 
-/// Builds and proves everything that will be swapped in.
+/// What is decided before anything is done.
+struct Planned {
+    /// Keeps the blobs from being removed.
+    lock: Lock,
+    contents: Contents,
+    plan: Plan,
+    refusal: Option<Error>,
+}
+
+/// Looks at the snapshot and at all that is live, and writes nothing.
+async fn planned(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<Planned> {
+    let lock = repository.lock(Access::Shared).await?;
+    let contents = repository.contents(id).await?;
+    let plan = plan::plan(repository, id, &contents, profile, host, options, monitor).await?;
+    let plan = accounts::planned(plan, repository, &contents, host, options).await?;
+    let mut plan = definers::planned(plan, repository, &contents, host, options).await?;
+    survey::demand_blobs(&plan, repository, &contents).await?;
+    let refusal = plan.check(options).err();
+    if options.dry_run {
+        plan = survey::surveyed(plan, repository, &contents, host, options, monitor).await?;
+    }
+    Ok(Planned { lock, contents, plan, refusal })
+}
+
+/// Builds and proves everything that will be swapped in. What is live is compared first, and only
+/// what differs is built; nothing is written before all of it is known to fit.
 async fn stage(
     repository: &Repository,
     contents: &Contents,
+    plan: &mut Plan,
+    host: &Host,
+    options: &RestoreOptions,
+    suffix: &str,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Staged>> {
+    let extent = options.extent();
+    let mut compared = Vec::new();
+    for source in plan.sources.iter_mut().filter(|source| source.is_restored()) {
+        let Some(Site::Database { database }) = source.site.clone() else { continue };
+        let (record, index) = saved(contents, &source.name)?;
+        let target = database::Target { name: &database, suffix, extent };
+        let doing = format!("cannot restore {}", source.name);
+        let read = Saved::read(repository, record, index).await;
+        let found = match read {
+            Ok(saved) => saved.compare(host, &target, monitor).await,
+            Err(error) => Err(error),
+        };
+        let found = found.map_err(|error| error.while_doing(&doing))?;
+        source.take_in(found.found(), &record.items);
+        if source.is_restored() {
+            compared.push((source.name.clone(), found));
+        }
+    }
+    room::demand(plan)?;
+    build(repository, contents, plan, compared, host, suffix, monitor).await
+}
+
+/// Builds and proves the parts, the databases from what was found of them.
+async fn build(
+    repository: &Repository,
+    contents: &Contents,
     plan: &Plan,
+    compared: Vec<(String, Compared<'_>)>,
     host: &Host,
     suffix: &str,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Staged>> {
+    let mut compared: HashMap<_, _> = compared.into_iter().collect();
     let mut staged = Vec::new();
-    for source in &plan.sources {
-        if !matches!(source.action, Action::Create | Action::Replace) {
-            continue;
-        }
-        let Some(site) = &source.site else { continue };
-        let (record, index) = saved(contents, &source.name)?;
-        let part = match site {
-            Site::Database { database } => {
-                let accounts = source.accounts.as_ref();
-                let target = database::Target { name: database, suffix, accounts };
-                database::stage(repository, record, index, host, &target, monitor).await
+    for source in plan.sources.iter().filter(|source| source.is_restored()) {
+        let part = match (&source.site, compared.remove(&source.name)) {
+            (Some(Site::Database { .. }), Some(found)) => {
+                let accounts = source.accounts.clone();
+                found.stage(repository, host, accounts, suffix, monitor).await
             }
-            Site::Files { path } => {
-                staged::stage_files(repository, record, index, path, suffix, monitor).await
+            (Some(Site::Files { path, certificates }), _) => {
+                let (record, index) = saved(contents, &source.name)?;
+                let serving = certificates.then(|| host.serving());
+                let target = staged::Target { path, suffix, serving };
+                staged::stage_files(repository, record, index, target, monitor).await
             }
+            _ => continue,
         };
         match part {
             Ok(part) => staged.push(part),
@@ -246,4 +329,17 @@ fn not_empty(database: &str, tables: usize) -> Error {
         format!("cannot restore: database {database} has {tables} tables and views"),
     )
     .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
+}
+
+/// Returns the error for programs of an uploaded snapshot that belong to other accounts.
+fn untrusted(source: &str, definers: &[String]) -> Error {
+    let definers = definers.join(", ");
+    Error::new(
+        Kind::Refused,
+        format!(
+            "cannot restore {source}: the snapshot was uploaded, and its views, triggers, routines \
+             and events would run with the rights of {definers}"
+        ),
+    )
+    .hint("--trust-definers restores them so, if you trust whoever made the archive")
 }

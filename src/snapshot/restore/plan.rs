@@ -1,5 +1,6 @@
 //! The plan of a restore: what happens to each source, decided before anything is done.
 
+use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -7,11 +8,13 @@ use serde::Serialize;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
+use crate::repository::catalog::Item;
 use crate::repository::catalog::SourceRecord;
 use crate::repository::catalog::SourceState;
 use crate::repository::contents::Contents;
@@ -19,10 +22,15 @@ use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::not_empty;
+use crate::snapshot::restore::parts;
+pub use crate::snapshot::restore::parts::Fate;
+pub use crate::snapshot::restore::parts::Part;
+use crate::snapshot::restore::untrusted;
 use crate::source::files;
 use crate::source::files::FileList;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
+use crate::source::mariadb::compare::Comparison;
 use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
@@ -34,6 +42,9 @@ pub struct Plan {
     pub snapshot: String,
     /// The sources of the snapshot, in its order.
     pub sources: Vec<SourcePlan>,
+    /// How long it may take: an estimate from sizes, made for a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_seconds: Option<u64>,
 }
 
 /// What happens to one source.
@@ -56,12 +67,22 @@ pub struct SourcePlan {
     /// What happens to the accounts of a database, where the user wants them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<AccountsPlan>,
+    /// The accounts whose rights the programs of an uploaded snapshot would run with, unless the user
+    /// trusts them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untrusted_definers: Vec<String>,
+    /// What happens to each table, sequence and file, once it is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
+    /// The folder of the database server, where it can be seen from here.
+    #[serde(skip)]
+    live_folder: Option<PathBuf>,
 }
 
 /// What a restore does with a source.
@@ -83,8 +104,8 @@ pub enum Action {
 pub(super) enum Site {
     /// The database of this name.
     Database { database: String },
-    /// This path, below `--root`.
-    Files { path: PathBuf },
+    /// This path, below `--root`, and whether it holds certificates.
+    Files { path: PathBuf, certificates: bool },
 }
 
 /// Returns what a restore would do. Fails where it could not be done at all.
@@ -95,6 +116,7 @@ pub(super) async fn plan(
     profile: &Profile,
     host: &Host,
     options: &RestoreOptions,
+    monitor: &dyn Monitor,
 ) -> Result<Plan> {
     let mut sources = Vec::new();
     for (record, index) in contents.catalog.sources.iter().zip(&contents.indexes) {
@@ -102,7 +124,7 @@ pub(super) async fn plan(
         let planned = match (left_alone(record, spec, options), spec) {
             (None, Some(spec)) => {
                 let saved = Saved { repository, record, index: index.as_ref() };
-                with_live(&saved, spec, host, options).await?
+                with_live(&saved, spec, host, options, monitor).await?
             }
             (Some((action, reason)), _) => outline(record, action, Some(reason)),
             (None, None) => {
@@ -112,21 +134,56 @@ pub(super) async fn plan(
         };
         sources.push(planned);
     }
-    Ok(Plan { snapshot: id.to_string(), sources })
+    Ok(Plan { snapshot: id.to_string(), sources, estimated_seconds: None })
+}
+
+impl SourcePlan {
+    /// Returns whether something live is created or replaced.
+    pub(super) fn is_restored(&self) -> bool {
+        matches!(self.action, Action::Create | Action::Replace)
+    }
+
+    /// Returns whether the rows that are loaded go to the server's binary log too.
+    pub(super) fn is_logged(&self) -> bool {
+        self.live.as_ref().is_some_and(Target::writes_log)
+    }
+
+    /// Returns the folder that the source is staged in, where it can be seen from here.
+    pub(super) fn staging_folder(&self) -> Option<&Path> {
+        match self.site.as_ref()? {
+            Site::Files { path, .. } => path.parent(),
+            Site::Database { .. } => self.live_folder.as_deref(),
+        }
+    }
+
+    /// Takes in what was found of a database; one that is identical already is left alone, unless
+    /// accounts go with it.
+    pub(super) fn take_in(&mut self, found: &Comparison, items: &[Item]) {
+        self.parts = parts::of_database(found, items);
+        if found.is_identical && self.accounts.is_none() {
+            self.action = Action::Keep;
+            self.reason = Some("it is identical already".to_owned());
+        }
+    }
 }
 
 impl Plan {
-    /// Returns the plan; fails with [`Kind::Refused`] where something stands in its way.
-    pub(super) fn checked(self, options: &RestoreOptions) -> Result<Self> {
+    /// Fails with [`Kind::Refused`] where something stands in the plan's way.
+    pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {
-            let Some(live) = &source.live else { continue };
+            if !source.untrusted_definers.is_empty() {
+                return Err(untrusted(&source.name, &source.untrusted_definers));
+            }
+            let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
+                continue;
+            };
             live.check()?;
             let tables = live.tables.unwrap_or_default();
             if tables > 0 && !options.force {
                 return Err(not_empty(&source.target, tables));
             }
         }
-        Ok(self)
+        Ok(())
     }
 }
 
@@ -170,8 +227,11 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         items,
         raw_bytes,
         accounts: None,
+        untrusted_definers: Vec::new(),
+        parts: Vec::new(),
         site: None,
         live: None,
+        live_folder: None,
     }
 }
 
@@ -188,6 +248,7 @@ async fn with_live(
     spec: &SourceSpec,
     host: &Host,
     options: &RestoreOptions,
+    monitor: &dyn Monitor,
 ) -> Result<SourcePlan> {
     let Saved { repository, record, index } = saved;
     match (&spec.what, record.kind.as_str()) {
@@ -195,6 +256,7 @@ async fn with_live(
             let database = options.database.as_ref().unwrap_or(database);
             target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
+            note_server(record, *index, &live, monitor);
             if let Some(schema) = &record.schema {
                 let schema = repository.read_blob(schema).await?;
                 preflight::demand_support(&host.database, &schema, database).await?;
@@ -207,25 +269,29 @@ async fn with_live(
             Ok(SourcePlan {
                 target: database.clone(),
                 site: Some(Site::Database { database: database.clone() }),
+                live_folder: live.local_folder(&host.database, &host.name),
                 live: Some(live),
                 ..outline(record, action, Some(reason))
             })
         }
-        (What::Files { .. }, "files") => {
+        (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
             files::refuse_mounts(&path)?;
             let detail = index.map(|index| index.detail.clone()).unwrap_or_default();
             let list = FileList::from_detail(detail)?;
-            let (action, reason) = match path.symlink_metadata() {
-                Err(_) => (Action::Create, "nothing is there"),
-                Ok(_) if files::is_identical(&path, &list).await? => {
-                    (Action::Keep, "it is identical already")
-                }
-                Ok(_) => (Action::Replace, "it differs"),
+            let is_there = path.symlink_metadata().is_ok();
+            let parts = parts::of_files(files::changes(&path, &list).await?);
+            let is_identical = parts.iter().all(|part| part.fate == Fate::Identical);
+            let (action, reason) = match (is_there, is_identical && !options.full) {
+                (false, _) => (Action::Create, "nothing is there"),
+                (true, true) => (Action::Keep, "it is identical already"),
+                (true, false) if is_identical => (Action::Replace, "--full restores everything"),
+                (true, false) => (Action::Replace, "it differs"),
             };
             Ok(SourcePlan {
+                parts,
                 target: path.display().to_string(),
-                site: Some(Site::Files { path }),
+                site: Some(Site::Files { path, certificates: *certificates }),
                 ..outline(record, action, Some(reason.to_owned()))
             })
         }
@@ -233,5 +299,28 @@ async fn with_live(
             Kind::Refused,
             format!("cannot restore {}: it was saved as {kind}, the profile differs", record.name),
         )),
+    }
+}
+
+/// Notes what differs from the server that the snapshot was taken from, and stands in no way.
+fn note_server(record: &SourceRecord, index: Option<&Index>, live: &Target, monitor: &dyn Monitor) {
+    let saved = &record.detail["server"];
+    if let Some(version) =
+        saved["version"].as_str().filter(|_| live.is_older_than(&saved["release"]))
+    {
+        monitor.note(&format!("the snapshot is of MariaDB {version}: this server is older"));
+    }
+    let largest = live.max_allowed_packet();
+    let chunks = |item: usize| index.and_then(|index| index.items.get(item)).map(|it| &it.chunks);
+    for (position, item) in record.items.iter().enumerate() {
+        let mut rows = chunks(position).into_iter().flatten();
+        if let Some(chunk) = rows.find(|chunk| chunk.blob.raw_bytes / chunk.rows.max(1) > largest) {
+            let bytes = chunk.blob.raw_bytes / chunk.rows.max(1);
+            monitor.note(&format!(
+                "table {:?} has a row of {bytes} bytes, which is restored; the server's \
+                 max_allowed_packet of {largest} keeps its clients from writing such a row",
+                item.name
+            ));
+        }
     }
 }

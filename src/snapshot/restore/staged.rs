@@ -19,11 +19,20 @@ use crate::snapshot::restore::undone;
 use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Role;
+use crate::source::files::Serving;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::accounts::restore::RestoredAccounts;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::staging;
 use crate::source::mariadb::swap;
+
+/// The path that a restore replaces.
+pub(super) struct Target<'a> {
+    pub(super) path: &'a Path,
+    pub(super) suffix: &'a str,
+    /// Where certificates are to serve, where these are certificates.
+    pub(super) serving: Option<Serving>,
+}
 
 /// A part that is built and proven beside what is live.
 pub(super) enum Staged {
@@ -50,10 +59,10 @@ pub(super) async fn stage_files(
     repository: &Repository,
     record: &SourceRecord,
     index: &Index,
-    target: &Path,
-    suffix: &str,
+    target: Target<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Staged> {
+    let Target { path: target, suffix, serving } = target;
     let raw_bytes = record.items.iter().map(|item| item.raw_bytes).sum();
     monitor.step(&format!("unpack {}", record.name), Some(raw_bytes));
     for leftover in files::leftovers(target)? {
@@ -68,10 +77,13 @@ pub(super) async fn stage_files(
     }
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let chunks = index.items.first().map_or(&[][..], |item| &item.chunks);
-    let (staged, ()) = tokio::try_join!(
+    let (mut staged, ()) = tokio::try_join!(
         files::stage(target, suffix, list, receiver, monitor),
         chunks::fetch(repository, chunks, sender, monitor),
     )?;
+    if let Some(serving) = serving {
+        staged = staged.check_certificates(serving, monitor).await?;
+    }
     Ok(Staged::Files { proven: staged.prove().await?, target: target.to_owned() })
 }
 

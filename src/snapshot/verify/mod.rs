@@ -18,8 +18,10 @@ use crate::repository::catalog::Catalog;
 use crate::repository::contents;
 use crate::repository::contents::BlobUse;
 use crate::repository::id::SnapshotId;
+use crate::repository::listing::IndexState;
 use crate::repository::lock::Access;
 use crate::repository::manifest::Manifest;
+use crate::repository::summary::Summary;
 
 /// Blobs are held in memory one per reader.
 const READERS: usize = 3;
@@ -64,18 +66,46 @@ pub async fn verify(
     monitor: &dyn Monitor,
 ) -> Result<Verification> {
     let _lock = repository.lock(Access::Shared).await?;
-    let ids = if ids.is_empty() { repository.ids().await? } else { known(repository, ids).await? };
-    let mut examiner = Examiner::new(repository, depth, monitor);
     let mut checked = Vec::new();
+    let ids = if ids.is_empty() {
+        checked.extend(lost(repository, monitor).await?);
+        repository.ids().await?
+    } else {
+        known(repository, ids).await?
+    };
+    let mut examiner = Examiner::new(repository, depth, monitor);
     for id in ids {
         let findings = match repository.listed(&id).await {
-            Ok(listed) => examiner.examine(&id, &listed.digest, listed.size).await,
+            Ok(listed) => {
+                let mut findings = examiner.examine(&id, &listed.digest, listed.size).await;
+                findings.compare(&listed.summary);
+                findings
+            }
             Err(error) => Findings { hurt: vec![error.chain()], ..Findings::default() },
         };
-        let Findings { hurt, blobs, bytes } = findings;
+        let Findings { hurt, blobs, bytes, .. } = findings;
         checked.push(Checked { id, sound: hurt.is_empty(), hurt, blobs, bytes });
     }
     Ok(Verification { checked })
+}
+
+/// Returns the snapshots that only `index.json` names: all that listed them is gone.
+async fn lost(repository: &Repository, monitor: &dyn Monitor) -> Result<Vec<Checked>> {
+    let ids = match repository.compare_index().await? {
+        IndexState::Current => Vec::new(),
+        IndexState::Names(ids) => ids,
+        IndexState::Outdated => {
+            monitor.note(
+                "index.json, which other tools read, is not up to date: the next create writes it",
+            );
+            Vec::new()
+        }
+    };
+    let lost = |id: SnapshotId| {
+        let hurt = format!("descriptor: snapshots/{id}.json is absent; an upload lists it again");
+        Checked { id, sound: false, hurt: vec![hurt], blobs: 0, bytes: 0 }
+    };
+    Ok(ids.into_iter().map(lost).collect())
 }
 
 async fn known(repository: &Repository, ids: &[SnapshotId]) -> Result<Vec<SnapshotId>> {
@@ -93,9 +123,20 @@ pub(super) struct Findings {
     pub(super) hurt: Vec<String>,
     blobs: u64,
     bytes: u64,
+    /// What a list should show of the snapshot, as far as its catalog and its manifest tell.
+    summary: Option<Summary>,
 }
 
 impl Findings {
+    /// Finds fault with a list that shows something else than the snapshot holds.
+    fn compare(&mut self, shown: &Summary) {
+        let Summary { written_bytes, uploaded, .. } = *shown;
+        let Some(expected) = self.summary.take() else { return };
+        if self.hurt.is_empty() && (Summary { written_bytes, uploaded, ..expected }) != *shown {
+            self.hurt("descriptor", "it shows something else than the catalog holds");
+        }
+    }
+
     fn hurt(&mut self, what: &str, why: &str) {
         self.hurt.push(format!("{what}: {why}"));
     }
@@ -138,6 +179,9 @@ impl<'a> Examiner<'a> {
                 return findings;
             }
         };
+        let sizes = manifest.layers().iter().map(oci_spec::image::Descriptor::size);
+        let stored_bytes = sizes.fold(0, u64::saturating_add);
+        findings.summary = Some(Summary::of(id, &catalog, stored_bytes));
         let uses = self.uses(&catalog, &manifest, &mut findings).await;
         self.monitor.step(&format!("verify snapshot {id}"), Some(findings.bytes));
         self.prove(&uses).await;

@@ -1,6 +1,7 @@
 //! Damage of every kind, and what it hurts.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::base::digest;
 use crate::base::error::Kind;
+use crate::base::monitor::Recorder;
 use crate::base::monitor::Silent;
 use crate::repository::samples;
 
@@ -33,6 +35,13 @@ const LENGTHENED: (&str, Damage) = ("lengthened", |file, _| {
 });
 const DELETED: (&str, Damage) = ("deleted", |file, _| fs::remove_file(file).unwrap());
 const SWAPPED: (&str, Damage) = ("swapped", |file, other| samples::put(file, other));
+const DAMAGES: [(&str, Damage); 5] = [FLIPPED, TRUNCATED, LENGTHENED, DELETED, SWAPPED];
+
+/// Says how many cases were tried, past the harness, which shows what a test prints only when it
+/// fails.
+fn count(cases: usize, of: &str) {
+    writeln!(std::io::stdout(), "damage: {cases} cases of {of}").unwrap();
+}
 
 /// The files of snapshot `one`, and what of which snapshot each of them hurts.
 async fn files(repository: &Repository) -> Vec<(PathBuf, &'static str, &'static [&'static str])> {
@@ -83,7 +92,7 @@ async fn every_damage_of_every_kind_of_blob_is_found_and_named() {
     for (position, (file, hurt, ids)) in files.iter().enumerate() {
         let sound = fs::read(file).unwrap();
         let other = fs::read(&files[(position + 1) % files.len()].0).unwrap();
-        for (damage, apply) in [FLIPPED, TRUNCATED, LENGTHENED, DELETED, SWAPPED] {
+        for (damage, apply) in DAMAGES {
             apply(file, &other);
             let case = format!("{damage} {hurt}");
             assert_hurt(&repository, Depth::ReadData, &case, hurt, ids).await;
@@ -94,6 +103,7 @@ async fn every_damage_of_every_kind_of_blob_is_found_and_named() {
         }
     }
     assert_hurt(&repository, Depth::ReadData, "repaired", "", &[]).await;
+    count(files.len() * DAMAGES.len(), "blobs of every kind");
 }
 
 #[tokio::test]
@@ -103,12 +113,108 @@ async fn a_damaged_descriptor_hurts_its_snapshot_alone() {
     samples::commit(&repository, "one", "x").await;
     samples::commit(&repository, "two", "y").await;
     let file = temp.path().join("snapshots/one.json");
+    let sound = fs::read(&file).unwrap();
     let other = fs::read(temp.path().join("snapshots/two.json")).unwrap();
-    for (damage, apply) in [TRUNCATED, SWAPPED] {
+    for (damage, apply) in DAMAGES {
         apply(&file, &other);
-        let hurt = "cannot read the descriptor of snapshot one: ";
+        let unreadable = "cannot read the descriptor of snapshot one: ";
+        let hurt = match damage {
+            "deleted" => "descriptor: snapshots/one.json is absent",
+            "flipped" => "",
+            _ => unreadable,
+        };
         assert_hurt(&repository, Depth::Listed, damage, hurt, &["one"]).await;
+        samples::put(&file, &sound);
     }
+    assert_hurt(&repository, Depth::Listed, "repaired", "", &[]).await;
+    count(DAMAGES.len(), "descriptors");
+}
+
+#[tokio::test]
+async fn a_bit_of_a_descriptor_that_is_flipped_is_found_or_changes_nothing_that_is_shown() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let written = samples::commit(&repository, "one", "x").await;
+    let file = temp.path().join("snapshots/one.json");
+    let sound = fs::read(&file).unwrap();
+    let bits = (0..sound.len() * 8).step_by(7);
+    count(bits.clone().count(), "single bits of a descriptor");
+    for bit in bits {
+        let mut bytes = sound.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        samples::put(&file, &bytes);
+        let verification = verify(&repository, &[], Depth::Listed, &Silent).await.unwrap();
+        let [checked] = verification.checked.as_slice() else { panic!("bit {bit}") };
+        if checked.sound {
+            let listed = repository.listed(&written.id).await.unwrap();
+            // How much was new then is known to nothing else.
+            let Summary { written_bytes, uploaded, .. } = listed.summary;
+            let shown = Summary { written_bytes, uploaded, ..written.clone() };
+            assert_eq!(listed.summary, shown, "bit {bit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_index_json_hurts_no_snapshot_and_is_noted() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    let earlier = fs::read(temp.path().join("index.json")).unwrap();
+    samples::commit(&repository, "two", "y").await;
+    let file = temp.path().join("index.json");
+    let sound = fs::read(&file).unwrap();
+    for (damage, apply) in DAMAGES {
+        apply(&file, &earlier);
+        let recorder = Recorder::new(&Silent);
+        let verification = verify(&repository, &[], Depth::Listed, &recorder).await.unwrap();
+        let is_sound: Vec<bool> = verification.checked.iter().map(|it| it.sound).collect();
+        assert_eq!(is_sound, [true, true], "{damage}");
+        let said = recorder.said();
+        assert!(said.warnings.is_empty() && said.notes.len() == 1, "{damage}: {said:?}");
+        assert!(said.notes[0].starts_with("index.json, which other tools read, "), "{said:?}");
+        samples::put(&file, &sound);
+    }
+    count(DAMAGES.len(), "index.json");
+}
+
+#[tokio::test]
+async fn a_repository_whose_oci_layout_is_damaged_is_not_opened_and_a_damaged_lock_is_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    samples::commit(&repository, "one", "x").await;
+    let other = fs::read(temp.path().join("index.json")).unwrap();
+    let location = temp.path().to_str().unwrap();
+    let mut cases = 0;
+    for name in ["oci-layout", "snap.lock", "commit.lock"] {
+        let file = temp.path().join(name);
+        let sound = fs::read(&file).unwrap();
+        for (damage, apply) in DAMAGES {
+            // A lock is empty while nobody holds it.
+            if sound.is_empty() && [FLIPPED.0, TRUNCATED.0].contains(&damage) {
+                continue;
+            }
+            cases += 1;
+            apply(&file, &other);
+            let opened = Repository::open(location, samples::holder("verify")).await;
+            match opened {
+                Ok(repository) => {
+                    assert_ne!(name, "oci-layout", "{damage}");
+                    let verified = verify(&repository, &[], Depth::Listed, &Silent).await;
+                    assert!(verified.unwrap().checked[0].sound, "{name} {damage}");
+                }
+                Err(error) => {
+                    let known = [Kind::Damaged, Kind::Refused, Kind::Absent];
+                    assert!(
+                        name == "oci-layout" && known.contains(&error.kind()),
+                        "{name} {damage}"
+                    );
+                }
+            }
+            samples::put(&file, &sound);
+        }
+    }
+    count(cases, "oci-layout and locks");
 }
 
 #[tokio::test]

@@ -36,27 +36,29 @@ impl Accounts {
     }
 
     /// Gives an entry the numbers that its owners' names have on this host; a number stays where
-    /// there is no name, and, with a note, where the host does not know the name.
-    pub(super) fn adopt(&mut self, attributes: &mut Attributes, monitor: &dyn Monitor) {
+    /// there is no name, and, with a warning, where the host does not know the name.
+    ///
+    /// Returns whether the group is the saved one, as far as names tell.
+    pub(super) fn adopt(&mut self, attributes: &mut Attributes, monitor: &dyn Monitor) -> bool {
         if let Some(name) = &attributes.user {
             let number = *self.user_numbers.entry(name.clone()).or_insert_with(|| {
                 let user = User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
-                user.or_else(|| note_unknown("user", name, attributes.uid, monitor))
+                user.or_else(|| warn_of_unknown("user", name, attributes.uid, monitor))
             });
             attributes.uid = number.unwrap_or(attributes.uid);
         }
-        if let Some(name) = &attributes.group {
-            let number = *self.group_numbers.entry(name.clone()).or_insert_with(|| {
-                let group = Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
-                group.or_else(|| note_unknown("group", name, attributes.gid, monitor))
-            });
-            attributes.gid = number.unwrap_or(attributes.gid);
-        }
+        let Some(name) = &attributes.group else { return true };
+        let number = *self.group_numbers.entry(name.clone()).or_insert_with(|| {
+            let group = Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
+            group.or_else(|| warn_of_unknown("group", name, attributes.gid, monitor))
+        });
+        attributes.gid = number.unwrap_or(attributes.gid);
+        number.is_some()
     }
 }
 
-fn note_unknown(kind: &str, name: &str, number: u32, monitor: &dyn Monitor) -> Option<u32> {
+fn warn_of_unknown(kind: &str, name: &str, number: u32, monitor: &dyn Monitor) -> Option<u32> {
     let name = name.escape_debug();
-    monitor.note(&format!("this host has no {kind} `{name}`: its number {number} is used"));
+    monitor.warn(&format!("this host has no {kind} `{name}`: its number {number} is used"));
     None
 }

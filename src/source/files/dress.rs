@@ -19,6 +19,18 @@ use crate::source::files::list::Entry;
 /// Set-user-id and set-group-id: what a file lends of its owner.
 const LENDING_BITS: u32 = 0o6000;
 
+/// What the group may do with a file.
+const GROUP_BITS: u32 = 0o070;
+
+/// Whether a file holds what its owner keeps to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrecy {
+    /// A private key.
+    Key,
+    /// Anything else.
+    Usual,
+}
+
 /// What was found out about this host and this user so far.
 pub(super) struct Dresser<'a> {
     accounts: Accounts,
@@ -35,12 +47,26 @@ impl<'a> Dresser<'a> {
     /// Gives everything in the one order in which nothing undoes what was given before: a new
     /// owner clears bits of the mode and attributes, an attribute may change the mode. Returns
     /// what must be found now.
-    pub(super) fn dress(&mut self, open: Open<'_>, entry: &Entry) -> Result<Attributes> {
+    ///
+    /// A private key whose group cannot be had is for its owner alone: the number may be that of
+    /// another group here.
+    pub(super) fn dress(
+        &mut self,
+        open: Open<'_>,
+        entry: &Entry,
+        secrecy: Secrecy,
+    ) -> Result<Attributes> {
         let place = list::place(self.base, &entry.path);
         let cannot = || format!("cannot set the attributes of {place}");
         let mut attributes = entry.attributes.clone();
-        self.accounts.adopt(&mut attributes, self.monitor);
-        self.give_owner(open, &mut attributes, entry).context(cannot)?;
+        let is_known = self.accounts.adopt(&mut attributes, self.monitor);
+        let is_given = self.give_owner(open, &mut attributes, entry).context(cannot)?;
+        let is_shared = attributes.mode & GROUP_BITS != 0;
+        if secrecy == Secrecy::Key && is_shared && !(is_known && is_given) {
+            attributes.mode &= !GROUP_BITS;
+            let text = format!("{place} is for its owner alone now: its group could not be had");
+            self.monitor.warn(&text);
+        }
         self.give_xattrs(open, &mut attributes, entry).context(cannot)?;
         open.set_mode(attributes.mode).context(cannot)?;
         open.set_mtime(attributes.mtime).context(cannot)?;
@@ -48,13 +74,14 @@ impl<'a> Dresser<'a> {
         Ok(attributes)
     }
 
+    /// Returns whether the owner and the group are the wanted ones now.
     fn give_owner(
         &mut self,
         open: Open<'_>,
         wanted: &mut Attributes,
         entry: &Entry,
-    ) -> io::Result<()> {
-        let Err(error) = open.set_owner(wanted.uid, wanted.gid) else { return Ok(()) };
+    ) -> io::Result<bool> {
+        let Err(error) = open.set_owner(wanted.uid, wanted.gid) else { return Ok(true) };
         if !is_not_allowed(&error) {
             return Err(error);
         }
@@ -62,7 +89,7 @@ impl<'a> Dresser<'a> {
         self.warn_once(&format!("the owner {owner}"), entry, &error);
         (wanted.uid, wanted.gid) = open.owner()?;
         wanted.mode &= !LENDING_BITS;
-        Ok(())
+        Ok(false)
     }
 
     fn give_xattrs(

@@ -22,6 +22,10 @@ use crate::source::files::byte_string::ByteString;
 /// The path of the top folder of a tree.
 pub(super) const TOP: &[u8] = b".";
 
+/// As deep as a path leads that the system takes: 4096 bytes. Each level is a descriptor and a call
+/// on the stack.
+const MAX_DEPTH: usize = 2048;
+
 /// The entries of a folder and all that is in it, or the one entry of a single file.
 ///
 /// A folder comes right before what is in it, and names in a folder are sorted as bytes.
@@ -217,6 +221,9 @@ fn check_path<'a>(
 ) -> std::result::Result<(), &'static str> {
     if !components(path).all(is_name) {
         return Err("its path leads out of the tree");
+    }
+    if components(path).count() > MAX_DEPTH {
+        return Err("it lies too deep");
     }
     if previous.is_some_and(|previous| components(previous).ge(components(path))) {
         return Err("it is named twice, or out of order");

@@ -28,9 +28,11 @@ use crate::source::files::list::Entry;
 use crate::source::files::prove::differences;
 use crate::source::files::publish::Staging;
 
+pub use crate::source::files::certificates::Serving;
 pub use crate::source::files::list::FileList;
 pub use crate::source::files::place::locate;
 pub use crate::source::files::place::refuse_mounts;
+pub use crate::source::files::prove::Change;
 pub use crate::source::files::publish::Leftover;
 pub use crate::source::files::publish::Role;
 pub use crate::source::files::publish::Swapped;
@@ -40,6 +42,7 @@ mod accounts;
 mod archive;
 mod attributes;
 mod byte_string;
+mod certificates;
 mod chunks;
 mod dress;
 mod list;
@@ -87,8 +90,9 @@ pub async fn read(
     .await
 }
 
-/// Returns whether what lies at `path` is already what the list says, content and all.
-pub async fn is_identical(path: &Path, list: &FileList) -> Result<bool> {
+/// Returns how what lies at `path` differs from what the list says, entry by entry, content and
+/// all; the identical ones too.
+pub async fn changes(path: &Path, list: &FileList) -> Result<Vec<Change>> {
     let path = path.to_owned();
     let mut expected = list.entries.clone();
     on_blocking_thread(&Silent, move |monitor| {
@@ -97,7 +101,7 @@ pub async fn is_identical(path: &Path, list: &FileList) -> Result<bool> {
             accounts.adopt(&mut entry.attributes, monitor);
         }
         let found = walk::walk(&path, listed_name(&expected), None, monitor)?;
-        Ok(found.is_some_and(|found| differences(&expected, &found).is_empty()))
+        Ok(prove::changes(&expected, &found.unwrap_or_default()))
     })
     .await
 }
@@ -130,6 +134,15 @@ pub struct Staged {
 }
 
 impl Staged {
+    /// Says what would keep the certificates in it from working.
+    pub async fn check_certificates(self, serving: Serving, monitor: &dyn Monitor) -> Result<Self> {
+        on_blocking_thread(monitor, move |monitor| {
+            certificates::check(self.staging.path(), &self.expected, &serving, monitor)?;
+            Ok(self)
+        })
+        .await
+    }
+
     /// Reads the whole staging back; a difference is a `Mismatch` that names the first ones.
     pub async fn prove(self) -> Result<Proven> {
         on_blocking_thread(&Silent, move |monitor| {

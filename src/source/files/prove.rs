@@ -6,20 +6,53 @@ use crate::source::files::list::Attributes;
 use crate::source::files::list::Content;
 use crate::source::files::list::Entry;
 
-/// Returns what differs, one line for each entry, in the order of the expected ones. Owners are
-/// compared by number.
+/// How one entry of a tree is, beside how it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its path below the top.
+    pub path: String,
+    /// The size of its content, where it is wanted.
+    pub bytes: u64,
+    /// Whether it should be there.
+    pub is_wanted: bool,
+    /// Whether it is there.
+    pub is_there: bool,
+    /// How it differs; nothing for what is as it should be.
+    pub difference: Option<String>,
+}
+
+/// Returns what differs, one line for each entry, in the order of the expected ones.
 pub(super) fn differences(expected: &[Entry], found: &[Entry]) -> Vec<String> {
+    let changes = changes(expected, found).into_iter();
+    changes.filter_map(|it| Some(format!("`{}`: {}", it.path, it.difference?))).collect()
+}
+
+/// Returns every entry of both trees, in the order of the expected ones. Owners are compared by
+/// number.
+pub(super) fn changes(expected: &[Entry], found: &[Entry]) -> Vec<Change> {
     let mut rest: BTreeMap<_, _> = found.iter().map(|entry| (&entry.path, entry)).collect();
-    let mut differences = Vec::new();
+    let mut changes = Vec::new();
     for entry in expected {
-        let difference = match rest.remove(&entry.path) {
-            Some(found) => difference(entry, found),
-            None => Some("it is missing".to_owned()),
-        };
-        differences.extend(difference.map(|difference| format!("`{}`: {difference}", entry.path)));
+        let there = rest.remove(&entry.path);
+        changes.push(Change {
+            path: entry.path.to_string(),
+            bytes: entry.content.bytes(),
+            is_wanted: true,
+            is_there: there.is_some(),
+            difference: match there {
+                Some(found) => difference(entry, found),
+                None => Some("it is missing".to_owned()),
+            },
+        });
     }
-    differences.extend(rest.keys().map(|path| format!("`{path}`: it is one too many")));
-    differences
+    changes.extend(rest.keys().map(|path| Change {
+        path: path.to_string(),
+        bytes: 0,
+        is_wanted: false,
+        is_there: true,
+        difference: Some("it is one too many".to_owned()),
+    }));
+    changes
 }
 
 fn difference(expected: &Entry, found: &Entry) -> Option<String> {

@@ -27,11 +27,15 @@ use crate::source::files::attributes::Open;
 use crate::source::files::byte_string::ByteString;
 use crate::source::files::chunks::ChunkReader;
 use crate::source::files::dress::Dresser;
+use crate::source::files::dress::Secrecy;
 use crate::source::files::list;
 use crate::source::files::list::Content;
 use crate::source::files::list::Entry;
 use crate::source::files::list::FileList;
 use crate::source::files::publish::Staging;
+
+/// What stands in the first line of every private key that is text.
+const KEY_MARK: &[u8] = b"PRIVATE KEY-----";
 
 /// Unpacks into a new staging beside `target`; returns it with the entries that it must have:
 /// the list's, but for what this host or this user cannot give, which a note or warning said.
@@ -102,17 +106,17 @@ impl Unpacking<'_> {
             }
             Content::File { size, digest } => {
                 let file = self.make_file(&name).context(cannot)?;
-                let found = self.write_content(&entry, &file, *size)?;
+                let (found, secrecy) = self.write_content(&entry, &file, *size)?;
                 if found != *digest {
                     return Err(self.damaged(&entry, "its digest is not the one of the list"));
                 }
-                entry.attributes = self.dresser.dress(Open::Whole(&file), &entry)?;
+                entry.attributes = self.dresser.dress(Open::Whole(&file), &entry, secrecy)?;
             }
             Content::Symlink { to } => {
                 let link = self.make_symlink(&name, to).context(cannot)?;
                 let folder = self.folder().try_clone().context(cannot)?;
                 let open = Open::Link { link: &link, folder: &folder, name: &name };
-                entry.attributes = self.dresser.dress(open, &entry)?;
+                entry.attributes = self.dresser.dress(open, &entry, Secrecy::Usual)?;
             }
             Content::HardLink { to } => self.make_hard_link(&name, to).context(cannot)?,
         }
@@ -143,7 +147,7 @@ impl Unpacking<'_> {
     fn close_folder(&mut self) -> Result<()> {
         if let Some((index, folder)) = self.open_folders.pop() {
             let entry = &mut self.made[index];
-            entry.attributes = self.dresser.dress(Open::Whole(&folder), entry)?;
+            entry.attributes = self.dresser.dress(Open::Whole(&folder), entry, Secrecy::Usual)?;
         }
         Ok(())
     }
@@ -193,15 +197,24 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    /// Writes the content and takes its padding; returns its digest.
-    fn write_content(&mut self, entry: &Entry, mut file: &File, size: u64) -> Result<String> {
+    /// Writes the content and takes its padding; returns its digest, and whether it is a key.
+    fn write_content(
+        &mut self,
+        entry: &Entry,
+        mut file: &File,
+        size: u64,
+    ) -> Result<(String, Secrecy)> {
         let mut hasher = Hasher::default();
+        let mut secrecy = Secrecy::Usual;
         let mut missing = size;
         while missing > 0 {
             let Some(bytes) = self.input.next(missing) else {
                 return Err(self.damaged(entry, "the tar ends within it"));
             };
             hasher.update(bytes);
+            if memchr::memmem::find(bytes, KEY_MARK).is_some() {
+                secrecy = Secrecy::Key;
+            }
             missing -= bytes.len() as u64;
             let written = file.write_all(bytes);
             written.context(|| format!("cannot stage {}", self.place(entry)))?;
@@ -209,7 +222,7 @@ impl Unpacking<'_> {
         if !self.input.takes(&archive::TRAILER[..archive::padding(size)]) {
             return Err(self.damaged(entry, "what follows it is no padding"));
         }
-        Ok(hasher.finish())
+        Ok((hasher.finish(), secrecy))
     }
 
     /// Returns where an entry will be, as a message has it.

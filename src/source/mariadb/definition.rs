@@ -181,6 +181,19 @@ pub(super) enum ProgramKind {
 }
 
 impl ProgramKind {
+    /// Returns what such a program is called in messages.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+            Self::PackageBody => "package body",
+            Self::Function => "function",
+            Self::Procedure => "procedure",
+            Self::View => "view",
+            Self::Trigger => "trigger",
+            Self::Event => "event",
+        }
+    }
+
     /// Returns the SQL words for the kind.
     pub(super) const fn words(self) -> &'static str {
         match self {
@@ -227,6 +240,6 @@ pub(super) struct Program {
 impl Program {
     /// Returns what the program is called in messages, such as `view "hosts"`.
     pub(super) fn title(&self) -> String {
-        format!("{} {:?}", self.kind.words().to_lowercase(), self.name)
+        format!("{} {:?}", self.kind.noun(), self.name)
     }
 }

@@ -270,7 +270,8 @@ async fn lock_what_has_no_snapshot(
         "tables without transactions are locked against writes while they are read: {}",
         names.join(", ")
     ));
-    TableLock::take(login, &definition.database.name, &tables).await.map(Some)
+    let database = &definition.database.name;
+    TableLock::take(login, database, &names, moment::LOCK_SECONDS).await.map(Some)
 }
 
 /// Returns the name of the first table, sequence or program that differs, counters aside.

@@ -23,6 +23,10 @@ const LOGIN_HINT: &str = "give user and password in the [client] group of ~/.my.
 const LOST_HINT: &str = "the server or the network ended the connection: the server's error log \
     may say why";
 
+const FULL_HINT: &str = "the server has no room: see the disks of its datadir and its tmpdir";
+
+const FULL: &[&str] = &["No space left on device", "No more room in record file"];
+
 /// The login is refused (password, plugin, host, expired, locked), or a right is missing.
 const REFUSED: &[u16] = &[
     1045, 1129, 1130, 1251, 1275, 1698, 1820, 1862, 4151, // logins
@@ -83,6 +87,9 @@ impl Peer {
                 "the server runs with an option that forbids this, such as read_only".to_owned()
             }
             1053 | 1927 | 2006 | 2013 => LOST_HINT.to_owned(),
+            1021 | 1114 => FULL_HINT.to_owned(),
+            // The server puts what its system or an engine said behind many codes of its own.
+            _ if FULL.iter().any(|words| answer.message.contains(words)) => FULL_HINT.to_owned(),
             _ => return None,
         })
     }
@@ -308,6 +315,16 @@ mod tests {
         let refused = io::Error::other("Packet is larger than max_allowed_packet");
         assert_eq!(kind(&ClientError::from(refused)), Kind::Failed);
         assert_eq!(kind(&ClientError::from(io::Error::other("reset"))), Kind::Unreachable);
+    }
+
+    #[test]
+    fn a_server_without_room_has_a_hint_whatever_its_code() {
+        for (code, text) in [
+            (1114, "The table 't' is full"),
+            (3, "Error writing file './a/t.frm' (Errcode: 28 \"No space left on device\")"),
+        ] {
+            assert_eq!(error(code, text).advice(), Some(FULL_HINT));
+        }
     }
 
     #[test]

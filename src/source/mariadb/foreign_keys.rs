@@ -6,13 +6,16 @@
 
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
 
 /// Returns the foreign keys of other databases that point into this one, as
-/// `database.table (constraint)`: they would follow the replaced tables away.
+/// `database.table (constraint)`: they would follow the replaced tables away. Those of a killed swap
+/// do not count: it moved their tables, and they come home when these are put back.
 pub(super) async fn from_elsewhere(
     connection: &mut Connection,
     database: &str,
@@ -25,7 +28,37 @@ pub(super) async fn from_elsewhere(
     let sql = sql.replacen("{}", &pointing, 1).replacen("{}", &own, 1);
     let rows: Vec<(String, String, String)> =
         connection.rows("cannot look for foreign keys of other databases", &sql).await?;
-    Ok(rows.into_iter().map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
+    let beside = [names::previous(database, ""), names::staging(database, "")];
+    let is_foreign = |db: &str| !beside.iter().any(|start| db.starts_with(start));
+    let rows = rows.into_iter().filter(|(db, ..)| is_foreign(db));
+    Ok(rows.map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
+}
+
+/// Returns the foreign keys among the tables of a database, as table and parent, which may be gone.
+pub(super) async fn within(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT DISTINCT TABLE_NAME, REFERENCED_TABLE_NAME \
+               FROM information_schema.KEY_COLUMN_USAGE WHERE {} AND {}";
+    let own = quote::is_database("TABLE_SCHEMA", database);
+    let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", database);
+    let sql = sql.replacen("{}", &own, 1).replacen("{}", &pointing, 1);
+    connection.rows("cannot look for foreign keys", &sql).await
+}
+
+/// Returns the tables of its own database that the keys of a table point to.
+pub(super) fn parents(create: &str) -> Result<Vec<String>> {
+    const WORD: &str = " REFERENCES ";
+    let keys = CreateTable::parse(create)?.staged().last;
+    let parent = |key: &String| {
+        let target = &key[scan::find(key, WORD)? + WORD.len()..];
+        let name = scan::quoted_name(target)?;
+        // Behind a dot stands the table of another database.
+        let is_own = !target[name.len()..].starts_with('.');
+        is_own.then(|| name[1..name.len() - 1].replace("``", "`"))
+    };
+    Ok(keys.iter().filter_map(parent).collect())
 }
 
 /// Makes the keys of the selected database that name tables of the database `left`, which its own
@@ -55,4 +88,18 @@ pub(super) async fn bring_home(
         connection.alter_table(&table, &added).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_that_keys_point_to_are_those_of_the_own_database() {
+        let create = "CREATE TABLE `t` (\n  `a REFERENCES ``x` int(11) COMMENT ' FOREIGN KEY ( REFERENCES `c`',\n  \
+            CONSTRAINT `k` FOREIGN KEY (`a REFERENCES ``x`) REFERENCES `p``q` (`id`),\n  \
+            CONSTRAINT `l` FOREIGN KEY (`a`) REFERENCES `elsewhere`.`p` (`id`) ON DELETE CASCADE\n\
+            ) ENGINE=InnoDB";
+        assert_eq!(parents(create).unwrap(), ["p`q"]);
+    }
 }

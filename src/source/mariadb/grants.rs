@@ -7,10 +7,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use crate::source::mariadb::scan;
 use serde::Deserialize;
 use serde::Serialize;
-
-use crate::source::mariadb::statement;
 
 /// The right that stands for all of its scope.
 pub(super) const ALL: &str = "ALL PRIVILEGES";
@@ -101,8 +100,7 @@ impl Grant {
         let (scope, rest) = split_outside(rest, " TO ")?;
         let (grantee, options) = split_outside(rest, " ").unwrap_or((rest, ""));
         // A hash or a subject of a certificate may say anything.
-        let options: String =
-            statement::unquoted(options).map(|(_, byte)| char::from(byte)).collect();
+        let options: String = scan::unquoted(options).map(|(_, byte)| char::from(byte)).collect();
         let (rights, columns) = rights(list)?;
         Some(Self {
             grantee: grantee.to_owned(),

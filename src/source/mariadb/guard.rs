@@ -3,29 +3,34 @@
 //! A statement must be of the kind and the name that its record says, must be one statement, and a
 //! table must keep its rows in the server. Programs are code, and may do what their definer may;
 //! they are created through a prepared statement, which takes no second one behind a semicolon.
+//! `create` asks the same of what it saves, so that what was saved can be restored.
 
 use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::opening::Opening;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::remark;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables::ENGINES;
+use crate::source::mariadb::token::Token;
+use crate::source::mariadb::token::tokens;
 
 /// The comments that the server itself writes into a table's definition.
-const COMMENTS: &[&str] = &["/*M!100301 COMPRESSED*/", "/*!100301 COMPRESSED*/"];
+const COMMENTS: &[&[u8]] = &[b"/*M!100301 COMPRESSED*/", b"/*!100301 COMPRESSED*/"];
 
-/// What would make a table of other rows than the snapshot's, or put them elsewhere.
-const FORBIDDEN: &[&str] =
-    &[" SELECT ", " UNION=", " UNION (", " CONNECTION=", " DATA DIRECTORY", " INDEX DIRECTORY"];
+/// Keywords of what would make a table of other rows than the snapshot's, or put them elsewhere.
+const FORBIDDEN: &[&str] = &["SELECT", "VALUE", "UNION", "CONNECTION", "DIRECTORY"];
 
 /// Returns what a definition holds that is not what its record says, by its title.
 pub(super) fn unsound(definition: &Definition) -> Option<String> {
+    let database = &definition.database.name;
+    let is_sound = |program: &&Program| program.database == *database && is_the_program(program);
     let tables = definition.tables.iter().filter(|table| !is_the_table(table));
     let sequences = definition.sequences.iter().filter(|sequence| !is_the_sequence(sequence));
-    let programs = definition.programs.iter().filter(|program| !is_the_program(program));
+    let programs = definition.programs.iter().filter(|program| !is_sound(program));
     tables
         .map(|table| format!("table {:?}", table.name))
         .chain(sequences.map(|sequence| format!("sequence {:?}", sequence.name)))
@@ -35,72 +40,69 @@ pub(super) fn unsound(definition: &Definition) -> Option<String> {
 
 fn is_the_table(table: &Table) -> bool {
     let head = format!("CREATE TABLE {} (", quote::identifier(&table.name));
-    table.create.starts_with(&head) && is_plain_table(&table.create)
+    let is_understood = || CreateTable::parse(&table.create).is_ok();
+    table.create.starts_with(&head) && is_plain(&table.create) && is_understood()
 }
 
 fn is_the_sequence(sequence: &Sequence) -> bool {
     let head = format!("CREATE SEQUENCE {} ", quote::identifier(&sequence.name));
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '=');
-    sequence.create.strip_prefix(&head).is_some_and(|rest| rest.chars().all(is_plain))
+    let is_plain_token = |token| matches!(token, Token::Word(_) | Token::Symbol(b'=' | b'-'));
+    let rest = sequence.create.strip_prefix(&head);
+    rest.is_some_and(|rest| is_plain(rest) && tokens(rest.as_bytes()).all(is_plain_token))
 }
 
-/// Returns whether a table's definition is one statement, of a table that keeps its own rows.
-fn is_plain_table(create: &str) -> bool {
-    let mut bare = statement::outside_quotes(&remark::as_options(create));
-    for comment in COMMENTS {
-        bare = bare.replace(comment, "");
-    }
-    let shouted = bare.to_ascii_uppercase();
-    let is_one = !["/*", "*/", ";", "#", "-- "].iter().any(|end| bare.contains(end));
-    let is_own = !FORBIDDEN.iter().any(|word| shouted.contains(word));
-    let engine = bare.rsplit_once(") ENGINE=").map(|(_, tail)| tail);
-    let engine = engine.and_then(|tail| tail.split([' ', '\n']).next());
-    is_one && is_own && engine.is_some_and(|engine| ENGINES.contains(&engine))
-}
-
-/// Returns whether a program's statement creates one of its kind and its name.
-fn is_the_program(program: &Program) -> bool {
-    let text = statement::in_ascii(&program.create.0);
-    let own = match program.kind {
-        ProgramKind::PackageBody => "PACKAGE",
-        kind => kind.words(),
-    };
-    let heading = heading(&text);
-    heading.starts_with("CREATE ") && heading.ends_with(&format!(" {own}"))
-}
-
-fn is_kind(word: &str) -> bool {
-    const KINDS: &[&str] = &[
-        "PACKAGE",
-        "FUNCTION",
-        "PROCEDURE",
-        "VIEW",
-        "TRIGGER",
-        "EVENT",
-        "TABLE",
-        "USER",
-        "ROLE",
-        "DATABASE",
-        "SCHEMA",
-        "SERVER",
-        "INDEX",
-        "SEQUENCE",
-    ];
-    KINDS.contains(&word)
-}
-
-/// Returns the words of a program's statement up to its kind, quoted names left out.
-fn heading(create: &str) -> String {
-    let bare = statement::outside_quotes(create);
-    let end = bare.find('(').unwrap_or(bare.len());
-    let mut words = Vec::new();
-    for word in bare[..end].split_ascii_whitespace() {
-        words.push(word.to_ascii_uppercase());
-        if is_kind(&words[words.len() - 1]) {
-            break;
+/// Returns whether a definition is one statement, of a table that keeps its own rows.
+fn is_plain(create: &str) -> bool {
+    let mut engines = 0;
+    // As it will be run.
+    let create = remark::as_options(create);
+    let mut tokens = tokens(create.as_bytes()).peekable();
+    while let Some(token) = tokens.next() {
+        let is_fine = match token {
+            Token::Endless | Token::Symbol(b';') => false,
+            Token::Comment(text) => COMMENTS.contains(&text),
+            _ if token.is("ENGINE") => {
+                engines += 1;
+                tokens.next() == Some(Token::Symbol(b'=')) && tokens.next().is_some_and(is_engine)
+            }
+            // Of a partition; rows would follow at once.
+            _ if token.is("VALUES") => {
+                tokens.peek().is_some_and(|next| next.is_one_of(&["LESS", "IN"]))
+            }
+            _ => !token.is_one_of(FORBIDDEN),
+        };
+        if !is_fine {
+            return false;
         }
     }
-    words.join(" ")
+    engines > 0
+}
+
+fn is_engine(token: Token<'_>) -> bool {
+    ENGINES.iter().any(|engine| token == Token::Word(engine.as_bytes()))
+}
+
+/// Returns whether a program's statement creates the program of its record, and nowhere but in the
+/// database that is selected or, where that can be taken away, in the one it was read from.
+fn is_the_program(program: &Program) -> bool {
+    let Some(opening) = Opening::read(&program.create.0) else { return false };
+    let is_same = |bytes: &[u8], text: &str| is_same(bytes, text, &program.charset);
+    let can_move = matches!(program.kind, ProgramKind::Trigger | ProgramKind::View);
+    let is_here =
+        opening.database.is_none_or(|database| can_move && is_same(&database, &program.database));
+    let definer = program.definer.strip_suffix('@').unwrap_or(&program.definer);
+    opening.kind == program.kind
+        && is_here
+        && is_same(&opening.name, &program.name)
+        && is_same(&opening.definer, definer)
+}
+
+/// Returns whether bytes of a character set are this text, but for the case of letters; where they
+/// cannot be read here, the rehearsal tells.
+fn is_same(bytes: &[u8], text: &str, charset: &str) -> bool {
+    let is_readable = charset.starts_with("utf8") || (bytes.is_ascii() && text.is_ascii());
+    !is_readable
+        || str::from_utf8(bytes).is_ok_and(|bytes| bytes.to_lowercase() == text.to_lowercase())
 }
 
 #[cfg(test)]
@@ -113,10 +115,42 @@ mod tests {
 
     #[test]
     fn a_table_as_the_server_shows_it_is_sound() {
-        assert!(is_plain_table(TABLE));
+        assert!(is_plain(TABLE));
         for option in ["/* TRANSACTIONAL=0 */", "/* `page_compressed`='1' */"] {
             let remarked = TABLE.replace("InnoDB", &format!("MyISAM {option}"));
-            assert!(is_plain_table(&remarked), "{remarked}");
+            assert!(is_plain(&remarked), "{remarked}");
+        }
+        let partitions = "/* TRANSACTIONAL=1 */\n PARTITION BY RANGE (`a`)\n\
+            (PARTITION `p` VALUES LESS THAN (7) ENGINE = InnoDB,\n \
+            PARTITION `q` VALUES IN (8) ENGINE = InnoDB)";
+        assert!(is_plain(&format!("{TABLE} {partitions}")));
+    }
+
+    #[test]
+    fn a_table_is_the_one_that_its_record_says() {
+        let table = |name: &str| {
+            let value = serde_json::json!({
+                "name": name, "create": TABLE, "columns": [], "primary": [], "key": null,
+                "is_transactional": true,
+            });
+            serde_json::from_value::<Table>(value).unwrap()
+        };
+        assert!(is_the_table(&table("t")));
+        assert!(!is_the_table(&table("u")));
+        let mut elsewhere = table("t");
+        elsewhere.create = TABLE.replacen("`t`", "`mysql`.`t`", 1);
+        assert!(!is_the_table(&elsewhere));
+    }
+
+    #[test]
+    fn a_sequence_is_numbers_and_an_engine() {
+        let is_sound = |rest: &str| {
+            let create = format!("CREATE SEQUENCE `s` {rest}");
+            is_the_sequence(&Sequence { name: "s".to_owned(), create, next: 1, round: 0 })
+        };
+        assert!(is_sound("start with 1 minvalue -9 increment by 1 nocache cycle ENGINE=InnoDB"));
+        for rest in ["ENGINE=CONNECT", "start with 1; DROP TABLE t ENGINE=InnoDB", "start with 1"] {
+            assert!(!is_sound(rest), "{rest}");
         }
     }
 
@@ -129,10 +163,22 @@ mod tests {
             ("ENGINE=InnoDB", "ENGINE=CONNECT"),
             ("ENGINE=InnoDB", "ENGINE=FEDERATED CONNECTION='mysql://x'"),
             ("/*M!100301 COMPRESSED*/", "/*!100000 ) ENGINE=CONNECT */"),
-            ("COMMENT=", "/* TRANSACTIONAL=1 DATA DIRECTORY='/tmp' */ COMMENT="),
             (") ENGINE=InnoDB", ") UNION=(`mysql`.`user`) ENGINE=InnoDB"),
+            (") ENGINE=InnoDB", ") ENGINE=MRG_MyISAM UNION=(`t`) ENGINE=InnoDB"),
+            (") ENGINE=InnoDB", ") ENGINE CONNECT ENGINE=InnoDB"),
+            ("COMMENT=", "\nSELECT\n* FROM mysql.global_priv"),
+            ("COMMENT=", "(select * from mysql.global_priv) COMMENT="),
+            ("COMMENT=", "VALUES (1), (2) COMMENT="),
+            ("COMMENT=", "with c as (values (1)) table c COMMENT="),
+            ("COMMENT=", "/* TRANSACTIONAL=1 DATA DIRECTORY='/tmp' */ COMMENT="),
+            ("COMMENT=", "INDEX\tDIRECTORY='/tmp' COMMENT="),
+            ("COMMENT=", "connection ='mysql://x' COMMENT="),
+            ("COMMENT=", "/* ' */ SELECT 1 /* ' */ COMMENT="),
+            ("COMMENT=", "COMMENT=' "),
+            ("COMMENT=", "-- "),
+            ("COMMENT=", "# "),
         ] {
-            assert!(!is_plain_table(&TABLE.replacen(from, to, 1)), "{to}");
+            assert!(!is_plain(&TABLE.replacen(from, to, 1)), "{to}");
         }
     }
 
@@ -149,20 +195,20 @@ mod tests {
         for (kind, create) in [
             (
                 ProgramKind::View,
-                "CREATE ALGORITHM=MERGE DEFINER=`a`@`%` SQL SECURITY INVOKER VIEW `p` AS select 1",
+                "CREATE ALGORITHM=MERGE DEFINER=`a`@`b` SQL SECURITY INVOKER VIEW `p` AS select 1",
             ),
             (
                 ProgramKind::Trigger,
-                "CREATE DEFINER=`TABLE `@`%` trigger\n p before insert on t for each row set @a = 1",
+                "CREATE DEFINER=`a`@`b` trigger\n D.p before insert on t for each row set @a = 1",
             ),
             (
                 ProgramKind::Function,
-                "CREATE DEFINER=`a`@`%` FUNCTION `p`() RETURNS int(11) return 1",
+                "CREATE DEFINER=`a`@`b` FUNCTION `p`() RETURNS int(11) return 1",
             ),
-            (ProgramKind::PackageBody, "CREATE DEFINER=`a`@`%` PACKAGE BODY `p` AS end"),
+            (ProgramKind::PackageBody, "CREATE DEFINER=`a`@`b` PACKAGE BODY `p` AS end"),
             (
                 ProgramKind::Event,
-                "CREATE DEFINER=`a`@`%` EVENT `p` ON SCHEDULE EVERY 1 DAY DO DROP TABLE t",
+                "CREATE DEFINER=`a`@`b` EVENT `p` ON SCHEDULE EVERY 1 DAY DO DROP TABLE t",
             ),
         ] {
             assert!(is_the_program(&program(kind, create)), "{create}");
@@ -170,11 +216,16 @@ mod tests {
         for create in [
             "DROP DATABASE d",
             "CREATE USER `x`@`%`",
-            "CREATE DEFINER=`a`@`%` PROCEDURE `p`() select 1",
+            "CREATE DEFINER=`a`@`b` PROCEDURE `p`() select 1",
+            "CREATE DEFINER=`root`@`b` VIEW `p` AS select 1",
+            "CREATE DEFINER=`a`@`b` VIEW `q` AS select 1",
+            "CREATE DEFINER=`a`@`b` VIEW `mysql`.`p` AS select 1",
             "CREATE TABLE p (a int)",
             "GRANT ALL ON *.* TO `x`@`%` VIEW",
         ] {
             assert!(!is_the_program(&program(ProgramKind::View, create)), "{create}");
         }
+        let elsewhere = "CREATE DEFINER=`a`@`b` PROCEDURE `d`.`p`() select 1";
+        assert!(!is_the_program(&program(ProgramKind::Procedure, elsewhere)));
     }
 }

@@ -11,7 +11,7 @@ use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::scan;
 
 /// A program as it was read.
 pub(super) struct Printed<'a> {
@@ -68,8 +68,8 @@ pub(super) async fn as_written(
 /// Returns a heading with its comment, which it ends in, as a mode without backslashes reads it.
 fn without_escapes(printed: &Printed<'_>, heading: &[u8]) -> Result<Vec<u8>> {
     const WORD: &str = " COMMENT ";
-    let text = statement::in_ascii(heading);
-    let bare: Vec<(usize, u8)> = statement::unquoted(&text).collect();
+    let text = scan::in_ascii(heading);
+    let bare: Vec<(usize, u8)> = scan::unquoted(&text).collect();
     let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
     let Some(word) = bare.windows(WORD.len()).rfind(is_word) else { return Ok(heading.to_vec()) };
     let (mut plain, comment) = {
@@ -101,8 +101,8 @@ fn without_escapes(printed: &Printed<'_>, heading: &[u8]) -> Result<Vec<u8>> {
 
 /// Returns what stands before a word outside of quotes.
 fn heading(create: &[u8], word: &str) -> Option<Range<usize>> {
-    let text = statement::in_ascii(create);
-    let bare: Vec<(usize, u8)> = statement::unquoted(&text).collect();
+    let text = scan::in_ascii(create);
+    let bare: Vec<(usize, u8)> = scan::unquoted(&text).collect();
     let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(word.bytes());
     bare.windows(word.len()).find(is_word).map(|found| 0..found[0].0)
 }

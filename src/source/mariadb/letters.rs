@@ -5,7 +5,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::scan;
 
 /// The character sets that have such letters.
 const WITH_ALL_LETTERS: &[&str] = &["utf8mb4", "utf16", "utf16le", "utf32"];
@@ -37,7 +37,7 @@ pub(super) async fn demand_told(
         let text = format!("cannot save table {table:?}: the server prints {what} with ?");
         Err(Error::failed(text).hint(hint))
     };
-    let members = statement::members(full_type).into_iter().zip(1..);
+    let members = scan::members(full_type).into_iter().zip(1..);
     for (_, number) in members.filter(|(member, _)| member.contains('?')) {
         let member = connection.member(column, number).await?;
         if has_unprinted(&member) {

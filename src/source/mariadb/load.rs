@@ -7,25 +7,20 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
-use futures_util::stream;
-
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::infile;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
 use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::statement;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
-
-/// What is sent to the server in one piece, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// One connection that loads tables into staging.
 pub struct Loader {
@@ -44,6 +39,24 @@ pub struct Expected {
     pub digest: String,
     /// The digest of the generated columns, where there are any.
     pub generated_digest: Option<String>,
+    /// The size of the lines with their newlines.
+    pub raw_bytes: u64,
+}
+
+impl Expected {
+    /// Returns how rows differ from these; generated columns count on the server's own version only.
+    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
+        let rows = totals.stored.rows();
+        if rows != self.rows {
+            return Some(format!("{rows} rows of {}", self.rows));
+        }
+        if totals.stored.to_text() != self.digest {
+            return Some("the digest of its rows differs".to_owned());
+        }
+        let generated = self.generated_digest.as_ref().filter(|_| is_same_server)?;
+        let differs = totals.generated.to_text() != *generated;
+        differs.then(|| "the digest of its generated columns differs".to_owned())
+    }
 }
 
 impl Loader {
@@ -60,13 +73,14 @@ impl Loader {
         bytes: Vec<u8>,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let statement = replay::load_statement(table, "snap");
+        let statement = replay::load_statement(table, infile::NAME);
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         if table.generated_columns().next().is_some() {
             // A strict mode ends at an odd value of an expression; a warning tells of all others.
             self.connection.prepare_altering().await?;
         }
-        let loaded = self.connection.load(&doing, &statement, bytes).await?;
+        let loaded =
+            self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes()).await?;
         let warnings = self.connection.warnings().await?;
         if let Some(warning) = warnings.iter().find(|warning| !is_expected(warning, table)) {
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text)));
@@ -121,7 +135,7 @@ impl Loader {
         let schema = self.plan.schema();
         let staged = tables::show_create_table(&mut self.connection, schema, &table.name).await?;
         let saved = &self.plan.text(position);
-        if self.plan.is_same_server() && *saved != staged {
+        if self.plan.is_same_server() && !statement::is_same_table(saved, &staged) {
             let (saved, staged) = first_difference(saved, &staged);
             return Err(Error::new(
                 Kind::Mismatch,
@@ -164,15 +178,18 @@ impl Connection {
 
     /// Runs a `LOAD DATA LOCAL` with these bytes as its file. Returns the rows that were taken.
     ///
-    /// No other file is ever sent: a server that asks for one of its own gets an error.
-    async fn load(&mut self, doing: &str, statement: &str, bytes: Vec<u8>) -> Result<u64> {
-        let bytes = Bytes::from(bytes);
-        let pieces: Vec<_> = (0..bytes.len())
-            .step_by(PIECE_BYTES)
-            .map(|start| Ok(bytes.slice(start..bytes.len().min(start + PIECE_BYTES))))
-            .collect();
-        self.raw().set_infile_handler(async move { Ok(stream::iter(pieces).boxed()) });
-        self.execute(doing, statement).await?;
+    /// The statement names them [`NAME`](infile::NAME).
+    pub(super) async fn load(
+        &mut self,
+        doing: &str,
+        statement: &str,
+        bytes: Vec<u8>,
+        packet_bytes: usize,
+    ) -> Result<u64> {
+        self.offer().make(bytes, packet_bytes);
+        let outcome = self.execute(doing, statement).await;
+        self.offer().end();
+        outcome?;
         Ok(self.raw().affected_rows())
     }
 }

@@ -9,7 +9,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::NO_MEMBER;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::scan;
 
 /// Fails where a text of a column stands for more than one of its values. `full_type` is the type
 /// as the server shows it, such as `enum('a','b')`.
@@ -20,7 +20,7 @@ pub(super) async fn demand_distinct(
     full_type: &str,
     collation: Option<&str>,
 ) -> Result<()> {
-    let mut members = statement::members(full_type);
+    let mut members = scan::members(full_type);
     let kind = column.data_type.to_uppercase();
     let name = &column.name;
     let refused = |reason: &str| {

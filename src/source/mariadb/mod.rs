@@ -7,11 +7,13 @@
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
+//! token → opening → guard              what of a blob may be run; definers, whose rights it runs with
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! partitions                           what nobody may exchange until it is read
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
+//! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! undo, moves → swap                   and take the place
 //! ```
@@ -22,6 +24,7 @@ pub mod quote;
 pub mod connection;
 mod session;
 mod failure;
+mod infile;
 mod warning;
 pub mod server;
 mod grants;
@@ -30,8 +33,11 @@ pub mod accounts;
 mod text;
 mod key;
 mod definition;
+mod scan;
+mod token;
+mod opening;
 mod remark;
-mod statement;
+pub mod statement;
 mod versioning;
 mod tables;
 mod views;
@@ -47,7 +53,8 @@ mod parameters;
 mod guard;
 mod rehearsal;
 mod replay;
-mod schema;
+pub mod schema;
+pub mod definers;
 mod hold;
 mod moment;
 mod partitions;
@@ -63,6 +70,9 @@ pub mod preflight;
 pub mod plan;
 pub mod staging;
 pub mod load;
+mod links;
+mod live;
+pub mod compare;
 mod moves;
 mod undo;
 pub mod swap;

@@ -27,7 +27,6 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::grants;
 use crate::source::mariadb::hold;
 use crate::source::mariadb::login::Login;
@@ -38,7 +37,7 @@ use crate::source::mariadb::quote;
 const TRIES: usize = 20;
 
 /// Seconds that a lock on a table may be waited for; everybody behind us waits as long.
-const LOCK_SECONDS: u32 = 10;
+pub(super) const LOCK_SECONDS: u32 = 10;
 
 const BY_POSITION: &str = "all connections agree by the binary log, which does not tell of writes \
     that bypass it: with the right RELOAD snap needs no log";
@@ -135,18 +134,22 @@ async fn agree_by_position(readers: &mut [Connection]) -> Result<bool> {
     Ok(false)
 }
 
-/// A connection that keeps tables without transactions from being written until it is released.
+/// A connection that keeps tables from being written until it is released.
 pub(super) struct TableLock(Connection);
 
 impl TableLock {
-    /// Locks `tables`, waiting a bounded time for writes that are under way.
-    pub(super) async fn take(login: &Login, database: &str, tables: &[&Table]) -> Result<Self> {
+    /// Locks `tables`, waiting so many `seconds` for writes that are under way.
+    pub(super) async fn take(
+        login: &Login,
+        database: &str,
+        tables: &[&str],
+        seconds: u32,
+    ) -> Result<Self> {
         let mut connection = connect(login).await?;
         connection.prepare_reading().await?;
         connection.receive_text_as_stored().await?;
-        connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
-        let names: Vec<_> =
-            tables.iter().map(|table| quote::qualified(database, &table.name)).collect();
+        connection.wait_for_locks_at_most(seconds).await?;
+        let names: Vec<_> = tables.iter().map(|table| quote::qualified(database, table)).collect();
         let locks: Vec<_> = names.iter().map(|name| format!("{name} READ")).collect();
         let locks = format!("LOCK TABLES {}", locks.join(", "));
         let doing = format!("cannot lock tables {}", names.join(", "));
@@ -162,6 +165,12 @@ impl TableLock {
             _ => error,
         })?;
         Ok(Self(connection))
+    }
+
+    /// Fails where the connection, and with it the lock, is gone: whoever asks knows that it was
+    /// held until now.
+    pub(super) async fn demand_held(&mut self) -> Result<()> {
+        self.0.execute("cannot keep tables from being written", "DO 1").await
     }
 
     /// Returns the connection that reads the locked tables.

@@ -18,7 +18,7 @@ use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::scan;
 
 /// How often the held tables are tried, and seconds until that is in vain: twice this long is the
 /// longest that a change waits for us.
@@ -76,7 +76,7 @@ impl Partitioned {
 }
 
 fn is_partitioned(table: &Table) -> bool {
-    statement::outside_quotes(&table.create).contains(" PARTITION BY ")
+    scan::outside_quotes(&table.create).contains(" PARTITION BY ")
 }
 
 impl Connection {

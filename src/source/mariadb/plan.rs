@@ -1,11 +1,13 @@
 //! What a restore builds: the definitions of a snapshot, as they must read beside the live database
 //! and as they must come out.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::definition::Definition;
-use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::names;
@@ -31,7 +33,7 @@ pub struct Blueprint<'a> {
 
 /// What is built, and where.
 pub(super) struct Plan {
-    definition: Definition,
+    definition: Arc<Definition>,
     /// The name of the database that will be replaced.
     target: String,
     /// The name of the staging schema.
@@ -40,13 +42,16 @@ pub(super) struct Plan {
     /// The definition of each table as it must read in staging.
     texts: Vec<String>,
     is_same_server: bool,
+    packet_bytes: usize,
+    /// The names of live tables and sequences that stay: theirs are built empty, for what stands on
+    /// them, and never swapped in.
+    kept: BTreeSet<String>,
 }
 
 impl Plan {
-    /// Returns what a server is to build. Fails where it would write the names otherwise.
+    /// Returns what a server is to build.
     pub(super) fn new(blueprint: &Blueprint<'_>, server: &ServerFacts) -> Result<Self> {
         let definition = schema::unpack(blueprint.schema)?;
-        check_case(&definition, server)?;
         let schema = names::staging(blueprint.target, blueprint.suffix);
         let saved_name = &definition.database.name;
         let mut staged = Vec::new();
@@ -59,11 +64,34 @@ impl Plan {
         }
         let target = blueprint.target.to_owned();
         let is_same_server = server.is_of_release(blueprint.server_version);
-        Ok(Self { definition, target, schema, staged, texts, is_same_server })
+        let packet_bytes = usize::try_from(server.max_allowed_packet).unwrap_or(usize::MAX);
+        let (definition, kept) = (Arc::new(definition), BTreeSet::new());
+        Ok(Self { definition, target, schema, staged, texts, is_same_server, packet_bytes, kept })
     }
 
-    pub(super) const fn definition(&self) -> &Definition {
+    /// Returns the size of the largest packet that the server takes.
+    pub(super) const fn packet_bytes(&self) -> usize {
+        self.packet_bytes
+    }
+
+    /// Leaves these tables and sequences as they are.
+    pub(super) fn keeping(self, kept: BTreeSet<String>) -> Self {
+        Self { kept, ..self }
+    }
+
+    pub(super) const fn definition(&self) -> &Arc<Definition> {
         &self.definition
+    }
+
+    /// Returns the names of live tables and sequences that stay.
+    pub(super) const fn kept(&self) -> &BTreeSet<String> {
+        &self.kept
+    }
+
+    /// Returns the tables that are swapped in, with their positions.
+    pub(super) fn replaced(&self) -> impl Iterator<Item = (usize, &Table)> {
+        let tables = self.definition.tables.iter().enumerate();
+        tables.filter(|(_, table)| !self.kept.contains(&table.name))
     }
 
     pub(super) fn schema(&self) -> &str {
@@ -72,10 +100,6 @@ impl Plan {
 
     pub(super) fn target(&self) -> &str {
         &self.target
-    }
-
-    pub(super) fn all_staged(&self) -> &[StagedTable] {
-        &self.staged
     }
 
     pub(super) fn staged(&self, position: usize) -> &StagedTable {
@@ -103,7 +127,7 @@ impl Plan {
     pub(super) fn sequence_defaults(&self) -> Vec<(&str, Vec<String>)> {
         let saved_name = &self.definition.database.name;
         let mut defaults = Vec::new();
-        for table in &self.definition.tables {
+        for (_, table) in self.replaced() {
             let text = statement::requalified(&table.create, saved_name, &self.target);
             let parsed = CreateTable::parse(&text).expect("it was parsed to be staged");
             let drawing = parsed.sequence_defaults(&self.target).into_iter();
@@ -126,25 +150,16 @@ impl Plan {
         totals: &Totals,
         expected: &Expected,
     ) -> Result<Option<String>> {
-        let mismatch = |what: String| Err(mismatch(table, &what));
-        let rows = totals.stored.rows();
-        if rows != expected.rows {
-            return mismatch(format!("{rows} rows of {}", expected.rows));
-        }
-        if totals.stored.to_text() != expected.digest {
-            return mismatch("the digest of its rows differs".to_owned());
+        if let Some(what) = expected.difference(totals, self.is_same_server) {
+            return Err(mismatch(table, &what));
         }
         match &expected.generated_digest {
-            Some(digest) if totals.generated.to_text() == *digest => Ok(None),
-            Some(_) if self.is_same_server => {
-                mismatch("the digest of its generated columns differs".to_owned())
-            }
-            Some(_) => Ok(Some(format!(
+            Some(digest) if totals.generated.to_text() != *digest => Ok(Some(format!(
                 "the generated columns of table {:?} have other values here, as another release \
                  computes them",
                 table.name
             ))),
-            None => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -155,25 +170,6 @@ impl Plan {
             return Ok(());
         }
         Err(mismatch(table, &format!("{found} current rows of {expected}")))
-    }
-}
-
-/// Fails where the server would write the name of a table or view otherwise, or take two for one.
-fn check_case(definition: &Definition, server: &ServerFacts) -> Result<()> {
-    let views = definition.programs.iter().filter(|program| program.kind == ProgramKind::View);
-    let mut names = definition
-        .tables
-        .iter()
-        .map(|table| &table.name)
-        .chain(definition.sequences.iter().map(|sequence| &sequence.name))
-        .chain(views.map(|view| &view.name));
-    match names.find(|name| server.lower_case_table_names == 1 && name.to_lowercase() != **name) {
-        Some(name) => Err(Error::new(
-            Kind::Refused,
-            format!("cannot restore {name:?}: the server writes all names of tables in lower case"),
-        )
-        .hint("restore onto a server that runs with lower_case_table_names = 0")),
-        None => Ok(()),
     }
 }
 

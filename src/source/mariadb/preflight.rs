@@ -20,6 +20,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::schema;
+use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::statement::CreateTable;
 
 /// A word, character set, system variable, collation, function, option or type that the server
@@ -34,7 +35,9 @@ pub async fn demand_support(login: &Login, schema: &[u8], target: &str) -> Resul
     let definition = schema::unpack(schema)?;
     let mut connection = connect(login).await?;
     connection.prepare_loading().await?;
-    let mut preflight = Preflight { version: connection.read_facts().await?.version, connection };
+    let server = connection.read_facts().await?;
+    check_case(&definition, &server)?;
+    let mut preflight = Preflight { version: server.version, connection };
     preflight.demand_history(&definition).await?;
     preflight.demand_collations(&definition).await?;
     preflight.demand_tables(&definition, &names::staging(target, "")).await?;
@@ -45,6 +48,25 @@ pub async fn demand_support(login: &Login, schema: &[u8], target: &str) -> Resul
     }
     preflight.connection.close().await;
     Ok(())
+}
+
+/// Fails where the server would write the name of a table or view otherwise, or take two for one.
+fn check_case(definition: &Definition, server: &ServerFacts) -> Result<()> {
+    let views = definition.programs.iter().filter(|program| program.kind == ProgramKind::View);
+    let mut names = definition
+        .tables
+        .iter()
+        .map(|table| &table.name)
+        .chain(definition.sequences.iter().map(|sequence| &sequence.name))
+        .chain(views.map(|view| &view.name));
+    match names.find(|name| server.lower_case_table_names == 1 && name.to_lowercase() != **name) {
+        Some(name) => Err(Error::new(
+            Kind::Refused,
+            format!("cannot restore {name:?}: the server writes all names of tables in lower case"),
+        )
+        .hint("restore onto a server that runs with lower_case_table_names = 0")),
+        None => Ok(()),
+    }
 }
 
 struct Preflight {

@@ -17,9 +17,9 @@ use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
 use crate::source::mariadb::replay;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 use crate::source::mariadb::views;
 
@@ -68,6 +68,16 @@ pub(super) async fn names(
     }
     names.sort_by_key(|(kind, _, _)| *kind);
     Ok(names)
+}
+
+/// Returns each trigger of a database with its table.
+pub(super) async fn triggers(
+    connection: &mut Connection,
+    database: &str,
+) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE {}";
+    let sql = sql.replace("{}", &quote::is_database("TRIGGER_SCHEMA", database));
+    connection.rows("cannot list the triggers", &sql).await
 }
 
 fn parse_kind(word: &str, name: &str) -> Result<ProgramKind> {
@@ -312,9 +322,9 @@ fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
 
 /// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
 pub(super) fn disabled(create: &[u8]) -> Vec<u8> {
-    let text = statement::in_ascii(create);
-    let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
-    let positions: Vec<usize> = statement::unquoted(&text).map(|(position, _)| position).collect();
+    let text = scan::in_ascii(create);
+    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
+    let positions: Vec<usize> = scan::unquoted(&text).map(|(position, _)| position).collect();
     let Some(found) = bare.find(" ENABLE ") else { return create.to_vec() };
     let start = positions[found + 1];
     [&create[..start], b"DISABLE", &create[start + b"ENABLE".len()..]].concat()
@@ -350,6 +360,19 @@ pub(super) async fn drop_all(connection: &mut Connection, database: &str) -> Res
 /// Drops the triggers of a database, which hold its tables where they are.
 pub(super) async fn drop_triggers(connection: &mut Connection, database: &str) -> Result<()> {
     drop_where(connection, database, |kind, _| kind == ProgramKind::Trigger).await
+}
+
+/// Drops the triggers of some tables of a database.
+pub(super) async fn drop_triggers_of(
+    connection: &mut Connection,
+    database: &str,
+    tables: &[String],
+) -> Result<()> {
+    let mut triggers = triggers(connection, database).await?;
+    triggers.retain(|(_, table)| tables.contains(table));
+    let is_one = |name: &str| triggers.iter().any(|(trigger, _)| trigger == name);
+    drop_where(connection, database, |kind, name| kind == ProgramKind::Trigger && is_one(name))
+        .await
 }
 
 async fn drop_where(

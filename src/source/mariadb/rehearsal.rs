@@ -11,9 +11,9 @@ use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::statement;
 use crate::source::mariadb::text::Text;
 
 /// How much a server must print as the saved one did.
@@ -21,7 +21,7 @@ use crate::source::mariadb::text::Text;
 pub(super) enum Likeness {
     /// Everything: it is of the same release.
     Exact,
-    /// Only that they are there: another release may print otherwise.
+    /// Only that they are there, and whose they are: another release may print otherwise.
     Names,
 }
 
@@ -80,7 +80,8 @@ pub(super) async fn prove(
                 }
                 difference(&meant, found)
             }
-            Some(_) => None,
+            Some(found) => (found.definer != program.definer)
+                .then(|| format!("{:?} for {:?}", found.definer, program.definer)),
         };
         if let Some(problem) = problem {
             let text = format!("{} came out otherwise: {problem}", program.title());
@@ -144,8 +145,8 @@ fn is_over(site: &Site<'_>, program: &Program) -> bool {
 
 /// Returns whether an event ends, and then is kept no longer.
 fn has_end(event: &Program) -> bool {
-    let text = statement::in_ascii(&event.create.0);
-    let bare: String = statement::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
+    let text = scan::in_ascii(&event.create.0);
+    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
     let ends = bare.contains(" ON SCHEDULE AT ") || bare.contains(" ENDS ");
     ends && bare.contains(" ON COMPLETION NOT PRESERVE")
 }
@@ -187,6 +188,9 @@ mod tests {
         ] {
             assert_eq!(outcome(change, Likeness::Exact).await.unwrap().0, Kind::Mismatch);
         }
+        let given: fn(&mut [Program]) =
+            |programs| programs[1].definer = "ghost@localhost".to_owned();
+        assert_eq!(outcome(given, Likeness::Names).await.unwrap().0, Kind::Mismatch);
         let renamed: fn(&mut [Program]) = |programs| programs[1].name = "gone".to_owned();
         assert!(outcome(renamed, Likeness::Names).await.unwrap().1.contains("it is not there"));
         // Nobody said that this one is over.

@@ -10,6 +10,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::scan;
 use crate::source::mariadb::statement;
 
 /// Returns the statement that creates a program in `database`, which is the selected one.
@@ -88,7 +89,7 @@ impl Connection {
 
 /// Returns a trigger's statement without the database before its name and its table's.
 fn without_qualifiers(create: &[u8]) -> Vec<u8> {
-    let text = statement::in_ascii(create);
+    let text = scan::in_ascii(create);
     let mut kept = create.to_vec();
     // From the last to the first, so that positions stay what they are.
     for dot in heading_dots(&text).into_iter().rev() {
@@ -104,7 +105,7 @@ fn without_qualifiers(create: &[u8]) -> Vec<u8> {
 fn heading_dots(text: &str) -> Vec<usize> {
     let mut dots = Vec::new();
     let mut words = vec![String::new()];
-    for (position, byte) in statement::unquoted(text) {
+    for (position, byte) in scan::unquoted(text) {
         match byte {
             b'.' => dots.push(position),
             _ if byte.is_ascii_whitespace() => {
@@ -126,7 +127,7 @@ fn heading_dots(text: &str) -> Vec<usize> {
 fn start_of_name(text: &str) -> usize {
     let is_quoted = text.ends_with(['`', '"']);
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'?');
-    let before = statement::unquoted(text).filter(|(_, byte)| is_quoted || !is_bare(*byte));
+    let before = scan::unquoted(text).filter(|(_, byte)| is_quoted || !is_bare(*byte));
     before.last().map_or(0, |(position, _)| position + 1)
 }
 

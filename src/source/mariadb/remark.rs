@@ -1,9 +1,8 @@
 //! Options that an engine makes no use of. The server keeps them and shows them as remarks, such as
 //! `/* TRANSACTIONAL=1 */` of a MyISAM table; as options it takes them back, unless it is strict.
 
+use crate::source::mariadb::scan;
 use std::borrow::Cow;
-
-use crate::source::mariadb::statement;
 
 const OPEN: &str = "/* ";
 const CLOSE: &str = " */";
@@ -26,8 +25,8 @@ pub(super) fn taken(statement: &str) -> String {
 
 /// Returns a statement with its remarks as options.
 pub(super) fn as_options(create: &str) -> Cow<'_, str> {
-    let (positions, bytes): (Vec<_>, Vec<_>) = statement::unquoted(create).unzip();
-    let bare = statement::in_ascii(&bytes);
+    let (positions, bytes): (Vec<_>, Vec<_>) = scan::unquoted(create).unzip();
+    let bare = scan::in_ascii(&bytes);
     // Where a word of the bare text begins, if nothing quoted is in it.
     let place =
         |start: usize| (positions[start + 2] == positions[start] + 2).then(|| positions[start]);

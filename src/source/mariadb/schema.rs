@@ -5,10 +5,13 @@
 //! from a file `n.tsv`, the table's chunks decompressed and joined. The README shows it, and a
 //! test does what the README says.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io;
 use std::io::Read as _;
 
-use crate::base::error::Context as _;
+use tar::EntryType;
+
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::definition::Definition;
@@ -52,29 +55,53 @@ pub(super) fn pack(definition: &Definition) -> Result<Vec<u8>> {
     Ok(archive.into_inner().expect("writing to memory does not fail"))
 }
 
+/// What a schema blob defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    /// The names of its tables, in the order of the catalog's items.
+    pub tables: Vec<String>,
+    /// The accounts whose rights its programs run with, each once, as `user@host`.
+    pub definers: BTreeSet<String>,
+}
+
+/// Returns what a schema blob defines; fails with [`Kind::Damaged`](crate::base::error::Kind)
+/// where it could not be run.
+pub fn outline(bytes: &[u8]) -> Result<Outline> {
+    let Definition { tables, programs, .. } = unpack(bytes)?;
+    Ok(Outline {
+        tables: tables.into_iter().map(|table| table.name).collect(),
+        definers: programs.into_iter().map(|program| program.definer).collect(),
+    })
+}
+
 /// Returns the definitions of a schema blob.
 pub(super) fn unpack(bytes: &[u8]) -> Result<Definition> {
-    let damaged = || "cannot read the schema blob".to_owned();
-    let mut archive = tar::Archive::new(bytes);
-    for entry in archive.entries().context(damaged)? {
-        let mut entry = entry.context(damaged)?;
-        if entry.path_bytes().as_ref() == DEFINITION.as_bytes() {
-            let mut json = Vec::new();
-            entry.read_to_end(&mut json).context(damaged)?;
-            let definition: Definition = serde_json::from_slice(&json).map_err(|cause| {
-                Error::damaged("cannot understand the schema blob").caused_by(cause)
-            })?;
-            return match guard::unsound(&definition) {
-                None => Ok(definition),
-                Some(what) => {
-                    let text = format!("cannot run the definition of {what}: it is something else");
-                    Err(Error::damaged(text)
-                        .hint("somebody has changed the snapshot's definitions"))
-                }
-            };
+    let json = definition_json(bytes)
+        .map_err(|cause| Error::damaged("cannot read the schema blob").caused_by(cause))?
+        .ok_or_else(|| Error::damaged(format!("cannot find {DEFINITION} in the schema blob")))?;
+    let definition: Definition = serde_json::from_slice(&json)
+        .map_err(|cause| Error::damaged("cannot understand the schema blob").caused_by(cause))?;
+    match guard::unsound(&definition) {
+        None => Ok(definition),
+        Some(what) => {
+            let text = format!("cannot run the definition of {what}: it is something else");
+            Err(Error::damaged(text).hint("somebody has changed the snapshot's definitions"))
         }
     }
-    Err(Error::damaged(format!("cannot find {DEFINITION} in the schema blob")))
+}
+
+fn definition_json(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    for entry in tar::Archive::new(bytes).entries()? {
+        let mut entry = entry?;
+        // A sparse file would be as large as it says, whatever the blob holds.
+        let is_plain = entry.header().entry_type() == EntryType::Regular;
+        if is_plain && entry.path_bytes().as_ref() == DEFINITION.as_bytes() {
+            let mut json = Vec::new();
+            entry.read_to_end(&mut json)?;
+            return Ok(Some(json));
+        }
+    }
+    Ok(None)
 }
 
 fn database_sql(definition: &Definition) -> String {
@@ -134,4 +161,26 @@ fn programs_sql(definition: &Definition) -> Result<Vec<u8>> {
         }
     }
     Ok(sql)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparse_definition_is_not_read() {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(DEFINITION).unwrap();
+        header.set_entry_type(EntryType::GNUSparse);
+        header.set_size(0);
+        let sparse = header.as_gnu_mut().unwrap();
+        // An eighth of a terabyte of zeros, of which none is stored.
+        sparse.realsize.copy_from_slice(b"01777777777\0");
+        sparse.sparse[0].offset.copy_from_slice(b"01777777777\0");
+        sparse.sparse[0].numbytes.copy_from_slice(b"00000000000\0");
+        header.set_cksum();
+        let bomb = [header.as_bytes().as_slice(), &[0; 1024]].concat();
+        let error = outline(&bomb).unwrap_err().chain();
+        assert!(error.contains("cannot find definition.json"), "{error}");
+    }
 }

@@ -50,6 +50,14 @@ const FACTS: &str = "SELECT VERSION(), @@global.hostname, @@global.datadir, CURR
     CAST(@@global.log_bin AS CHAR), CAST(@@global.log_bin_trust_function_creators AS CHAR)";
 
 impl Connection {
+    /// Returns whether others write to the same tables through other servers (Galera).
+    pub(super) async fn is_in_cluster(&mut self) -> Result<bool> {
+        let sql = "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_on'";
+        let found: Option<(String, String)> =
+            self.first("cannot read the server's settings", sql).await?;
+        Ok(found.is_some_and(|(_, value)| value.eq_ignore_ascii_case("ON")))
+    }
+
     /// Returns what the server says of itself.
     pub async fn read_facts(&mut self) -> Result<ServerFacts> {
         let row = self.first("cannot read the server's settings", FACTS).await?;

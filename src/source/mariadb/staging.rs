@@ -1,5 +1,8 @@
 //! A database under construction, beside the live one and hidden by its name.
 //!
+//! What is live already as it would be built stays where it is; its tables are built without rows,
+//! for the views and programs that stand on them, and dropped with the schema.
+//!
 //! Tables are created without secondary indexes, filled, indexed, read back and compared with the
 //! catalog; foreign keys come when all tables stand, and every program is created once to see that
 //! it can be. Nothing live is touched until the swap.
@@ -11,12 +14,18 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::source::mariadb::compare::Comparison;
+use crate::source::mariadb::compare::Extent;
+use crate::source::mariadb::compare::Hold;
+use crate::source::mariadb::compare::Subject;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Sequence;
+use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::login::Login;
+use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::names;
 use crate::source::mariadb::parameters;
 use crate::source::mariadb::plan::Blueprint;
@@ -39,14 +48,22 @@ pub struct Staging {
     pub(super) login: Login,
     pub(super) connection: Connection,
     pub(super) plan: Arc<Plan>,
+    /// What keeps the tables that stay from being written until the swap.
+    pub(super) lock: Option<TableLock>,
 }
 
-impl Staging {
-    /// Creates the staging schema with empty tables; leftovers of broken restores of the same
-    /// database are dropped first.
+/// A database that no other restore may touch, before anything is built.
+pub struct Claim {
+    login: Login,
+    connection: Connection,
+    plan: Plan,
+}
+
+impl Claim {
+    /// Claims a database; leftovers of broken restores of it are dropped first.
     ///
     /// Fails with [`Kind::Busy`] where another restore of this database is at work.
-    pub async fn create(
+    pub async fn take(
         login: &Login,
         blueprint: &Blueprint<'_>,
         monitor: &dyn Monitor,
@@ -57,8 +74,35 @@ impl Staging {
         undo::killed_swaps(&mut connection, blueprint.target, monitor).await?;
         drop_leftovers(&mut connection, blueprint.target, monitor).await?;
         let server = connection.read_facts().await?;
-        let plan = Arc::new(Plan::new(blueprint, &server)?);
-        let mut staging = Self { login: login.clone(), connection, plan };
+        let plan = Plan::new(blueprint, &server)?;
+        Ok(Self { login: login.clone(), connection, plan })
+    }
+
+    /// Compares what is live with what would be built, table by table; what is found identical
+    /// stays so until the swap.
+    pub async fn compare(
+        &self,
+        expected: &[Expected],
+        extent: Extent,
+        connections: usize,
+        monitor: &dyn Monitor,
+    ) -> Result<Comparison> {
+        let subject = Subject {
+            login: &self.login,
+            target: self.plan.target(),
+            definition: self.plan.definition(),
+            expected,
+            is_same_server: self.plan.is_same_server(),
+            connections,
+        };
+        subject.compare(extent, Hold::Writes, monitor).await
+    }
+
+    /// Creates the staging schema with empty tables for all that does not stay as it was found.
+    pub async fn build(self, found: Comparison, monitor: &dyn Monitor) -> Result<Staging> {
+        let Self { login, connection, plan } = self;
+        let plan = Arc::new(plan.keeping(found.kept));
+        let mut staging = Staging { login, connection, plan, lock: found.lock };
         if let Err(error) = staging.create_tables().await {
             staging.discard_noting(monitor).await;
             return Err(error);
@@ -69,6 +113,13 @@ impl Staging {
     /// Returns the names of the tables, in the order of the catalog's items.
     pub fn tables(&self) -> Vec<String> {
         self.plan.definition().tables.iter().map(|table| table.name.clone()).collect()
+    }
+}
+
+impl Staging {
+    /// Returns the positions of the tables that are to be loaded.
+    pub fn positions(&self) -> Vec<usize> {
+        self.plan.replaced().map(|(position, _)| position).collect()
     }
 
     /// Returns a loader on a connection of its own.
@@ -84,12 +135,12 @@ impl Staging {
     /// broken when it was saved may be so still: the swap tells.
     pub async fn finish(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.connection.prepare_altering().await?;
-        for (table, staged) in self.plan.definition().tables.iter().zip(self.plan.all_staged()) {
-            self.connection.alter_table(&table.name, &staged.last).await?;
-        }
         let mut loader = self.loader().await?;
         loader.receive_text_as_utf8().await?;
-        for position in 0..self.plan.definition().tables.len() {
+        for (position, table) in self.plan.replaced() {
+            self.connection.alter_table(&table.name, &self.plan.staged(position).last).await?;
+        }
+        for (position, _) in self.plan.replaced() {
             loader.prove_definition(position).await?;
         }
         self.prove_sequences().await?;
@@ -122,9 +173,16 @@ impl Staging {
         for sequence in &self.plan.definition().sequences {
             self.connection.create_sequence(sequence).await?;
         }
-        for (table, staged) in self.plan.definition().tables.iter().zip(self.plan.all_staged()) {
+        for (position, table) in self.plan.definition().tables.iter().enumerate() {
             let doing = format!("cannot create table {:?}", table.name);
+            let staged = self.plan.staged(position);
             self.connection.execute(&doing, &staged.create).await?;
+            if self.plan.kept().contains(&table.name) {
+                // No rows come, but a view may name an index.
+                for clauses in &staged.indexes {
+                    self.connection.alter_table(&table.name, clauses).await?;
+                }
+            }
         }
         Ok(())
     }

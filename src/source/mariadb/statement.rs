@@ -3,14 +3,17 @@
 //! Secondary indexes built once from all rows cost half of indexes kept up row by row, and
 //! foreign keys may form circles. The text comes from `SHOW CREATE TABLE` under `sql_mode=''`.
 
+use std::fmt;
+
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::remark;
+use crate::source::mariadb::scan;
 
 /// A `CREATE TABLE` statement in parts; joined again they are the statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CreateTable<'a> {
+pub struct CreateTable<'a> {
     head: &'a str,
     members: Vec<Member<'a>>,
     tail: &'a str,
@@ -49,7 +52,7 @@ pub(super) struct StagedTable {
 
 impl<'a> CreateTable<'a> {
     /// Returns the parts of a statement; fails on text that is no `CREATE TABLE name (…) …`.
-    pub(super) fn parse(statement: &'a str) -> Result<Self> {
+    pub fn parse(statement: &'a str) -> Result<Self> {
         let malformed = || {
             let start: String = statement.chars().take(60).collect();
             Error::damaged(format!("cannot understand the table definition {start:?}"))
@@ -57,7 +60,7 @@ impl<'a> CreateTable<'a> {
         if !statement.starts_with("CREATE TABLE `") {
             return Err(malformed());
         }
-        let pieces = top_level(statement).ok_or_else(malformed)?;
+        let pieces = scan::top_level(statement).ok_or_else(malformed)?;
         Ok(Self {
             head: &statement[..pieces.open],
             members: pieces.members.into_iter().map(Member::parse).collect(),
@@ -68,8 +71,11 @@ impl<'a> CreateTable<'a> {
     /// Returns the statements that build the table around the loading of its rows. Keys come to
     /// stand in the order they have here: what precedes a key that must stay, stays with it.
     pub(super) fn staged(&self) -> StagedTable {
-        if !outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
-            return self.staged_at_once();
+        if !scan::outside_quotes(self.tail).contains(" ENGINE=InnoDB") {
+            // Other engines build all indexes of an empty table in one go by themselves, and may
+            // lose an option of the table when one is added later.
+            let create = remark::taken(&self.to_string());
+            return StagedTable { create, indexes: Vec::new(), last: Vec::new() };
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
@@ -87,24 +93,13 @@ impl<'a> CreateTable<'a> {
                     indexes.push(std::mem::take(&mut plain));
                     indexes.push(vec![clause]);
                 }
-                _ => kept.push(member.text),
+                _ => kept.push(*member),
             }
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
-        StagedTable { create: self.create_with(&kept), indexes, last }
-    }
-
-    /// Returns the whole statement, for engines that build all indexes of an empty table in one go
-    /// by themselves, and may lose an option of the table when one is added later.
-    fn staged_at_once(&self) -> StagedTable {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
-        let create = self.create_with(&members);
-        StagedTable { create, indexes: Vec::new(), last: Vec::new() }
-    }
-
-    fn create_with(&self, members: &[&str]) -> String {
-        remark::taken(&format!("{}{}{}", self.head, members.join(","), self.tail))
+        let create = remark::taken(&Self { members: kept, ..*self }.to_string());
+        StagedTable { create, indexes, last }
     }
 
     /// Returns whether the rows cannot be loaded without this key.
@@ -128,7 +123,6 @@ impl<'a> CreateTable<'a> {
 
     /// Returns the statement without its `AUTO_INCREMENT` counter, which moves with every insert.
     pub(super) fn without_counter(&self) -> String {
-        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
         let tail = match self.tail.split_once(" AUTO_INCREMENT=") {
             // A table's comment comes after its counter, so that the first match is the counter.
             Some((before, after)) if !before.contains('\'') => {
@@ -136,7 +130,7 @@ impl<'a> CreateTable<'a> {
             }
             _ => self.tail.to_owned(),
         };
-        format!("{}{}{tail}", self.head, members.join(","))
+        CreateTable { tail: &tail, ..self.clone() }.to_string()
     }
 
     /// Returns the columns whose default names `database`, since it draws from a sequence there:
@@ -145,7 +139,7 @@ impl<'a> CreateTable<'a> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
             .filter_map(|member| {
-                let name = quoted_name(member.text.trim_start())?;
+                let name = scan::quoted_name(member.text.trim_start())?;
                 let default = default_expression(member.text)?;
                 (requalified(default, database, "") != default).then_some((name, default))
             })
@@ -159,7 +153,7 @@ impl<'a> CreateTable<'a> {
         keys.filter(|member| member.text.contains(&target))
             .filter_map(|member| {
                 let clause = member.text.trim();
-                Some((quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
+                Some((scan::quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
             })
             .collect()
     }
@@ -170,7 +164,7 @@ impl<'a> CreateTable<'a> {
         let keys = self.members.iter().filter(|member| member.is_hash());
         keys.filter_map(|member| {
             let clause = member.text.trim();
-            let name = quoted_name(clause.strip_prefix("UNIQUE KEY ")?)?;
+            let name = scan::quoted_name(clause.strip_prefix("UNIQUE KEY ")?)?;
             Some(format!("DROP KEY {name}, ADD {clause}"))
         })
         .collect()
@@ -186,8 +180,15 @@ impl<'a> CreateTable<'a> {
     pub(super) fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
         columns
-            .filter(|member| outside_quotes(member.text).contains(" AUTO_INCREMENT"))
-            .find_map(|member| quoted_name(member.text.trim_start()))
+            .filter(|member| scan::outside_quotes(member.text).contains(" AUTO_INCREMENT"))
+            .find_map(|member| scan::quoted_name(member.text.trim_start()))
+    }
+}
+
+impl fmt::Display for CreateTable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members: Vec<_> = self.members.iter().map(|member| member.text).collect();
+        write!(formatter, "{}{}{}", self.head, members.join(","), self.tail)
     }
 }
 
@@ -204,7 +205,7 @@ impl<'a> Member<'a> {
         {
             MemberKind::Special
         } else if start.starts_with("CONSTRAINT `")
-            && outside_quotes(start).contains(" FOREIGN KEY (")
+            && scan::outside_quotes(start).contains(" FOREIGN KEY (")
         {
             MemberKind::Foreign
         } else {
@@ -219,91 +220,39 @@ impl<'a> Member<'a> {
 
     /// Returns the quoted names of a key's columns.
     fn columns(&self) -> Vec<&'a str> {
-        members(self.text).into_iter().filter_map(|part| quoted_name(part.trim_start())).collect()
+        scan::members(self.text)
+            .into_iter()
+            .filter_map(|part| scan::quoted_name(part.trim_start()))
+            .collect()
     }
 
     /// Returns whether this is a unique key of hashes.
     fn is_hash(&self) -> bool {
-        self.kind == MemberKind::Unique && outside_quotes(self.text).contains(" USING HASH")
+        self.kind == MemberKind::Unique && scan::outside_quotes(self.text).contains(" USING HASH")
     }
 
     /// Returns whether this is a key over an application-time period.
     fn overlaps(&self) -> bool {
-        outside_quotes(self.text).contains("WITHOUT OVERLAPS")
+        scan::outside_quotes(self.text).contains("WITHOUT OVERLAPS")
     }
 }
 
-struct TopLevel<'a> {
-    open: usize,
-    members: Vec<&'a str>,
-    close: usize,
-}
-
-/// Returns the members between the outermost parentheses, and where those stand.
-fn top_level(statement: &str) -> Option<TopLevel<'_>> {
-    let mut depth = 0_usize;
-    let mut open = None;
-    let mut start = 0;
-    let mut members = Vec::new();
-    for (position, byte) in unquoted(statement) {
-        match byte {
-            b'(' => {
-                depth += 1;
-                if depth == 1 {
-                    open = Some(position + 1);
-                    start = position + 1;
-                }
-            }
-            b',' if depth == 1 => {
-                members.push(&statement[start..position]);
-                start = position + 1;
-            }
-            b')' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    members.push(&statement[start..position]);
-                    return Some(TopLevel { open: open?, members, close: position });
-                }
-            }
-            _ => {}
-        }
+/// Returns whether two definitions are of the same table. Among keys of hashes any order will do:
+/// the server puts them last, unless one beside them has ceased to be one.
+pub(super) fn is_same_table(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
     }
-    None
-}
-
-/// Returns what stands between the outermost parentheses, parted by commas.
-pub(super) fn members(statement: &str) -> Vec<&str> {
-    top_level(statement).map(|pieces| pieces.members).unwrap_or_default()
-}
-
-/// Returns each byte of SQL outside of strings and quoted names, with its position.
-pub(super) fn unquoted(sql: &str) -> impl Iterator<Item = (usize, u8)> + '_ {
-    let bytes = sql.as_bytes();
-    let mut position = 0;
-    std::iter::from_fn(move || {
-        while let Some(&byte) = bytes.get(position) {
-            if !matches!(byte, b'\'' | b'"' | b'`') {
-                position += 1;
-                return Some((position - 1, byte));
-            }
-            position = end_of_quoted(bytes, position);
-        }
-        None
-    })
-}
-
-/// Returns the position after the string or name that opens at `start`. A doubled quote reads as
-/// two strings side by side, which comes to the same.
-fn end_of_quoted(bytes: &[u8], start: usize) -> usize {
-    let quote = bytes[start];
-    let mut position = start + 1;
-    while let Some(&byte) = bytes.get(position) {
-        if byte == quote {
-            return position + 1;
-        }
-        position += if byte == b'\\' && quote != b'`' { 2 } else { 1 };
-    }
-    bytes.len()
+    let parts = |statement: &str| -> Option<(String, String, Vec<String>)> {
+        let parsed = CreateTable::parse(statement).ok()?;
+        let mut members: Vec<_> =
+            parsed.members.iter().map(|member| member.text.trim().to_owned()).collect();
+        let first = parsed.members.iter().position(|member| member.kind == MemberKind::Unique)?;
+        let last = parsed.members.iter().rposition(|member| member.kind == MemberKind::Unique)?;
+        parsed.members.iter().any(Member::is_hash).then(|| members[first..=last].sort())?;
+        Some((parsed.head.to_owned(), parsed.tail.to_owned(), members))
+    };
+    parts(one).is_some_and(|parts_of_one| parts(other) == Some(parts_of_one))
 }
 
 /// Returns SQL with the quoted database name `from` before a dot replaced by `to`, outside of
@@ -327,7 +276,7 @@ fn requalified_where(sql: &str, from: &str, to: &str, is_wanted: impl Fn(&str) -
             continue;
         }
         let end = match bytes[position] {
-            b'\'' | b'"' | b'`' => end_of_quoted(bytes, position),
+            b'\'' | b'"' | b'`' => scan::end_of_quoted(bytes, position),
             _ => bytes[position..]
                 .iter()
                 .position(|byte| matches!(byte, b'\'' | b'"' | b'`'))
@@ -349,7 +298,7 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
         before.ends_with(['`', ')']) && !after.starts_with('.')
     });
     let is_full = |rest: &str| {
-        let name = quoted_name(rest);
+        let name = scan::quoted_name(rest);
         name.is_some_and(|name| rest[name.len()..].starts_with(['.', '(']))
     };
     requalified_where(sql, from, to, |rest| !has_alias || is_full(rest))
@@ -358,12 +307,9 @@ pub(super) fn view_requalified(sql: &str, from: &str, to: &str) -> String {
 /// Returns the default of a column's definition, where it is a function or stands in parentheses.
 fn default_expression(column: &str) -> Option<&str> {
     const WORD: &str = " DEFAULT ";
-    let plain: Vec<(usize, u8)> = unquoted(column).collect();
-    let is_word = |window: &&[(usize, u8)]| window.iter().map(|(_, byte)| *byte).eq(WORD.bytes());
-    let word = plain.windows(WORD.len()).find(is_word)?;
-    let expression = &column[word[0].0 + WORD.len()..];
+    let expression = &column[scan::find(column, WORD)? + WORD.len()..];
     let mut depth = 0_usize;
-    for (position, byte) in unquoted(expression) {
+    for (position, byte) in scan::unquoted(expression) {
         match byte {
             b'(' => depth += 1,
             b')' if depth == 1 => return Some(&expression[..=position]),
@@ -377,29 +323,8 @@ fn default_expression(column: &str) -> Option<&str> {
 
 /// Returns whether a table or one of its partitions names the folder that its files lie in.
 pub(super) fn names_folder(create: &str) -> bool {
-    let words = outside_quotes(create);
+    let words = scan::outside_quotes(create);
     words.contains(" DATA DIRECTORY") || words.contains(" INDEX DIRECTORY")
-}
-
-/// Returns bytes as text to look for keywords in: what is not ASCII becomes `?`, one for each byte,
-/// so that positions are those of the bytes.
-pub(super) fn in_ascii(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| if byte.is_ascii() { char::from(*byte) } else { '?' }).collect()
-}
-
-/// Returns what stands outside of strings and quoted names.
-pub(super) fn outside_quotes(sql: &str) -> String {
-    unquoted(sql).map(|(_, byte)| char::from(byte)).collect()
-}
-
-/// Returns the quoted name that `text` starts with, its backticks included.
-fn quoted_name(text: &str) -> Option<&str> {
-    let bytes = text.as_bytes();
-    let mut end = 0;
-    while bytes.get(end) == Some(&b'`') {
-        end = end_of_quoted(bytes, end);
-    }
-    (end > 0).then(|| &text[..end])
 }
 
 #[cfg(test)]
@@ -488,6 +413,20 @@ mod tests {
         assert_eq!(parsed.staged().last, [key]);
         assert!(parsed.staged().create.contains("UNIQUE KEY ` USING HASH` (`b`)"));
         assert_eq!(parsed.hashes_again(), [format!("DROP KEY `k`, {key}")]);
+    }
+
+    #[test]
+    fn unique_keys_beside_one_of_hashes_may_change_places() {
+        let table = |keys: &str| {
+            format!("CREATE TABLE `t` (\n  `a` int,\n  {keys},\n  KEY `x` (`a`)\n) ENGINE=InnoDB")
+        };
+        let (hash, plain) = ("UNIQUE KEY `h` (`a`) USING HASH", "UNIQUE KEY `p` (`b`)");
+        let same = |one: &str, other: &str| is_same_table(&table(one), &table(other));
+        assert!(same(&format!("{hash},\n  {plain}"), &format!("{plain},\n  {hash}")));
+        assert!(!same(&format!("{hash},\n  {plain}"), hash));
+        let (other, key) = ("UNIQUE KEY `q` (`c`)", "KEY `k` (`b`)");
+        assert!(!same(&format!("{other},\n  {plain}"), &format!("{plain},\n  {other}")));
+        assert!(!same(&format!("{hash},\n  {key}"), &format!("{key},\n  {hash}")));
     }
 
     #[test]

@@ -6,7 +6,10 @@
 //! since a routine that is dropped takes along the rights that were given on it. Until its
 //! triggers stand again, who writes to a new table does so without them.
 //!
-//! What was live stays whole in a schema of its own, its programs too. Before anything is touched
+//! Tables that are live already as they would come in stay, locked against writes until the others
+//! have moved (`compare`).
+//!
+//! What was replaced stays in a schema of its own, its programs too. Before anything is touched
 //! that schema holds a note of all that was live (`undo`), so that whoever finds a swap that was
 //! killed can put it back.
 
@@ -22,6 +25,7 @@ use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Login;
+use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
@@ -68,7 +72,8 @@ impl Staging {
             }
         };
         let plan = self.plan;
-        let mut swap = Swap { connection: self.connection, plan: &plan, undo: &undo };
+        let (connection, lock) = (self.connection, self.lock);
+        let mut swap = Swap { connection, lock, plan: &plan, undo: &undo };
         let incomplete = match swap.replace(monitor).await {
             Ok(incomplete) => incomplete,
             Err(error) => return Err(swap.put_back(error, monitor).await),
@@ -88,23 +93,31 @@ async fn prepare(connection: &mut Connection, plan: &Plan, suffix: &str) -> Resu
         target: plan.target().to_owned(),
         staging: plan.schema().to_owned(),
         previous: names::previous(plan.target(), suffix),
-        live: live(connection, plan.target()).await?,
+        live: live(connection, plan).await?,
     };
     undo.note(connection).await?;
     Ok(undo)
 }
 
-async fn live(connection: &mut Connection, target: &str) -> Result<Option<Live>> {
+async fn live(connection: &mut Connection, plan: &Plan) -> Result<Option<Live>> {
+    let target = plan.target();
     let Some(database) = tables::database(connection, target).await? else { return Ok(None) };
     connection.select_database(target).await?;
     let programs = programs::programs(connection, target).await?;
-    let tables = moves::stored(connection, target).await?;
-    Ok(Some(Live { database, programs, tables }))
+    let stored = moves::stored(connection, target).await?;
+    let (kept, tables): (Vec<_>, _) =
+        stored.into_iter().partition(|table| plan.kept().contains(table));
+    let mut kept_triggers = programs::triggers(connection, target).await?;
+    kept_triggers.retain(|(_, table)| kept.contains(table));
+    let kept_triggers = kept_triggers.into_iter().map(|(trigger, _)| trigger).collect();
+    Ok(Some(Live { database, programs, tables, kept, kept_triggers }))
 }
 
 /// A swap under way.
 struct Swap<'a> {
     connection: Connection,
+    /// What keeps the tables that stay from being written.
+    lock: Option<TableLock>,
     plan: &'a Plan,
     undo: &'a Undo,
 }
@@ -119,6 +132,7 @@ impl Swap<'_> {
             self.connection.create_database(&database).await?;
         }
         let started = self.move_tables().await?;
+        self.let_others_write().await?;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.connection.prepare_altering().await?;
         self.connection.select_database(previous).await?;
@@ -130,6 +144,9 @@ impl Swap<'_> {
             self.connection.alter_table(table, &clauses).await?;
         }
         foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
+        // Only tables that stay have triggers still; one that is replaced in place could come to
+        // fire in another order.
+        programs::drop_triggers(&mut self.connection, target).await?;
         let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Live);
         let broken = programs::replace_all(&mut self.connection, &site, programs).await?;
@@ -143,6 +160,13 @@ impl Swap<'_> {
         }
         note_absent_definers(&site, monitor);
         Ok(incomplete)
+    }
+
+    /// Releases the tables that stay. Fails where they were not locked until now.
+    async fn let_others_write(&mut self) -> Result<()> {
+        let Some(mut lock) = self.lock.take() else { return Ok(()) };
+        lock.demand_held().await?;
+        lock.release().await
     }
 
     /// Moves all tables at a moment when nobody holds them. Returns when the live database began
@@ -171,7 +195,8 @@ impl Swap<'_> {
             let target = self.plan.target();
             // Whoever holds a table is met here, before anything is touched.
             self.connection.lock_tables(target, &live.tables).await?;
-            let dropped = programs::drop_triggers(&mut self.connection, target).await;
+            let dropped =
+                programs::drop_triggers_of(&mut self.connection, target, &live.tables).await;
             self.connection.unlock_tables().await?;
             dropped?;
         }
@@ -190,7 +215,8 @@ impl Swap<'_> {
         let live = self.undo.live.as_ref().map_or(&[][..], |live| &live.tables);
         let (target, staging) = (self.plan.target(), self.plan.schema());
         let mut moves = moves::all(live, target, &self.undo.previous);
-        let staged = moves::stored(&mut self.connection, staging).await?;
+        let mut staged = moves::stored(&mut self.connection, staging).await?;
+        staged.retain(|table| !self.plan.kept().contains(table));
         moves.extend(moves::all(&staged, staging, target));
         Ok(moves)
     }
@@ -211,7 +237,7 @@ impl Swap<'_> {
                     error.chain(),
                     undo.chain()
                 );
-                Error::failed(text).hint(self.undo.advice())
+                Error::new(error.kind(), text).hint(self.undo.advice())
             }
         }
     }
@@ -220,6 +246,7 @@ impl Swap<'_> {
     /// whole; what cannot be created there is noted.
     async fn keep_previous_programs(&mut self, monitor: &dyn Monitor) {
         let Some(live) = &self.undo.live else { return };
+        let programs = live.programs_beside();
         let previous = &self.undo.previous;
         let database = Database { name: previous.clone(), ..live.database.clone() };
         // Rehearsal keeps the events disabled: nothing may run in there.
@@ -227,7 +254,7 @@ impl Swap<'_> {
         let kept = async {
             self.connection.dress_database(&database).await?;
             self.connection.select_database(previous).await?;
-            programs::create(&mut self.connection, &site, &live.programs).await
+            programs::create(&mut self.connection, &site, &programs).await
         };
         if let Err(error) = kept.await {
             let why = error.chain();

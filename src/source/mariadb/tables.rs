@@ -32,17 +32,8 @@ pub(super) const ENGINES: &[&str] =
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
-type ColumnRow = (
-    String,
-    String,
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    String,
-    Option<String>,
-);
+type Nullable = Option<String>;
+type ColumnRow = (String, String, String, String, Nullable, Nullable, Nullable, String, Nullable);
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -60,9 +51,9 @@ struct ListedColumn {
     name: String,
     data_type: String,
     full_type: String,
+    default: Option<String>,
     charset: Option<String>,
     collation: Option<String>,
-    default: Option<String>,
     is_generated: bool,
     lifetime: Option<Lifetime>,
 }
@@ -111,7 +102,13 @@ impl Listed {
         self.kind != "VIEW"
     }
 
-    fn is_sequence(&self) -> bool {
+    /// Returns the server's guess at the size of the rows in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.unwrap_or_default()
+    }
+
+    /// Returns whether this is a sequence.
+    pub(super) fn is_sequence(&self) -> bool {
         self.kind == "SEQUENCE"
     }
 
@@ -214,28 +211,27 @@ async fn columns(
     connection: &mut Connection,
     database: &str,
 ) -> Result<HashMap<String, Vec<ListedColumn>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, \
-               COLLATION_NAME, COLUMN_DEFAULT, IS_GENERATED, GENERATION_EXPRESSION \
+    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COLUMN_DEFAULT, \
+               CHARACTER_SET_NAME, COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
                FROM information_schema.COLUMNS WHERE {} \
                ORDER BY TABLE_NAME, ORDINAL_POSITION";
     let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
     for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
-        let (table, name, data_type, full_type, charset, collation, default, generated, generation) =
+        let (table, name, data_type, full_type, default, charset, collation, generated, generation) =
             row;
         let lifetime = versioning::lifetime(generation.as_deref());
         let is_generated = generated == "ALWAYS" && lifetime.is_none();
-        let column = ListedColumn {
+        columns.entry(table).or_default().push(ListedColumn {
             name,
             data_type,
             full_type,
+            default,
             charset,
             collation,
-            default,
             is_generated,
             lifetime,
-        };
-        columns.entry(table).or_default().push(column);
+        });
     }
     Ok(columns)
 }
@@ -283,9 +279,9 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
             name: name.to_owned(),
             data_type: "timestamp".to_owned(),
             full_type: "timestamp(6)".to_owned(),
+            default: None,
             charset: None,
             collation: None,
-            default: None,
             is_generated: false,
             lifetime: Some(lifetime),
         }));
@@ -298,8 +294,16 @@ fn show_hidden(columns: &mut Vec<ListedColumn>, key: &mut Vec<KeyPart>) {
 }
 
 impl ListedColumn {
-    /// Returns the column; fails where not all of its values can be told apart.
+    /// Returns the column; fails where not all of its values can be told apart, or its definition
+    /// would not be taken back.
     async fn checked(self, connection: &mut Connection, table: &str) -> Result<Column> {
+        if self.is_default_beyond() {
+            let text = format!("cannot save table {table:?}: the default of {:?}", self.name);
+            let why = format!("has more digits than {}", self.full_type);
+            return Err(Error::failed(format!("{text} {why}")).hint(
+                "no server takes it back as it is shown, rounded: ALTER TABLE can change it",
+            ));
+        }
         let Self { name, data_type, full_type, collation, is_generated, lifetime, .. } = self;
         let column = Column { name, data_type, is_generated, lifetime };
         if matches!(column.data_type.as_str(), "enum" | "set") {
@@ -317,6 +321,20 @@ impl ListedColumn {
             charset: self.charset.as_deref(),
             full_type: &self.full_type,
             default: self.default.as_deref(),
+        }
+    }
+
+    /// Returns whether the default of a FLOAT or DOUBLE of fixed digits was rounded up beyond them.
+    fn is_default_beyond(&self) -> bool {
+        let is_float = matches!(self.data_type.as_str(), "float" | "double");
+        let digits = self.full_type.split(['(', ',', ')']).skip(1).take(2);
+        let digits: Vec<i32> = digits.filter_map(|digits| digits.parse().ok()).collect();
+        let default = self.default.as_ref().and_then(|default| default.parse::<f64>().ok());
+        match (digits.as_slice(), default) {
+            ([all, fraction], Some(default)) if is_float => {
+                default.abs() >= 10_f64.powi(all - fraction)
+            }
+            _ => false,
         }
     }
 

@@ -73,6 +73,30 @@ async fn look_over(connection: &mut Connection, database: &str) -> Result<Target
 }
 
 impl Target {
+    /// Returns the folder of the server's data, where the server runs on the host of this name.
+    pub fn local_folder(&self, login: &Login, host: &str) -> Option<PathBuf> {
+        // A socket may lead into a container, whose paths mean nothing here.
+        self.server.local_folder(login).filter(|_| self.server.hostname == host)
+    }
+
+    /// Returns the largest packet and value that the server takes, in bytes.
+    pub const fn max_allowed_packet(&self) -> u64 {
+        self.server.max_allowed_packet
+    }
+
+    /// Returns whether the server writes a binary log.
+    pub const fn writes_log(&self) -> bool {
+        self.server.log_bin
+    }
+
+    /// Returns whether the server is of an older series than the release that a catalog names.
+    pub fn is_older_than(&self, release: &serde_json::Value) -> bool {
+        let number = |position: usize| release[position].as_u64();
+        let series = self.server.release.map(u64::from);
+        let saved = (number(0), number(1));
+        (Some(series[0]), Some(series[1])) < saved
+    }
+
     /// Fails with [`Kind::Refused`] where the server or other databases stand in the way.
     pub fn check(&self) -> Result<()> {
         let refused = |what: &str| Error::new(Kind::Refused, format!("cannot restore: {what}"));

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
@@ -44,11 +45,28 @@ pub(super) struct Undo {
 pub(super) struct Live {
     pub(super) database: Database,
     pub(super) programs: Vec<Program>,
-    /// The names of its tables and sequences.
+    /// The names of its tables and sequences that move.
     pub(super) tables: Vec<String>,
+    /// The names of those that stay where they are, for good.
+    #[serde(default)]
+    pub(super) kept: Vec<String>,
+    /// The triggers of those.
+    #[serde(default)]
+    pub(super) kept_triggers: Vec<String>,
 }
 
 impl Live {
+    /// Returns the programs that the schema which keeps the replaced tables can have: no triggers of
+    /// tables that stayed, and of the views those that stand on nothing that did.
+    pub(super) fn programs_beside(&self) -> Vec<Program> {
+        let is_kept = |program: &&Program| {
+            program.kind != ProgramKind::Trigger || !self.kept_triggers.contains(&program.name)
+        };
+        let lead_out = !self.kept.is_empty();
+        let programs = self.programs.iter().filter(is_kept).cloned();
+        programs.map(|it| Program { is_broken: it.is_broken || lead_out, ..it }).collect()
+    }
+
     /// Creates the triggers that are gone, as they go before the tables move; all else is
     /// untouched then.
     pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
@@ -62,6 +80,27 @@ impl Live {
         connection.select_database(&self.database.name).await?;
         let site = Site::new(&self.database, Purpose::Live);
         programs::create(connection, &site, &triggers).await.map(drop)
+    }
+}
+
+impl Live {
+    /// Fails where a table cannot be opened: a server that dies while it moves a partitioned table
+    /// leaves its partitions in two databases, and dropping either would drop rows.
+    async fn demand_whole(&self, connection: &mut Connection, previous: &str) -> Result<()> {
+        let target = &self.database.name;
+        for table in &self.tables {
+            let name = quote::qualified(target, table);
+            let doing = format!("cannot open table {name} after a killed swap");
+            let opened = connection.execute(&doing, &format!("SELECT 1 FROM {name} LIMIT 0")).await;
+            opened.map_err(|error| match error.kind() {
+                Kind::Busy => error,
+                _ => error.hint(format!(
+                    "partitions of it may be in database {previous:?}: keep both databases; \
+                     `snap restore ID --database NEW_NAME` brings a snapshot back beside them"
+                )),
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +149,11 @@ impl Undo {
         connection: &mut Connection,
         monitor: &dyn Monitor,
     ) -> Result<()> {
+        self.put_back(connection, monitor).await?;
+        connection.drop_database(&self.previous).await
+    }
+
+    async fn put_back(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
         let is_moved = self.is_moved(connection).await?;
         if is_moved {
             self.move_back(connection).await?;
@@ -126,7 +170,7 @@ impl Undo {
             }
             Some(live) => live.create_triggers(connection).await?,
         }
-        connection.drop_database(&self.previous).await
+        Ok(())
     }
 
     /// Returns what an operator can do where even this fails.
@@ -146,7 +190,9 @@ impl Undo {
         if tables::database(connection, &self.staging).await?.is_none() {
             connection.create_database(&plain(&self.staging)).await?;
         }
-        let restored = moves::stored(connection, &self.target).await?;
+        let kept = self.live.as_ref().map_or(&[][..], |live| &live.kept);
+        let mut restored = moves::stored(connection, &self.target).await?;
+        restored.retain(|table| !kept.contains(table));
         let mut back = moves::all(&restored, &self.target, &self.staging);
         if let Some(live) = &self.live {
             back.extend(moves::all(&live.tables, &self.previous, &self.target));
@@ -188,7 +234,11 @@ pub(super) async fn killed_swaps(
 ) -> Result<()> {
     for schema in connection.databases_like(&names::previous(target, "")).await? {
         if let Some(undo) = Undo::find_in(connection, &schema).await? {
-            undo.run(connection, monitor).await?;
+            undo.put_back(connection, monitor).await?;
+            if let Some(live) = &undo.live {
+                live.demand_whole(connection, &schema).await?;
+            }
+            connection.drop_database(&schema).await?;
             monitor.note("a killed restore had begun to swap: what was live before is put back");
         }
     }

@@ -13,7 +13,7 @@ use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::scan;
 
 /// The end of a row without an end, on the server that reads this, in a session at `+00:00`.
 const NO_END: &str = "COALESCE(/*M!110500 TIMESTAMP'2106-02-07 06:28:15.999999', */ \
@@ -44,7 +44,7 @@ pub(super) fn check(table: &Table) -> Result<()> {
     if times.any(|column| column.data_type != "timestamp") {
         return refused("its history counts transactions (TRX_ID) of this server alone");
     }
-    let plain = statement::outside_quotes(&table.create);
+    let plain = scan::outside_quotes(&table.create);
     let Some((_, partitions)) = plain.split_once(" PARTITION BY SYSTEM_TIME ") else {
         return Ok(());
     };

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use crate::source::mariadb::definition::Program;
-use crate::source::mariadb::statement;
+use crate::source::mariadb::scan;
 
 /// Returns views in an order in which they can be created; those in a circle come as they came.
 pub(super) fn in_order(views: &[Program]) -> Vec<Program> {
@@ -37,7 +37,7 @@ fn names_read(create: &str) -> HashSet<String> {
     // What stands outside of quotes since the last quoted name or text.
     let mut bare = String::new();
     let mut end = 0;
-    for (position, byte) in statement::unquoted(create).chain([(create.len(), b' ')]) {
+    for (position, byte) in scan::unquoted(create).chain([(create.len(), b' ')]) {
         if position > end {
             is_read = introduces_table(&bare) || (is_read && bare == ".");
             let quoted = &create[end..position];

@@ -1,10 +1,10 @@
 //! Chance that can be repeated: the same seed throws the same numbers on every machine.
 
 /// A source of numbers (`SplitMix64`).
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -16,13 +16,13 @@ impl Dice {
     }
 
     /// Returns a number below `bound`.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("a count fits");
         usize::try_from(self.next() % bound).expect("it is below a count")
     }
 
     /// Returns true in so many of a hundred cases.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::*;
+use crate::repository::catalog::Catalog;
+use crate::repository::writer::Writer;
 
 #[tokio::test]
 async fn a_truncated_archive_is_refused_wherever_it_ends() {
@@ -96,4 +98,63 @@ async fn a_folder_or_an_empty_file_is_no_archive() {
     scene.assert_refused("an empty file", b"", Kind::Damaged, "truncated").await;
     scene.assert_refused("only zeros", &[0; 4096], Kind::Damaged, "no oci-layout").await;
     scene.assert_refused("a text", &[b'x'; 4096], Kind::Damaged, "no sound tar").await;
+}
+
+/// Commits a sample to the source after a change; returns its archive.
+async fn changed(
+    scene: &Scene,
+    id: &str,
+    change: impl AsyncFnOnce(&Writer, &mut Catalog),
+) -> Vec<u8> {
+    let writer = scene.source.writer([]).await.unwrap();
+    let mut catalog = samples::write(&writer, id, id).await;
+    change(&writer, &mut catalog).await;
+    writer.commit(catalog).await.unwrap();
+    let path = scene.temp.path().join(id);
+    download(&scene.source, &id.parse().unwrap(), &path, &Silent).await.unwrap();
+    fs::read(path).unwrap()
+}
+
+#[tokio::test]
+async fn definitions_that_could_not_be_run_are_not_taken() {
+    let scene = Scene::new().await;
+    let damaged = Kind::Damaged;
+    let hostile = async |writer: &Writer, catalog: &mut Catalog| {
+        let blob = catalog.sources[0].schema.clone().unwrap();
+        let schema = String::from_utf8(scene.source.read_blob(&blob).await.unwrap()).unwrap();
+        let changed = schema.replacen("ENGINE=InnoDB", "ENGINE=SPIDER", 1);
+        catalog.sources[0].schema = Some(writer.write(changed.into_bytes()).await.unwrap());
+    };
+    let archive = changed(&scene, "engine", hostile).await;
+    let why = "cannot run the definition of table \"element\"";
+    scene.assert_refused("another engine", &archive, damaged, why).await;
+
+    let absent = async |_: &Writer, catalog: &mut Catalog| catalog.sources[0].schema = None;
+    let archive = changed(&scene, "none", absent).await;
+    scene.assert_refused("no schema", &archive, damaged, "names no definitions").await;
+
+    let unreadable = async |writer: &Writer, catalog: &mut Catalog| {
+        catalog.sources[0].schema = Some(writer.write(b"no tar".to_vec()).await.unwrap());
+    };
+    let archive = changed(&scene, "text", unreadable).await;
+    scene.assert_refused("no tar", &archive, damaged, "cannot read the schema blob").await;
+}
+
+#[tokio::test]
+async fn a_list_of_files_that_is_not_the_catalogs_is_not_taken() {
+    let scene = Scene::new().await;
+    let archive = changed(&scene, "digest", async |_, catalog| {
+        catalog.sources[1].items[0].digest = digest::sha256(b"another list");
+    });
+    let why = "the list of files is not the catalog's";
+    scene.assert_refused("another list", &archive.await, Kind::Damaged, why).await;
+
+    let archive = changed(&scene, "outside", async |writer, catalog| {
+        let index = scene.source.index(&catalog.sources[1]).await.unwrap().unwrap();
+        let mut index = index;
+        index.detail["entries"][0]["path"] = Value::from("../outside");
+        catalog.sources[1].index = Some(writer.write_index(&index).await.unwrap());
+    });
+    let why = "it is neither the top folder nor a single file";
+    scene.assert_refused("a list that leads out", &archive.await, Kind::Damaged, why).await;
 }

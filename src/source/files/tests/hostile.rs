@@ -42,7 +42,9 @@ fn a_list_that_leads_anywhere_but_down_its_own_tree_is_refused() {
     let out = "its path leads out of the tree";
     let order = "it is named twice, or out of order";
     let homeless = "it lies in no folder of the list";
+    let deep = "a/".repeat(2048) + "a";
     let cases: Vec<(Vec<Value>, &str)> = vec![
+        (vec![file(&deep)], "it lies too deep"),
         (vec![file("/etc/passwd")], out),
         (vec![file("../passwd")], out),
         (vec![folder("a"), file("a/../../passwd")], out),

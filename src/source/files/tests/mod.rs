@@ -26,6 +26,7 @@ use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Swapped;
 
+mod certificates;
 mod hostile;
 mod random;
 mod reading;

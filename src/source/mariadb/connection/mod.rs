@@ -20,6 +20,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::mariadb::failure;
 use crate::source::mariadb::failure::Peer;
+use crate::source::mariadb::infile::Offer;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::login::Secret;
@@ -39,6 +40,7 @@ const MAX_PACKET_BYTES: usize = 1 << 30;
 pub struct Connection {
     raw: Conn,
     peer: Peer,
+    offer: Offer,
 }
 
 /// Returns a connection to the server that the login names.
@@ -47,13 +49,14 @@ pub async fn connect(login: &Login) -> Result<Connection> {
 }
 
 async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
-    let attempt = tokio::time::timeout(limit, Conn::new(options(login)));
+    let offer = Offer::default();
+    let attempt = tokio::time::timeout(limit, Conn::new(options(login, &offer)));
     let raw = attempt
         .await
         .map_err(|_| failure::silence(login, limit.as_secs()))?
         .map_err(|cause| failure::login_error(login, cause))?;
     let peer = Peer { server: login.server.to_string(), account: quote::identifier(&login.user) };
-    let mut connection = Connection { raw, peer };
+    let mut connection = Connection { raw, peer, offer };
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
     Ok(connection)
@@ -74,6 +77,11 @@ impl Connection {
     /// Returns the client's connection, for results that are streamed.
     pub(super) fn raw(&mut self) -> &mut Conn {
         &mut self.raw
+    }
+
+    /// Returns the bytes that a statement may load.
+    pub(super) const fn offer(&self) -> &Offer {
+        &self.offer
     }
 
     /// Returns who explains the errors of [`raw`](Self::raw).
@@ -123,13 +131,14 @@ impl Connection {
     }
 }
 
-fn options(login: &Login) -> Opts {
+fn options(login: &Login, offer: &Offer) -> Opts {
     let options = OptsBuilder::default()
         .user(Some(login.user.as_str()))
         .pass(login.password.as_ref().map(Secret::reveal))
         // A statement that was prepared belongs to the database that was selected then.
         .stmt_cache_size(Some(0))
         .max_allowed_packet(Some(MAX_PACKET_BYTES))
+        .local_infile_handler(Some(offer.clone()))
         // The client would leave TCP for a socket that the server names: not what was asked for.
         .prefer_socket(false);
     match &login.server {

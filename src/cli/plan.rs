@@ -1,0 +1,141 @@
+//! The plan of a restore, as people read it: sources, what differs in them, accounts.
+
+use crate::cli::human::count;
+use crate::cli::human::counted;
+use crate::cli::human::lines;
+use crate::cli::human::printable;
+use crate::cli::human::size;
+use crate::cli::table::Table;
+use crate::snapshot::restore::Restored;
+use crate::snapshot::restore::plan::AccountAction;
+use crate::snapshot::restore::plan::Action;
+use crate::snapshot::restore::plan::Fate;
+use crate::snapshot::restore::plan::Part;
+use crate::snapshot::restore::plan::SourcePlan;
+
+/// How much of a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// What differs, the largest first, as far as a page goes.
+    Differences,
+    /// Every table and file.
+    All,
+}
+
+/// The parts that are named of one source, unless all are wanted.
+const NAMED: usize = 20;
+
+/// Returns the plan: a line per source, what happens in each, and what happens to accounts.
+pub(super) fn to_text(restored: &Restored, detail: Detail) -> String {
+    let parts: String =
+        restored.plan.sources.iter().map(|source| parts(source, restored.done, detail)).collect();
+    sources(restored).to_text() + &parts + &accounts(restored)
+}
+
+/// Returns what happens in a source; nothing where it is left alone, unless all is wanted.
+fn parts(source: &SourcePlan, done: bool, detail: Detail) -> String {
+    let is_restored = matches!(source.action, Action::Create | Action::Replace);
+    if source.parts.is_empty() || (!is_restored && detail == Detail::Differences) {
+        return String::new();
+    }
+    let of = |fate: Fate| source.parts.iter().filter(move |part| part.fate == fate);
+    let counts = [Fate::Create, Fate::Replace, Fate::Drop, Fate::Identical]
+        .into_iter()
+        .map(|fate| (of(fate).count(), word(fate, done)))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{} {word}", count(number as u64)));
+    let built = of(Fate::Create).chain(of(Fate::Replace)).map(|part| part.bytes).sum();
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    let mut named: Vec<&Part> = source
+        .parts
+        .iter()
+        .filter(|part| detail == Detail::All || part.fate != Fate::Identical)
+        .collect();
+    let mut more = String::new();
+    if detail == Detail::Differences && named.len() > NAMED {
+        named.sort_by_key(|part| std::cmp::Reverse(part.bytes));
+        let rest = counted((named.len() - NAMED) as u64, "smaller one");
+        more = format!("and {rest}, which -v and --json name\n");
+        named.truncate(NAMED);
+    }
+    named.sort_by_key(|part| part.fate);
+    let mut table = Table::new(&["  KIND", "NAME", "ACTION", ">ROWS", ">SIZE", "REASON"]);
+    for part in named {
+        table.row([
+            format!("  {}", part.kind),
+            part.name.clone(),
+            word(part.fate, false).to_owned(),
+            part.rows.map(count).unwrap_or_default(),
+            size(part.bytes),
+            part.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    let name = printable(&source.name);
+    let table = if counts.is_empty() { String::new() } else { table.to_text() };
+    format!("\n{name}: {counts}; {} to build\n{table}{more}", size(built))
+}
+
+const fn word(fate: Fate, done: bool) -> &'static str {
+    match (fate, done) {
+        (Fate::Create, false) => "create",
+        (Fate::Create, true) => "created",
+        (Fate::Replace, false) => "replace",
+        (Fate::Replace, true) => "replaced",
+        (Fate::Drop, false) => "drop",
+        (Fate::Drop, true) => "dropped",
+        (Fate::Identical, _) => "identical",
+    }
+}
+
+/// Returns what happens to accounts, and the statements for what is granted; nothing without any.
+fn accounts(restored: &Restored) -> String {
+    let accounts = || {
+        let sources = restored.plan.sources.iter();
+        sources.filter_map(|source| source.accounts.as_ref()).flat_map(|plan| &plan.accounts)
+    };
+    if accounts().next().is_none() {
+        return String::new();
+    }
+    let mut table = Table::new(&["ACCOUNT", "ACTION", ">GRANTS", "REASON"]);
+    for account in accounts() {
+        let action = match account.action {
+            AccountAction::Create => "create",
+            AccountAction::Grant => "grant",
+            AccountAction::Keep => "keep",
+            AccountAction::Skip => "skip",
+        };
+        let reasons = account.reason.iter().chain(&account.lacks);
+        table.row([
+            account.account.clone(),
+            action.to_owned(),
+            count(account.grants.len() as u64),
+            reasons.cloned().collect::<Vec<_>>().join("; "),
+        ]);
+    }
+    let grants =
+        lines(accounts().flat_map(|it| &it.grants).map(|grant| format!("  {}", printable(grant))));
+    format!("\n{}{grants}", table.to_text())
+}
+
+fn sources(restored: &Restored) -> Table {
+    let mut table =
+        Table::new(&["SOURCE", "KIND", "TARGET", "ACTION", ">ITEMS", ">SIZE", "REASON"]);
+    for source in &restored.plan.sources {
+        let action = match source.action {
+            Action::Replace => "replace",
+            Action::Create => "create",
+            Action::Keep => "keep",
+            Action::Skip => "skip",
+        };
+        table.row([
+            source.name.clone(),
+            source.kind.clone(),
+            source.target.clone(),
+            action.to_owned(),
+            count(source.items),
+            size(source.raw_bytes),
+            source.reason.clone().unwrap_or_default(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,63 @@
+//! What is live, compared with a snapshot part by part, and whether the snapshot is all there: looked
+//! at before anything is written.
+
+use std::collections::HashSet;
+
+use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
+
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::repository::Repository;
+use crate::repository::catalog::BlobRef;
+use crate::repository::contents::Contents;
+use crate::snapshot::Host;
+use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::database::Saved;
+use crate::snapshot::restore::plan::Plan;
+use crate::snapshot::restore::plan::Site;
+use crate::snapshot::restore::saved;
+
+/// Blobs that are looked for at once.
+const AT_ONCE: usize = 16;
+
+/// Returns the plan with what happens to each table, as far as it can be told without holding
+/// anybody off.
+pub(super) async fn surveyed(
+    mut plan: Plan,
+    repository: &Repository,
+    contents: &Contents,
+    host: &Host,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<Plan> {
+    for source in &mut plan.sources {
+        let Some(Site::Database { database }) = source.site.clone() else { continue };
+        let (record, index) = saved(contents, &source.name)?;
+        let saved = Saved::read(repository, record, index).await?;
+        let found = saved.survey(host, &database, options.extent(), monitor).await?;
+        source.take_in(&found, &record.items);
+    }
+    Ok(plan)
+}
+
+/// Fails where a blob that the plan takes is not there with its size.
+pub(super) async fn demand_blobs(
+    plan: &Plan,
+    repository: &Repository,
+    contents: &Contents,
+) -> Result<()> {
+    let names = plan.sources.iter().filter(|source| source.is_restored());
+    let names: Vec<String> = names.map(|source| format!("{}.", source.name)).collect();
+    let is_taken = |by: &str| names.iter().any(|name| format!("{by}.").starts_with(name));
+    let mut seen = HashSet::new();
+    let uses = contents.uses()?.into_iter();
+    let wanted = uses.filter(|it| is_taken(&it.by) && seen.insert(it.blob.digest.clone()));
+    let looked = stream::iter(wanted).map(|it| async move {
+        let BlobRef { digest, size, .. } = &it.blob;
+        let found = repository.find_blob(digest, *size).await;
+        found.map_err(|error| error.while_doing(&format!("cannot restore {}", it.by)))
+    });
+    looked.buffer_unordered(AT_ONCE).try_collect().await
+}

@@ -1,0 +1,224 @@
+//! Connections to the server that break: cut in the middle of a chunk, or by a server that is
+//! restarted between staging and swap.
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::Shutdown;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use crate::kills::IDS;
+use crate::kills::Live;
+use crate::kills::Studio;
+use crate::place::Place;
+use crate::restore_failures::finished;
+use crate::stopped::has_ended;
+use crate::stopped::listed;
+use crate::tally;
+
+/// A network between `snap` and the server, which breaks after so many bytes.
+#[derive(Clone)]
+struct Network(Arc<Mutex<Wires>>);
+
+struct Wires {
+    server: PathBuf,
+    /// Bytes until it breaks.
+    left: usize,
+    /// Bytes since it was mended.
+    carried: usize,
+    /// Whether it carries again after it broke.
+    comes_back: bool,
+    is_down: bool,
+    ends: Vec<(TcpStream, UnixStream)>,
+}
+
+impl Network {
+    /// Starts to listen on loopback, and makes `network.cnf` a client's way through it.
+    fn before(place: &Place) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen on loopback");
+        let port = listener.local_addr().expect("it listens").port();
+        let defaults = format!("[client]\nuser=root\nhost=127.0.0.1\nport={port}\n");
+        fs::write(place.path("network.cnf"), defaults).expect("write network.cnf");
+        let network = Self(Arc::new(Mutex::new(Wires {
+            server: place.server.socket(),
+            left: usize::MAX,
+            carried: 0,
+            comes_back: true,
+            is_down: false,
+            ends: Vec::new(),
+        })));
+        let accepting = network.clone();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                accepting.accept(&client.expect("accept a client"));
+            }
+        });
+        network
+    }
+
+    fn accept(&self, client: &TcpStream) {
+        let mut wires = self.0.lock().expect("no wire panics");
+        if wires.is_down {
+            return;
+        }
+        // Without a server the client is told by the end of its connection.
+        let Ok(server) = UnixStream::connect(&wires.server) else { return };
+        let copy = || (client.try_clone().expect("copy"), server.try_clone().expect("copy"));
+        wires.ends.push(copy());
+        for inward in [true, false] {
+            let (network, (client, server)) = (self.clone(), copy());
+            thread::spawn(move || {
+                if inward {
+                    network.carry(&client, &server);
+                } else {
+                    network.carry(&server, &client);
+                }
+                // Where one end is gone, the other is told.
+                hang_up(&client, &server);
+            });
+        }
+    }
+
+    fn carry(&self, mut from: impl Read, mut to: impl Write) {
+        let mut bytes = [0; 8192];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            let allowed = self.pass(length);
+            if to.write_all(&bytes[..allowed]).is_err() || allowed < length {
+                break;
+            }
+        }
+        let mut wires = self.0.lock().expect("no wire panics");
+        if wires.left == 0 {
+            wires.is_down = !wires.comes_back;
+            wires.left = usize::MAX;
+            for (client, server) in wires.ends.drain(..) {
+                hang_up(&client, &server);
+            }
+        }
+    }
+
+    /// Returns how many of these bytes come through.
+    fn pass(&self, length: usize) -> usize {
+        let mut wires = self.0.lock().expect("no wire panics");
+        let allowed = length.min(wires.left);
+        wires.left -= allowed;
+        wires.carried += allowed;
+        allowed
+    }
+
+    /// Mends the network, until so many bytes from now.
+    fn mend(&self, left: usize, comes_back: bool) {
+        let mut wires = self.0.lock().expect("no wire panics");
+        (wires.left, wires.carried, wires.comes_back) = (left, 0, comes_back);
+        wires.is_down = false;
+        wires.ends.clear();
+    }
+
+    fn carried(&self) -> usize {
+        self.0.lock().expect("no wire panics").carried
+    }
+}
+
+/// Ends a connection, which may have ended already.
+fn hang_up(client: &TcpStream, server: &UnixStream) {
+    client.shutdown(Shutdown::Both).ok();
+    server.shutdown(Shutdown::Both).ok();
+}
+
+fn start(place: &Place, arguments: &[&str]) -> Child {
+    let defaults = format!("--defaults-file={}", place.path("network.cnf").display());
+    place.start(&[arguments, &[&defaults]].concat())
+}
+
+const CUTS: usize = 6;
+
+#[test]
+fn a_connection_cut_in_a_create_fails_it_and_nothing_is_listed() {
+    let mut studio = Studio::new(&[], "DO 0");
+    let network = Network::before(&studio.place);
+    finished(start(&studio.place, &["create", "through"])).succeeded();
+    let all = network.carried();
+    for round in 0..CUTS {
+        let at = studio.dice.below(all - 1000);
+        network.mend(at, round % 2 == 0);
+        let output = finished(start(&studio.place, &["create", "cut"]));
+        output.failed(20, &["127.0.0.1", "hint: "]);
+        assert!(!listed(&studio.place).contains(&"cut".to_owned()), "{at} of {all}: {output:#?}");
+    }
+    assert!(Live::of(&studio.place) == studio.live[studio.current], "a create changed something");
+    studio.place.snap(&["verify", "--read-data"]).succeeded();
+    network.mend(usize::MAX, true);
+    finished(start(&studio.place, &["create", "next"])).succeeded();
+    tally::tell(CUTS, "faults", "of a connection cut in create");
+}
+
+#[test]
+fn a_connection_cut_in_a_restore_fails_it_and_the_next_one_makes_all_whole() {
+    let mut studio = Studio::new(&[], "DO 0");
+    let network = Network::before(&studio.place);
+    let restore = |studio: &Studio| {
+        let id = IDS[1 - studio.current];
+        finished(start(&studio.place, &["restore", id, "--force", "--restore-certificates"]))
+    };
+    let mut all = [0; 2];
+    for _ in IDS {
+        network.mend(usize::MAX, true);
+        restore(&studio).succeeded();
+        studio.current = 1 - studio.current;
+        all[studio.current] = network.carried();
+    }
+    for round in 0..CUTS {
+        let all = all[1 - studio.current];
+        // The last bytes are those of the swap.
+        let at = if round % 3 == 2 { all - 60_000 } else { 0 };
+        let at = at + studio.dice.below(if at > 0 { 59_000 } else { all });
+        network.mend(at, round % 2 == 0);
+        let earlier = studio.previous_schemas();
+        let output = restore(&studio);
+        assert!([0, 20].contains(&output.code), "{at} of {all}: {output:#?}");
+        assert!(output.code == 0 || output.stderr.contains("hint: "), "{output:#?}");
+        studio.place.wait_until_alone();
+        studio.check_at_once(&output, &earlier);
+        studio.check_after_next();
+    }
+    tally::tell(CUTS, "faults", "of a connection cut in restore");
+}
+
+#[test]
+fn a_server_restarted_between_staging_and_swap_has_what_was_live_and_the_next_restore_works() {
+    let mut studio =
+        Studio::new(&[], "ALTER TABLE centreon_studio.metric_history REMOVE PARTITIONING");
+    let rounds = 3;
+    for _ in 0..rounds {
+        let earlier = studio.previous_schemas();
+        let mut restore = studio.start_restore();
+        // Triggers come when all rows are loaded and proven.
+        while !has_staged_triggers(&studio.place) && !has_ended(&mut restore) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        studio.place.server.kill();
+        studio.place.server.start_again();
+        let output = finished(restore);
+        output.failed(20, &["server.sock", "hint: "]);
+        studio.check_at_once(&output, &earlier);
+        studio.check_after_next();
+    }
+    tally::tell(rounds, "faults", "of a server restarted between staging and swap");
+}
+
+fn has_staged_triggers(place: &Place) -> bool {
+    let entries = fs::read_dir(place.server.databases()).expect("list the databases");
+    let folders = entries.map(|entry| entry.expect("read a name").path());
+    let staging = folders.filter(|path| path.to_string_lossy().contains("__snap_staging_"));
+    // It may be gone by now.
+    let files = staging.filter_map(|path| fs::read_dir(path).ok()).flatten().flatten();
+    files.map(|file| file.path()).any(|file| file.extension().is_some_and(|end| end == "TRG"))
+}

@@ -1,0 +1,285 @@
+//! `snap restore` killed at random times: what is live is old or new, whole, and the next command
+//! makes the rest whole.
+//!
+//! `SNAP_TEST_LONG` kills five times as often; `SNAP_TEST_SEED` repeats a run.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt::Debug;
+use std::fs;
+use std::process::Child;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+use rustix::process::Signal;
+
+use crate::place::CERTIFICATES;
+use crate::place::Output;
+use crate::place::Place;
+use crate::place::SECURITY_FILE;
+use crate::random::dice::Dice;
+use crate::random::number;
+use crate::restore_failures::finished;
+use crate::stopped::has_ended;
+use crate::stopped::listed;
+use crate::stopped::signal;
+use crate::tally;
+use crate::tree;
+
+/// How many restores are killed; five times as many in a long run.
+const KILLS: usize = 20;
+
+/// How long after the swap began half of the kills come at most: about as long as it takes.
+const SWAP: Duration = Duration::from_millis(500);
+
+/// Tables that make a restore take a second or two, one of them held by the other.
+const BULK: &str = "
+    USE centreon_studio;
+    CREATE TABLE bulk (id INT PRIMARY KEY, note VARCHAR(300), number INT, KEY (number), KEY (note));
+    INSERT INTO bulk SELECT seq, REPEAT(SHA1(seq), 5), seq * 7 MOD 1000 FROM seq_1_to_20000;
+    CREATE TABLE bulk_detail (id INT PRIMARY KEY, bulk INT, note VARCHAR(300), FOREIGN KEY (bulk) REFERENCES bulk (id));
+    INSERT INTO bulk_detail SELECT id, id, note FROM bulk;";
+
+/// What else a failed upgrade does to them.
+const UPGRADE: &str = "
+    USE centreon_studio; UPDATE bulk SET number = number + 1; UPDATE bulk_detail SET note = MD5(id);
+    CREATE TRIGGER bulk_upgraded BEFORE INSERT ON bulk FOR EACH ROW SET NEW.number = 0;";
+
+/// How far a restore had come when it was killed, as its traces tell from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Planning,
+    Staging,
+    Swap,
+    Ended,
+}
+
+/// All that a restore may replace, as others than `snap` read it.
+#[derive(PartialEq)]
+pub(crate) struct Live {
+    dump: String,
+    files: Files,
+}
+
+/// The file trees, each of which is swapped at once.
+#[derive(PartialEq)]
+struct Files {
+    certificates: String,
+    security_file: String,
+}
+
+/// A studio with the snapshots `before` and `upgraded`, which differ in everything; each round
+/// restores the one that is not live.
+pub(crate) struct Studio {
+    pub(crate) place: Place,
+    pub(crate) live: [Live; 2],
+    tables: [String; 2],
+    /// Which of the snapshots is live.
+    pub(crate) current: usize,
+    /// The phases that kills landed in.
+    phases: BTreeMap<Phase, usize>,
+    seed: u64,
+    pub(crate) dice: Dice,
+}
+
+pub(crate) const IDS: [&str; 2] = ["before", "upgraded"];
+
+/// Returns how many times to do something that a long run does five times as often.
+pub(crate) fn times(usual: usize) -> usize {
+    if env::var_os("SNAP_TEST_LONG").is_some_and(|value| value != "0") { usual * 5 } else { usual }
+}
+
+impl Studio {
+    /// Returns a studio whose server has these options, and in which these statements were run first.
+    pub(crate) fn new(options: &[&str], statements: &str) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        let seed = number("SNAP_TEST_SEED", u64::from(now.subsec_nanos()));
+        tally::say(&format!("SNAP_TEST_SEED={seed} throws the same dice"));
+        let place = Place::with_options(options);
+        place.server.load_fixture();
+        place.make_certificates();
+        place.make_security_file();
+        place.server.sql(BULK);
+        place.server.sql(statements);
+        let read = |place: &Place| (Live::of(place), tables(place));
+        place.snap(&["create", IDS[0]]).succeeded();
+        let before = read(&place);
+        place.upgrade_badly();
+        place.server.sql(UPGRADE);
+        place.snap(&["create", IDS[1]]).succeeded();
+        let upgraded = read(&place);
+        Self {
+            place,
+            live: [before.0, upgraded.0],
+            tables: [before.1, upgraded.1],
+            current: 1,
+            phases: BTreeMap::new(),
+            seed,
+            dice: Dice::new(seed),
+        }
+    }
+
+    /// Returns a time below `most`.
+    pub(crate) fn while_below(&mut self, most: Duration) -> Duration {
+        let micros = usize::try_from(most.as_micros()).expect("a short time");
+        Duration::from_micros(self.dice.below(micros.max(1)) as u64)
+    }
+
+    /// Starts the restore of the snapshot that is not live.
+    pub(crate) fn start_restore(&self) -> Child {
+        self.place.start(&restore(IDS[1 - self.current]))
+    }
+
+    /// Restores the one that is not live; returns how long it took.
+    pub(crate) fn restore_whole(&mut self) -> Duration {
+        let started = Instant::now();
+        self.place.snap(&restore(IDS[1 - self.current])).succeeded();
+        self.current = 1 - self.current;
+        started.elapsed()
+    }
+
+    /// Returns the schemas and paths beside what is live.
+    pub(crate) fn previous_schemas(&self) -> BTreeSet<String> {
+        let entries = fs::read_dir(self.place.server.databases()).expect("list the databases");
+        let names = entries
+            .map(|entry| entry.expect("read a name").file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.contains("__snap_previous_")).collect()
+    }
+
+    /// Waits until the swap of a restore begins, or until it has ended.
+    pub(crate) fn wait_for_swap(&self, restore: &mut Child, earlier: &BTreeSet<String>) {
+        while self.previous_schemas().is_subset(earlier) && !has_ended(restore) {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Checks all that must hold at once after a kill: each part of what is live is whole, old or
+    /// new; the snapshots are there. `earlier` is what lay beside before.
+    #[track_caller]
+    pub(crate) fn check_at_once(&mut self, output: &Output, earlier: &BTreeSet<String>) -> Phase {
+        let (old, new) = (&self.live[self.current], &self.live[1 - self.current]);
+        let files = Files::of(&self.place);
+        let one_of = |what: &str, part: fn(&Files) -> &String| {
+            let is_one = [old, new].iter().any(|state| part(&state.files) == part(&files));
+            assert!(is_one, "{what}: neither old nor new:\n{}", part(&files));
+        };
+        one_of("certificates", |files| &files.certificates);
+        one_of("security file", |files| &files.security_file);
+        let beside = self.place.beside();
+        let is_swapping = !self.previous_schemas().is_subset(earlier);
+        let phase = if output.code == 0 {
+            assert!(
+                Live::of(&self.place) == *new,
+                "it says that all is done, and it is not: {output:#?}"
+            );
+            Phase::Ended
+        } else if is_swapping {
+            // One statement moves the tables, and the programs follow: views may be broken here.
+            let tables = tables(&self.place);
+            assert!(self.tables.contains(&tables), "tables of two states: {beside:?}");
+            Phase::Swap
+        } else {
+            assert!(
+                Live::of(&self.place) == *old,
+                "something was touched before the swap: {output:#?}"
+            );
+            let is_staging = beside.iter().any(|name| name.contains("staging"));
+            if is_staging { Phase::Staging } else { Phase::Planning }
+        };
+        *self.phases.entry(phase).or_default() += 1;
+        let listed = listed(&self.place);
+        assert!(IDS.iter().all(|id| listed.iter().any(|listed| listed == id)), "{listed:?}");
+        self.place.snap(&["verify", "--read-data"]).succeeded();
+        phase
+    }
+
+    /// Lets the next command end what a kill left, and checks that all is of one state then; and
+    /// that the restore that was wanted comes to its end, and leaves nothing of staging.
+    #[track_caller]
+    pub(crate) fn check_after_next(&mut self) {
+        finish(&self.place, IDS[1 - self.current]);
+        let live = Live::of(&self.place);
+        let state = self.live.iter().position(|state| *state == live);
+        let state = state.expect("after the next command all is of one state");
+        if state == self.current {
+            self.restore_whole();
+            assert!(Live::of(&self.place) == self.live[self.current], "it is not what was saved");
+        } else {
+            self.current = state;
+        }
+        let beside = self.place.beside();
+        assert!(beside.iter().all(|name| name.contains("previous")), "{beside:?}");
+    }
+
+    /// Tells what was killed and when.
+    pub(crate) fn tell(&self, of: &str) {
+        let phases = self.phases.iter().map(|(phase, count)| format!("{count} in {phase:?}"));
+        let phases = phases.collect::<Vec<_>>().join(", ").to_lowercase();
+        let count = self.phases.values().sum();
+        tally::tell(count, "kills", &format!("of {of}: {phases} (SNAP_TEST_SEED={})", self.seed));
+    }
+}
+
+impl Live {
+    pub(crate) fn of(place: &Place) -> Self {
+        Self { dump: place.server.dump("centreon_studio"), files: Files::of(place) }
+    }
+}
+
+impl Files {
+    fn of(place: &Place) -> Self {
+        let describe = |path: &str| tree::describe(&place.root().join(path));
+        Self { certificates: describe(CERTIFICATES), security_file: describe(SECURITY_FILE) }
+    }
+}
+
+/// Returns all rows of all tables of the live database, as `mariadb-dump` sees them.
+fn tables(place: &Place) -> String {
+    let names = place.server.sql(
+        "SELECT table_name FROM information_schema.tables
+         WHERE table_schema = 'centreon_studio' AND table_type = 'BASE TABLE' ORDER BY 1",
+    );
+    place.server.dump_rows("centreon_studio", names.lines())
+}
+
+/// Returns the arguments that restore all of a snapshot.
+fn restore(id: &str) -> [&str; 4] {
+    ["restore", id, "--force", "--restore-certificates"]
+}
+
+/// Runs the command that comes next after a restore of `id` was killed.
+fn finish(place: &Place, id: &str) {
+    place.snap(&restore(id)).succeeded();
+}
+
+#[test]
+fn a_restore_killed_at_any_time_leaves_each_part_whole_and_the_next_command_all_of_one_state() {
+    let mut studio = Studio::new(&[], "DO 0");
+    let mut whole = studio.restore_whole().max(studio.restore_whole());
+    for round in 0..times(KILLS) {
+        let earlier = studio.previous_schemas();
+        let mut restore = studio.start_restore();
+        let most = if round % 2 == 0 {
+            whole
+        } else {
+            studio.wait_for_swap(&mut restore, &earlier);
+            SWAP
+        };
+        thread::sleep(studio.while_below(most));
+        signal(&mut restore, Signal::KILL);
+        let output = finished(restore);
+        studio.place.wait_until_alone();
+        studio.check_at_once(&output, &earlier);
+        let started = Instant::now();
+        studio.check_after_next();
+        whole = whole.min(started.elapsed());
+    }
+    let killed_in = |phase| studio.phases.get(&phase).copied().unwrap_or_default();
+    assert!(killed_in(Phase::Staging) > 0, "{:?}", studio.phases);
+    assert!(killed_in(Phase::Swap) > 0, "{:?}", studio.phases);
+    studio.tell("snap restore");
+}
