@@ -48,7 +48,7 @@ mod users_failures;
 mod random;
 mod odd_servers;
 mod traps;
+mod losses;
 mod features;
 mod differences;
 mod preflight;
-mod losses;

@@ -116,6 +116,25 @@ fn what_11_8_does_not_tell_of_a_column_is_refused_by_name() {
 }
 
 #[test]
+fn sequences_beyond_all_signed_numbers_go_on_where_they_were() {
+    let place = Place::of_11_8();
+    place.server.sql(
+        "CREATE DATABASE studio; USE studio;
+         CREATE SEQUENCE high AS BIGINT UNSIGNED START WITH 18446744073709550000; DO NEXTVAL(high);
+         CREATE SEQUENCE circle AS BIGINT UNSIGNED START WITH 18446744073709551611 MINVALUE 18446744073709551610
+             MAXVALUE 18446744073709551612 CYCLE NOCACHE;
+         DO NEXTVAL(circle), NEXTVAL(circle), NEXTVAL(circle)",
+    );
+    place.save_only("studio");
+    let states = "SELECT * FROM studio.high; SELECT * FROM studio.circle";
+    let before = place.server.sql(states);
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql("DROP DATABASE studio");
+    place.snap(&["restore", "before"]).succeeded();
+    assert_eq!(place.server.sql(states), before);
+}
+
+#[test]
 fn history_crosses_and_the_rows_of_today_stay_of_today() {
     let (old, new, third) = (Place::empty(), Place::of_11_8(), Place::empty());
     old.server.sql(history::HISTORY);

@@ -74,7 +74,7 @@ fn sequences_go_on_where_they_were_and_feed_their_columns_under_any_name() {
     let place = Place::empty();
     place.server.sql(
         "CREATE DATABASE studio; USE studio;
-         CREATE SEQUENCE number START WITH 10;
+         CREATE SEQUENCE number START WITH 10 COMMENT = 'it''s, ENGINE=CONNECT;';
          CREATE SEQUENCE used_up MAXVALUE 3 NOCACHE; DO NEXTVAL(used_up), NEXTVAL(used_up), NEXTVAL(used_up);
          CREATE SEQUENCE down START WITH -5 INCREMENT BY -2 MINVALUE -100 MAXVALUE -1 CACHE 3; DO NEXTVAL(down);
          CREATE SEQUENCE circle MAXVALUE 3 CYCLE NOCACHE;

@@ -154,8 +154,8 @@ pub(super) struct Sequence {
     pub(super) name: String,
     /// `SHOW CREATE SEQUENCE`, which tells where it started, not where it is.
     pub(super) create: String,
-    /// The first value that was not yet given out or cached.
-    pub(super) next: i64,
+    /// The first value that was not yet given out or cached; it may be unsigned.
+    pub(super) next: i128,
     /// How often it began anew.
     pub(super) round: i64,
 }

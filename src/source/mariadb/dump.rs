@@ -271,7 +271,9 @@ async fn lock_what_has_no_snapshot(
         names.join(", ")
     ));
     let database = &definition.database.name;
-    TableLock::take(login, database, &names, moment::LOCK_SECONDS).await.map(Some)
+    let mut lock = TableLock::take(login, database, &names, moment::LOCK_SECONDS).await?;
+    lock.end_when_idle().await?;
+    Ok(Some(lock))
 }
 
 /// Returns the name of the first table, sequence or program that differs, counters aside.

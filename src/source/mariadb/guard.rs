@@ -46,9 +46,26 @@ fn is_the_table(table: &Table) -> bool {
 
 fn is_the_sequence(sequence: &Sequence) -> bool {
     let head = format!("CREATE SEQUENCE {} ", quote::identifier(&sequence.name));
-    let is_plain_token = |token| matches!(token, Token::Word(_) | Token::Symbol(b'=' | b'-'));
     let rest = sequence.create.strip_prefix(&head);
-    rest.is_some_and(|rest| is_plain(rest) && tokens(rest.as_bytes()).all(is_plain_token))
+    rest.is_some_and(|rest| is_plain(rest) && is_of_numbers(rest))
+}
+
+/// Returns whether there are words, numbers and a comment only.
+fn is_of_numbers(options: &str) -> bool {
+    let mut tokens = tokens(options.as_bytes());
+    while let Some(token) = tokens.next() {
+        let is_fine = match token {
+            _ if token.is("COMMENT") => {
+                tokens.next() == Some(Token::Symbol(b'=')) && tokens.next() == Some(Token::Text)
+            }
+            Token::Word(_) | Token::Symbol(b'=' | b'-') => true,
+            _ => false,
+        };
+        if !is_fine {
+            return false;
+        }
+    }
+    true
 }
 
 /// Returns whether a definition is one statement, of a table that keeps its own rows.
@@ -143,13 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_is_numbers_and_an_engine() {
+    fn a_sequence_is_numbers_an_engine_and_a_comment() {
         let is_sound = |rest: &str| {
             let create = format!("CREATE SEQUENCE `s` {rest}");
             is_the_sequence(&Sequence { name: "s".to_owned(), create, next: 1, round: 0 })
         };
         assert!(is_sound("start with 1 minvalue -9 increment by 1 nocache cycle ENGINE=InnoDB"));
-        for rest in ["ENGINE=CONNECT", "start with 1; DROP TABLE t ENGINE=InnoDB", "start with 1"] {
+        assert!(is_sound("increment by 1 ENGINE=InnoDB COMMENT='it''s ENGINE=CONNECT; \\' x'"));
+        for rest in [
+            "ENGINE=InnoDB COMMENT='a' DATA DIRECTORY='/tmp'",
+            "ENGINE=InnoDB 'a'",
+            "ENGINE=CONNECT",
+            "start with 1; DROP TABLE t ENGINE=InnoDB",
+            "start with 1",
+        ] {
             assert!(!is_sound(rest), "{rest}");
         }
     }

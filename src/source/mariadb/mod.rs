@@ -48,6 +48,7 @@ mod members;
 mod letters;
 mod heading;
 mod site;
+mod events;
 mod programs;
 mod removal;
 mod parameters;

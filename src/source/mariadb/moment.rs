@@ -39,6 +39,9 @@ const TRIES: usize = 20;
 /// Seconds that a lock on a table may be waited for; everybody behind us waits as long.
 pub(super) const LOCK_SECONDS: u32 = 10;
 
+/// Seconds after which the server ends a lock that nobody uses.
+const IDLE_SECONDS: u32 = 60;
+
 const BY_POSITION: &str = "all connections agree by the binary log, which does not tell of writes \
     that bypass it: with the right RELOAD snap needs no log";
 
@@ -173,6 +176,15 @@ impl TableLock {
         self.0.execute("cannot keep tables from being written", "DO 1").await
     }
 
+    /// Makes the server end the lock where we neither ask nor take anything for a minute: others
+    /// must not wait for a process that is stopped.
+    pub(super) async fn end_when_idle(&mut self) -> Result<()> {
+        let statement = format!(
+            "SET SESSION wait_timeout = {IDLE_SECONDS}, net_write_timeout = {IDLE_SECONDS}"
+        );
+        self.0.execute("cannot bound how long tables are locked", &statement).await
+    }
+
     /// Returns the connection that reads the locked tables.
     pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.0
@@ -243,4 +255,25 @@ pub(super) fn given_way(error: Error) -> Error {
 pub(super) fn disturbed(by: &str) -> Error {
     Error::new(Kind::Inconsistent, format!("cannot save one moment: {by}"))
         .hint("wait until the upgrade or the maintenance of this database has ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::mariadb::throwaway::server;
+
+    #[tokio::test]
+    async fn the_server_waits_for_a_stopped_process_for_minutes_not_days() {
+        server().run("CREATE DATABASE stopped; CREATE TABLE stopped.t (id INT) ENGINE = MyISAM");
+        let login = server().login(server().superuser(), None);
+        let bounds = async |connection: &mut Connection| {
+            let sql = "SELECT @@wait_timeout, @@net_write_timeout";
+            connection.first::<(u32, u32)>("cannot read bounds", sql).await.unwrap().unwrap()
+        };
+        let mut lock = TableLock::take(&login, "stopped", &["t"], 1).await.unwrap();
+        lock.end_when_idle().await.unwrap();
+        assert_eq!(bounds(lock.connection()).await, (60, 60));
+        // A reader may wait long for the others.
+        assert_eq!(bounds(&mut reader(&login).await.unwrap()).await, (86_400, 600));
+    }
 }

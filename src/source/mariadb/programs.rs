@@ -12,13 +12,13 @@ use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::events;
 use crate::source::mariadb::heading;
 use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::relocate;
 use crate::source::mariadb::removal;
 use crate::source::mariadb::replay;
-use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::text::Text;
@@ -295,7 +295,7 @@ pub(super) async fn meant(
 ) -> Result<Vec<u8>> {
     let statement = relocate::statement_for(connection, program, &site.database.name).await?;
     Ok(match (program.kind, site.purpose) {
-        (ProgramKind::Event, Purpose::Rehearsal) => disabled(&statement),
+        (ProgramKind::Event, Purpose::Rehearsal) => events::disabled(&statement),
         _ => statement,
     })
 }
@@ -318,23 +318,7 @@ fn replacing(owner: Owner, create: &[u8]) -> Vec<u8> {
     [&replacing[..start], &replacing[end..]].concat()
 }
 
-/// Returns an event's statement with DISABLE for ENABLE, which stands before its DO.
-pub(super) fn disabled(create: &[u8]) -> Vec<u8> {
-    let text = scan::in_ascii(create);
-    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
-    let positions: Vec<usize> = scan::unquoted(&text).map(|(position, _)| position).collect();
-    let Some(found) = bare.find(" ENABLE ") else { return create.to_vec() };
-    let start = positions[found + 1];
-    [&create[..start], b"DISABLE", &create[start + b"ENABLE".len()..]].concat()
-}
-
 impl Connection {
-    async fn drop_event(&mut self, database: &str, name: &str) -> Result<()> {
-        let name = quote::qualified(database, name);
-        let doing = format!("cannot drop event {name}");
-        self.execute(&doing, &format!("DROP EVENT IF EXISTS {name}")).await
-    }
-
     /// Takes the settings under which a program was written.
     pub(super) async fn speak_as(&mut self, program: &Program) -> Result<()> {
         let doing = format!("cannot take the settings of {}", program.title());
@@ -355,34 +339,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rehearsed_event_is_disabled_before_its_body() {
-        let create = "CREATE EVENT `a ENABLE b` ON SCHEDULE EVERY 1 DAY COMMENT 'x ENABLE y' \
-                      ENABLE DO SET @a = ' ENABLE '";
-        let expected = create.replacen("y' ENABLE DO", "y' DISABLE DO", 1);
-        assert_eq!(disabled(create.as_bytes()), expected.as_bytes());
-    }
-
-    #[test]
     fn a_program_can_be_ours_until_its_definer_gets_it() {
         let create = b"CREATE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL SECURITY DEFINER VIEW `v` AS select 1";
         let ours = b"CREATE OR REPLACE ALGORITHM=MERGE SQL SECURITY DEFINER VIEW `v` AS select 1";
         assert_eq!(replacing(Owner::Ourselves, create), ours);
         let theirs = replacing(Owner::Definer, create);
         assert!(theirs.starts_with(b"CREATE OR REPLACE ALGORITHM=MERGE DEFINER=`a``b c`@`%` SQL"));
-    }
-
-    #[test]
-    fn an_event_is_found_enabled_behind_letters_of_any_character_set() {
-        let create = |state: &[u8]| {
-            [b"CREATE EVENT `\xe7` ON SCHEDULE EVERY 1 DAY COMMENT '\xc3\xa7 \xa7' ", state]
-                .concat()
-        };
-        assert_eq!(disabled(&create(b"ENABLE DO SET @a = 1")), create(b"DISABLE DO SET @a = 1"));
-    }
-
-    #[test]
-    fn an_event_that_is_disabled_stays_so() {
-        let create = b"CREATE EVENT `e` ON SCHEDULE EVERY 1 DAY DISABLE DO SET @a = 1";
-        assert_eq!(disabled(create), create);
     }
 }

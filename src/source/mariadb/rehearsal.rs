@@ -5,13 +5,13 @@
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
-use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::events;
+use crate::source::mariadb::events::PastEvents;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::scan;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::text::Text;
@@ -23,29 +23,6 @@ pub(super) enum Likeness {
     Exact,
     /// Only that they are there, and whose they are: another release may print otherwise.
     Names,
-}
-
-/// The names of events whose time has come since they were saved.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct PastEvents {
-    /// The server does not keep them.
-    dropped: Vec<String>,
-    /// The server keeps them, disabled.
-    disabled: Vec<String>,
-}
-
-impl PastEvents {
-    /// Tells of events that are not as they were saved.
-    pub(super) fn tell(&self, monitor: &dyn Monitor) {
-        for event in &self.dropped {
-            let why = "its time is over, and the server keeps no such event";
-            monitor.warn(&format!("event {event:?} is left out: {why}"));
-        }
-        for event in &self.disabled {
-            let why = "its time is over, and the server never runs it again";
-            monitor.note(&format!("event {event:?} is disabled: {why}"));
-        }
-    }
 }
 
 /// Fails with [`Kind::Mismatch`] where the programs of the selected database do not read as they
@@ -76,7 +53,7 @@ pub(super) async fn prove(
             Some(found) if likeness == Likeness::Exact => {
                 let mut meant = as_meant(connection, site, program).await?;
                 if program.kind == ProgramKind::Event && disabled.contains(&program.name) {
-                    meant.create = Text(programs::disabled(&meant.create.0));
+                    meant.create = Text(events::disabled(&meant.create.0));
                 }
                 difference(&meant, found)
             }
@@ -140,15 +117,8 @@ fn text(program: &Program) -> Text {
 /// so when the event was created, or it ran the event since, which only a live one can.
 fn is_over(site: &Site<'_>, program: &Program) -> bool {
     program.kind == ProgramKind::Event
-        && (site.has_dropped(program) || (site.purpose == Purpose::Live && has_end(program)))
-}
-
-/// Returns whether an event ends, and then is kept no longer.
-fn has_end(event: &Program) -> bool {
-    let text = scan::in_ascii(&event.create.0);
-    let bare: String = scan::unquoted(&text).map(|(_, byte)| char::from(byte)).collect();
-    let ends = bare.contains(" ON SCHEDULE AT ") || bare.contains(" ENDS ");
-    ends && bare.contains(" ON COMPLETION NOT PRESERVE")
+        && (site.has_dropped(program)
+            || (site.purpose == Purpose::Live && events::has_end(program)))
 }
 
 #[cfg(test)]

@@ -19,10 +19,11 @@ const TALKING: &str = "SET NAMES utf8mb4, sql_mode = '', sql_quote_show_create =
     idle_write_transaction_timeout = 0";
 
 /// READ COMMITTED as a server's default would make a consistent snapshot a snapshot of nothing.
-/// A reader waits for a lock only behind somebody's DDL: not for ever.
+/// A reader waits for a lock only behind somebody's DDL: not for ever. Nor does the server wait for
+/// ever for one of our processes that is stopped, with what it has read held.
 const READING: &[&str] = &[
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600",
+    "SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600, net_write_timeout = 600",
 ];
 
 /// Values go in exactly as they came out: nothing is rounded, invented or left out. What was

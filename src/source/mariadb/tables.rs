@@ -366,11 +366,12 @@ pub(super) async fn sequences(
         let show = format!("SHOW CREATE SEQUENCE {name}");
         let doing = format!("cannot read sequence {:?}", listed.name);
         let shown: Option<(String, String)> = connection.first(&doing, &show).await?;
-        let state = format!("SELECT next_not_cached_value, cycle_count FROM {name}");
-        let state: Option<(i64, i64)> = connection.first(&doing, &state).await?;
+        let state = format!("SELECT CAST(next_not_cached_value AS CHAR), cycle_count FROM {name}");
+        let state: Option<(String, i64)> = connection.first(&doing, &state).await?;
         let absent = || Error::failed(doing.clone());
         let (_, create) = shown.ok_or_else(absent)?;
         let (next, round) = state.ok_or_else(absent)?;
+        let next = next.parse().map_err(|_| absent())?;
         sequences.push(Sequence { name: listed.name.clone(), create, next, round });
     }
     Ok(sequences)
