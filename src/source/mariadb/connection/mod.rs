@@ -5,10 +5,13 @@
 //! connection starts by putting these right; `session` adds what reading and
 //! loading need.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use mysql_async::ClientIdentity;
 use mysql_async::Conn;
+use mysql_async::Error as ClientError;
 use mysql_async::Opts;
 use mysql_async::OptsBuilder;
 use mysql_async::Row;
@@ -28,6 +31,9 @@ use crate::source::mariadb::login::Tls;
 use crate::source::mariadb::quote;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// `Access denied for user`.
+const ACCESS_DENIED: u16 = 1045;
 
 /// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -50,8 +56,7 @@ pub async fn connect(login: &Login) -> Result<Connection> {
 
 async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
     let offer = Offer::default();
-    let attempt = tokio::time::timeout(limit, Conn::new(options(login, &offer)));
-    let raw = attempt
+    let raw = tokio::time::timeout(limit, log_in(login, &offer))
         .await
         .map_err(|_| failure::silence(login, limit.as_secs()))?
         .map_err(|cause| failure::login_error(login, cause))?;
@@ -60,6 +65,19 @@ async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
     Ok(connection)
+}
+
+/// Logs in. One salt in 256 ends in a zero byte, which the client takes for an end: then it gives
+/// a wrong answer for `ed25519` and panics for `parsec`. Another attempt gets another salt.
+async fn log_in(login: &Login, offer: &Offer) -> std::result::Result<Conn, ClientError> {
+    let attempt = || Conn::new(options(login, offer));
+    match AssertUnwindSafe(attempt()).catch_unwind().await {
+        Ok(Err(ClientError::Server(refusal))) if refusal.code != ACCESS_DENIED => {
+            Err(ClientError::Server(refusal))
+        }
+        Err(_) | Ok(Err(ClientError::Server(_))) => attempt().await,
+        Ok(attempted) => attempted,
+    }
 }
 
 impl Connection {
