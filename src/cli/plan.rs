@@ -72,7 +72,8 @@ fn parts(source: &SourcePlan, done: bool, detail: Detail) -> String {
     }
     let name = printable(&source.name);
     let table = if counts.is_empty() { String::new() } else { table.to_text() };
-    format!("\n{name}: {counts}; {} to build\n{table}{more}", size(built))
+    let to_build = if done { "built" } else { "to build" };
+    format!("\n{name}: {counts}; {} {to_build}\n{table}{more}", size(built))
 }
 
 const fn word(fate: Fate, done: bool) -> &'static str {
