@@ -36,6 +36,10 @@ mod history;
 mod logins;
 mod mariadb_11_8;
 mod restore_interrupts;
+mod executions;
+mod rollback;
+#[cfg(feature = "fault-points")]
+mod faults;
 mod users;
 mod random;
 mod odd_servers;

@@ -1,16 +1,17 @@
 //! `restore`: builds what a snapshot holds beside what is live, proves it, and swaps.
 //!
 //! Nothing live is touched before all that will be restored is staged and proven. What is
-//! replaced is kept until the next restore.
+//! replaced is saved as a snapshot before, and kept until the next restore, for [`rollback`].
+//! A restore that is killed is finished or taken back by [`resume`].
 
 use std::pin::pin;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::repository::Repository;
@@ -19,20 +20,33 @@ use crate::repository::catalog::SourceRecord;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::repository::lock::Access;
+use crate::repository::lock::Lock;
 use crate::snapshot::Host;
-use crate::snapshot::restore::plan::Action;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::Part;
+use crate::snapshot::execution::Places;
+use crate::snapshot::execution::Step;
+use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::staged::Staged;
-use crate::snapshot::restore::staged::Swapped;
+use crate::snapshot::restore::swapping::Ready;
+use crate::snapshot::restore::swapping::swap_all;
 use crate::snapshot::turn::Turn;
-use crate::source::mariadb::staging;
+use crate::source::files::Exchange;
+use crate::source::mariadb::ready::Schemas;
+
+pub use crate::source::mariadb::login::Binlog;
 
 pub mod plan;
 mod accounts;
 mod database;
 pub mod previous;
+pub mod resume;
+pub mod rollback;
+mod safety;
 mod staged;
+mod swapping;
 
 /// What the user says of a restore.
 #[derive(Debug, Clone, Default)]
@@ -42,14 +56,16 @@ pub struct RestoreOptions {
     pub certificates: bool,
     /// Replaces a database that has tables.
     pub force: bool,
-    /// Plans, and touches nothing.
-    pub dry_run: bool,
     /// The sources to restore, by name; all without.
     pub only: Vec<String>,
     /// Another name for the restored database.
     pub database: Option<String>,
     /// Restores the accounts that were saved with a database.
     pub users: bool,
+    /// Saves what is replaced before anything is done.
+    pub safety_snapshot: bool,
+    /// Whether what is done to the database is replicated.
+    pub binlog: Binlog,
 }
 
 /// What a restore did, or would do.
@@ -60,6 +76,9 @@ pub struct Restored {
     pub plan: Plan,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
+    /// Whether a dry run would save what is replaced before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub would_save: bool,
     /// What became of what was live.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -72,71 +91,175 @@ pub struct Outcome {
     pub incomplete_seconds: f64,
     /// Where what was replaced is kept: schemas and paths.
     pub previous: Vec<String>,
+    /// The snapshot that was taken of what was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safety_snapshot: Option<String>,
 }
 
-/// Restores a snapshot in place of what is live, or says what it would do.
-///
-/// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
-/// that takes a moment, and is done or undone as a whole.
-pub async fn restore(
+/// Returns what a restore would do, and touches nothing.
+pub async fn dry_run(
     repository: &Repository,
     profile: &Profile,
     host: &Host,
     id: &SnapshotId,
     options: &RestoreOptions,
     monitor: &dyn Monitor,
+) -> Result<Restored> {
+    let planned = planned(repository, profile, host, id, options, monitor).await?;
+    let would_save = options.safety_snapshot && safety::is_due(&planned.plan);
+    Ok(Restored { plan: planned.plan, done: false, would_save, outcome: Outcome::default() })
+}
+
+/// Restores a snapshot in place of what is live.
+///
+/// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
+/// that takes a moment, and is done or undone as a whole.
+pub async fn restore(
+    restoring: &Restoring<'_>,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+    journal: &Journal,
     stop: impl Future<Output = Error>,
 ) -> Result<Restored> {
+    let Restoring { repository, profile, monitor, .. } = *restoring;
+    let host = &restoring.host.on_record(journal, options.binlog);
     let mut stop = pin!(stop);
-    profile.check_names("--only", &options.only)?;
+    let turn = Turn::take(host, profile, "restore").await?;
+    refuse_unfinished(&host.journals(), "restore")?;
     let planning = async {
-        let lock = repository.lock(Access::Shared).await?;
-        let contents = repository.contents(id).await?;
-        let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
-        let plan = accounts::planned(plan, repository, &contents, host, options).await?;
-        Ok((lock, contents, plan))
+        let planned = planned(repository, profile, host, id, options, monitor).await?;
+        Ok(Planned { plan: planned.plan.checked(options)?, ..planned })
     };
-    let (_lock, contents, plan) = tokio::select! {
+    let planned = tokio::select! {
         biased;
         stopped = &mut stop => return Err(stopped),
         planned = planning => planned?,
     };
-    for warning in &contents.catalog.warnings {
-        monitor.warn(&format!("the snapshot is partial: {warning}"));
-    }
-    if options.dry_run {
-        return Ok(Restored { plan, done: false, outcome: Outcome::default() });
-    }
-    let turn = Turn::take(host, profile, "restore").await?;
-    let plan = plan.checked(options)?;
-    let suffix = suffix()?;
-    let staged = tokio::select! {
+    let building = build(restoring, host, &planned, options, journal);
+    let (ready, safety_snapshot) = tokio::select! {
         biased;
         stopped = stop => {
-            take_back(&plan, host, &suffix, monitor).await;
+            resume::take_back(journal, host, monitor).await;
             return Err(stopped);
         }
-        staged = stage(repository, &contents, &plan, host, &suffix, monitor) => staged?,
+        built = building => built?,
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
-    let mut swapped = swap(staged, monitor).await?;
-    for part in &mut swapped {
-        part.discard_older(monitor).await;
+    let swapped = swap_all(ready, journal, monitor).await?;
+    let outcome = Outcome { safety_snapshot, ..swapping::finish(swapped, monitor).await };
+    drop(planned.lock);
+    if let Err(error) = safety::forget_older(repository, profile, host, id).await {
+        monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));
     }
-    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
-    let outcome = Outcome {
-        incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-    };
-    for part in swapped {
-        // All is restored: what is left of staging takes room, and goes with the next restore.
-        if let Err(error) = part.finish().await {
-            monitor.note(&format!("staging is left behind: {}", error.chain()));
+    previous::forget_replaced(host, journal)?;
+    turn.end();
+    Ok(Restored { plan: planned.plan, done: true, would_save: false, outcome })
+}
+
+/// What a restore is done with.
+#[derive(Clone, Copy)]
+pub struct Restoring<'a> {
+    /// Where the snapshot lies.
+    pub repository: &'a Repository,
+    /// What makes up the service.
+    pub profile: &'a Profile,
+    /// Where it is restored.
+    pub host: &'a Host,
+    /// Who watches.
+    pub monitor: &'a dyn Monitor,
+}
+
+/// A decided restore, and what holds the blobs that it reads.
+struct Planned {
+    lock: Lock,
+    contents: Contents,
+    plan: Plan,
+}
+
+async fn planned(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) -> Result<Planned> {
+    profile.check_names("--only", &options.only)?;
+    let lock = repository.lock(Access::Shared).await?;
+    let contents = repository.contents(id).await?;
+    let plan = plan::plan(repository, id, &contents, profile, host, options).await?;
+    let plan = accounts::planned(plan, repository, &contents, host, options).await?;
+    for warning in &contents.catalog.warnings {
+        monitor.warn(&format!("the snapshot is partial: {warning}"));
+    }
+    Ok(Planned { lock, contents, plan })
+}
+
+/// Saves what will be replaced, builds and proves what replaces it, and notes what it takes to swap.
+async fn build(
+    restoring: &Restoring<'_>,
+    host: &Host,
+    planned: &Planned,
+    options: &RestoreOptions,
+    journal: &Journal,
+) -> Result<(Vec<Ready>, Option<String>)> {
+    let Restoring { repository, profile, monitor, .. } = *restoring;
+    let Planned { contents, plan, .. } = planned;
+    let execution = journal.execution();
+    let mut saved = None;
+    if options.safety_snapshot {
+        let taken = safety::take(repository, profile, host, plan, &execution.id, monitor).await;
+        saved = taken.map(|id| id.to_string());
+        fault::point("safety.taken");
+    }
+    journal.change(|execution| {
+        execution.server = Some(host.database.server.to_string());
+        execution.binlog = options.binlog == Binlog::On;
+        execution.safety_snapshot.clone_from(&saved);
+    })?;
+    journal.plan(parts(plan, execution.suffix())?)?;
+    let staged = stage(repository, contents, plan, host, execution.suffix(), monitor).await?;
+    journal.reach(Step::Staged)?;
+    let mut ready = Vec::new();
+    let mut waiting = staged.into_iter();
+    while let Some(part) = waiting.next() {
+        match part.ready(monitor).await {
+            Ok(part) => ready.push(part),
+            Err(error) => {
+                swapping::discard(ready, monitor).await;
+                discard(waiting, monitor).await;
+                return Err(error);
+            }
         }
     }
-    turn.end();
-    Ok(Restored { plan, done: true, outcome })
+    verified(journal, &ready)?;
+    Ok((ready, saved))
+}
+
+/// Writes that all is ready, with what tells later how far each part came.
+fn verified(journal: &Journal, ready: &[Ready]) -> Result<()> {
+    journal.change(|execution| {
+        for (part, ready) in execution.parts.iter_mut().zip(ready) {
+            part.places = ready.places();
+        }
+    })?;
+    journal.reach(Step::Verified)
+}
+
+/// Returns what a plan replaces, and the names of what will lie beside it.
+fn parts(plan: &Plan, suffix: &str) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for source in plan.sources.iter().filter(|source| source.action.is_restored()) {
+        let Some(site) = &source.site else { continue };
+        let places = match site {
+            Site::Database { database } => Places::MariaDb(Schemas::of_staging(database, suffix)),
+            Site::Files { path } => Places::Files(Exchange::of_staging(path, suffix)?),
+        };
+        let accounts = source.accounts.is_some();
+        parts.push(Part { source: source.name.clone(), accounts, places });
+    }
+    Ok(parts)
 }
 
 /// Builds and proves everything that will be swapped in.
@@ -150,7 +273,7 @@ async fn stage(
 ) -> Result<Vec<Staged>> {
     let mut staged = Vec::new();
     for source in &plan.sources {
-        if !matches!(source.action, Action::Create | Action::Replace) {
+        if !source.action.is_restored() {
             continue;
         }
         let Some(site) = &source.site else { continue };
@@ -176,46 +299,7 @@ async fn stage(
     Ok(staged)
 }
 
-/// Drops the schemas of a staging that was left in the middle; files go by themselves.
-async fn take_back(plan: &Plan, host: &Host, suffix: &str, monitor: &dyn Monitor) {
-    for source in &plan.sources {
-        let Some(Site::Database { database }) = &source.site else { continue };
-        if let Err(error) = staging::take_back(&host.database, database, suffix).await {
-            monitor.warn(&format!("staging is left behind: {}", error.chain()));
-        }
-    }
-}
-
-/// Swaps all parts in; where one fails, those before it are swapped back.
-async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>> {
-    let mut swapped: Vec<Swapped> = Vec::new();
-    let mut waiting = staged.into_iter();
-    while let Some(part) = waiting.next() {
-        match part.swap(monitor).await {
-            Ok(part) => swapped.push(part),
-            Err(error) => {
-                let mut error = error;
-                while let Some(part) = swapped.pop() {
-                    error = undone(error, part, monitor).await;
-                }
-                discard(waiting.collect(), monitor).await;
-                return Err(error);
-            }
-        }
-    }
-    Ok(swapped)
-}
-
-/// Puts back what a part replaced after `error`; returns that, with what came of it.
-async fn undone(error: Error, part: Swapped, monitor: &dyn Monitor) -> Error {
-    match part.undo(monitor).await {
-        Ok(()) => error,
-        Err(undo) => Error::failed(format!("{}; and then: {}", error.chain(), undo.chain()))
-            .hint(undo.advice().unwrap_or("look for what was live beside it").to_owned()),
-    }
-}
-
-async fn discard(staged: Vec<Staged>, monitor: &dyn Monitor) {
+async fn discard(staged: impl IntoIterator<Item = Staged>, monitor: &dyn Monitor) {
     for part in staged {
         if let Err(error) = part.discard().await {
             monitor.warn(&error.chain());
@@ -230,13 +314,6 @@ fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'
         .filter(|(record, _)| record.name == name)
         .find_map(|(record, index)| Some((record, index.as_ref()?)))
         .ok_or_else(|| Error::damaged(format!("the snapshot has no index of {name}")))
-}
-
-/// Returns what tells the names of this restore from those of others.
-fn suffix() -> Result<String> {
-    let id = SnapshotId::generate()?;
-    let (_, suffix) = id.as_str().split_at("snapshot_".len());
-    Ok(suffix.to_owned())
 }
 
 /// Returns the error for a target that is not empty.

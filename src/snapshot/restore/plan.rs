@@ -78,6 +78,13 @@ pub enum Action {
     Skip,
 }
 
+impl Action {
+    /// Returns whether something is restored.
+    pub const fn is_restored(self) -> bool {
+        matches!(self, Self::Create | Self::Replace)
+    }
+}
+
 /// Where a source is restored to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Site {

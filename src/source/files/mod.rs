@@ -28,13 +28,13 @@ use crate::source::files::list::Entry;
 use crate::source::files::prove::differences;
 use crate::source::files::publish::Staging;
 
+pub use crate::source::files::exchange::Exchange;
+pub use crate::source::files::leftovers::Leftover;
+pub use crate::source::files::leftovers::Role;
+pub use crate::source::files::leftovers::leftovers;
 pub use crate::source::files::list::FileList;
 pub use crate::source::files::place::locate;
 pub use crate::source::files::place::refuse_mounts;
-pub use crate::source::files::publish::Leftover;
-pub use crate::source::files::publish::Role;
-pub use crate::source::files::publish::Swapped;
-pub use crate::source::files::publish::leftovers;
 
 mod accounts;
 mod archive;
@@ -42,6 +42,9 @@ mod attributes;
 mod byte_string;
 mod chunks;
 mod dress;
+pub mod durable;
+mod exchange;
+mod leftovers;
 mod list;
 mod place;
 mod prove;
@@ -152,9 +155,9 @@ pub struct Proven {
 }
 
 impl Proven {
-    /// Puts it in the place of its target; what was there is kept beside.
-    pub fn swap(self) -> Result<Swapped> {
-        self.staging.swap()
+    /// Returns the places of the swap that puts it in the place of its target.
+    pub fn release(self) -> Result<Exchange> {
+        self.staging.release()
     }
 }
 

@@ -3,7 +3,7 @@
 //! All SQL of the program is in this folder, each statement in a function named for its purpose.
 //!
 //! ```text
-//! defaults → login → connection        how a server is reached; session, failure, server facts
+//! defaults → login → connection        how a server is reached; session, failure, server facts, sessions
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
@@ -12,7 +12,7 @@
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
-//! undo, moves → swap                   and take the place
+//! undo, moves → ready → swap → resume         and take the place, or give it back
 //! ```
 
 mod defaults;
@@ -20,6 +20,7 @@ pub mod login;
 pub mod quote;
 pub mod connection;
 mod session;
+pub mod sessions;
 mod failure;
 mod warning;
 pub mod server;
@@ -59,6 +60,8 @@ pub mod staging;
 pub mod load;
 mod moves;
 mod undo;
+pub mod ready;
 pub mod swap;
+pub mod resume;
 #[cfg(test)]
 mod throwaway;

@@ -30,9 +30,6 @@ use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::undo;
 
-/// Seconds that an interrupted restore waits for its own last statements.
-const TAKE_BACK_SECONDS: u32 = 5;
-
 /// A staging schema and the connection that owns it.
 pub struct Staging {
     pub(super) login: Login,
@@ -162,16 +159,6 @@ impl Staging {
     }
 }
 
-/// Drops the staging schema of a restore whose connections are gone.
-pub async fn take_back(login: &Login, target: &str, suffix: &str) -> Result<()> {
-    let mut connection = connect(login).await?;
-    // A statement that runs on by itself, such as the building of an index, holds its table.
-    connection.wait_for_locks_at_most(TAKE_BACK_SECONDS).await?;
-    connection.drop_database(&names::staging(target, suffix)).await?;
-    connection.close().await;
-    Ok(())
-}
-
 async fn drop_leftovers(
     connection: &mut Connection,
     target: &str,
@@ -222,7 +209,7 @@ impl Connection {
     }
 
     /// Keeps other restores away from a database until this connection ends.
-    async fn claim_restore_of(&mut self, database: &str) -> Result<()> {
+    pub(super) async fn claim_restore_of(&mut self, database: &str) -> Result<()> {
         let name = quote::text(&sha256(database.as_bytes())[..40]);
         let sql = format!("SELECT GET_LOCK({name}, 0)");
         let doing = format!("cannot claim database {database:?} for a restore");

@@ -1,4 +1,5 @@
-//! The moment of a restore: staging takes the place of the live database.
+//! The moment of a restore: staging takes the place of the live database. And that of a rollback:
+//! what was kept takes it again.
 //!
 //! One `RENAME TABLE` moves all tables and sequences, out and in, or none. Views, triggers,
 //! routines and events cannot be moved: triggers, which hold their tables where they are, are
@@ -7,8 +8,8 @@
 //! triggers stand again, who writes to a new table does so without them.
 //!
 //! What was live stays whole in a schema of its own, its programs too. Before anything is touched
-//! that schema holds a note of all that was live (`undo`), so that whoever finds a swap that was
-//! killed can put it back.
+//! that schema holds a note of all that was live and of all that comes in (`undo`), so that
+//! whoever finds a swap that was killed can put it back, or go on with it (`resume`).
 
 use std::time::Duration;
 use std::time::Instant;
@@ -16,29 +17,28 @@ use std::time::Instant;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
-use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::rehearsal;
+use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
-use crate::source::mariadb::staging::Staging;
-use crate::source::mariadb::tables;
-use crate::source::mariadb::undo::Live;
+use crate::source::mariadb::undo::Incoming;
 use crate::source::mariadb::undo::Undo;
 
 /// Seconds that one attempt waits for readers and writers of the tables: everybody who comes to
 /// them later waits behind it.
-const LOCK_SECONDS: u32 = 1;
+pub(super) const LOCK_SECONDS: u32 = 1;
 
 /// How often the swap is attempted, a second apart, before it gives up.
 const ATTEMPTS: u32 = 10;
@@ -52,91 +52,82 @@ pub struct Swapped {
     pub previous: Option<String>,
     /// How long the live database was incomplete.
     pub incomplete: Duration,
-    connection: Connection,
-    undo: Undo,
-}
-
-impl Staging {
-    /// Replaces the live database; fails with all put back as it was.
-    ///
-    /// `suffix` tells the schema that keeps the previous state from others.
-    pub async fn swap(mut self, suffix: &str, monitor: &dyn Monitor) -> Result<Swapped> {
-        let undo = match prepare(&mut self.connection, &self.plan, suffix).await {
-            Ok(undo) => undo,
-            Err(error) => {
-                self.discard_noting(monitor).await;
-                return Err(error);
-            }
-        };
-        let plan = self.plan;
-        let mut swap = Swap { connection: self.connection, plan: &plan, undo: &undo };
-        let incomplete = match swap.replace(monitor).await {
-            Ok(incomplete) => incomplete,
-            Err(error) => return Err(swap.put_back(error, monitor).await),
-        };
-        swap.keep_previous_programs(monitor).await;
-        let mut connection = swap.connection;
-        undo.forget(&mut connection).await?;
-        let previous = undo.live.is_some().then(|| undo.previous.clone());
-        Ok(Swapped { previous, incomplete, connection, undo })
-    }
-}
-
-/// Notes what is live; returns what puts it back.
-async fn prepare(connection: &mut Connection, plan: &Plan, suffix: &str) -> Result<Undo> {
-    connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
-    let undo = Undo {
-        target: plan.target().to_owned(),
-        staging: plan.schema().to_owned(),
-        previous: names::previous(plan.target(), suffix),
-        live: live(connection, plan.target()).await?,
-    };
-    undo.note(connection).await?;
-    Ok(undo)
-}
-
-async fn live(connection: &mut Connection, target: &str) -> Result<Option<Live>> {
-    let Some(database) = tables::database(connection, target).await? else { return Ok(None) };
-    connection.select_database(target).await?;
-    let programs = programs::programs(connection, target).await?;
-    let tables = moves::stored(connection, target).await?;
-    Ok(Some(Live { database, programs, tables }))
+    pub(super) connection: Connection,
+    pub(super) undo: Undo,
 }
 
 /// A swap under way.
-struct Swap<'a> {
-    connection: Connection,
-    plan: &'a Plan,
-    undo: &'a Undo,
+pub(super) struct Swap<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) undo: &'a Undo,
 }
 
 impl Swap<'_> {
     /// Returns how long the live database was incomplete.
-    async fn replace(&mut self, monitor: &dyn Monitor) -> Result<Duration> {
-        let (target, previous) = (self.plan.target(), self.undo.previous.as_str());
-        let database =
-            Database { name: target.to_owned(), ..self.plan.definition().database.clone() };
-        if self.undo.live.is_none() {
-            self.connection.create_database(&database).await?;
+    pub(super) async fn replace(mut self, monitor: &dyn Monitor) -> Result<Duration> {
+        let Schemas { staging, .. } = &self.undo.schemas;
+        if let (None, Some(incoming)) = (&self.undo.live, &self.undo.incoming) {
+            self.connection.create_database(&incoming.database).await?;
+            fault::point("database.target-created");
         }
+        // What was kept has triggers too, and they hold its tables.
+        programs::drop_triggers(self.connection, staging).await?;
         let started = self.move_tables().await?;
+        fault::point("database.moved");
+        self.settle(started, monitor).await
+    }
+
+    /// Does all that comes after the move, from wherever it was left. Returns how long the live
+    /// database was incomplete.
+    pub(super) async fn settle(
+        mut self,
+        started: Instant,
+        monitor: &dyn Monitor,
+    ) -> Result<Duration> {
+        let Schemas { target, staging, previous, .. } = &self.undo.schemas;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.connection.prepare_altering().await?;
         self.connection.select_database(previous).await?;
-        foreign_keys::bring_home(&mut self.connection, previous, target).await?;
-        self.connection.select_database(target).await?;
-        self.connection.dress_database(&database).await?;
-        // A table whose default draws from what is not there cannot be altered otherwise.
-        for (table, column, default) in self.plan.sequence_defaults() {
-            self.connection.set_default(table, &column, &default).await?;
+        foreign_keys::bring_home(self.connection, previous, target).await?;
+        let incomplete = match &self.undo.incoming {
+            Some(incoming) => self.furnish(incoming, staging, started, monitor).await?,
+            None => started.elapsed(),
+        };
+        if let Some(live) = &self.undo.live {
+            live.keep_programs_in(self.connection, previous, monitor).await;
+            fault::point("database.previous-whole");
         }
-        foreign_keys::bring_home(&mut self.connection, target, self.plan.schema()).await?;
-        let programs = &self.plan.definition().programs;
-        let site = Site::new(&database, Purpose::Live);
-        let broken = programs::replace_all(&mut self.connection, &site, programs).await?;
+        if self.undo.incoming.is_none() {
+            self.connection.drop_emptied(target).await?;
+            fault::point("database.target-dropped");
+        }
+        self.undo.complete(self.connection).await?;
+        Ok(incomplete)
+    }
+
+    /// Makes the tables that came in a database of their own, programs and all.
+    async fn furnish(
+        &mut self,
+        incoming: &Incoming,
+        staging: &str,
+        started: Instant,
+        monitor: &dyn Monitor,
+    ) -> Result<Duration> {
+        let Incoming { database, programs, .. } = incoming;
+        self.connection.select_database(&database.name).await?;
+        self.connection.dress_database(database).await?;
+        // A table whose default draws from what is not there cannot be altered otherwise.
+        for (table, column, default) in &incoming.sequence_defaults {
+            self.connection.set_default(table, column, default).await?;
+        }
+        foreign_keys::bring_home(self.connection, &database.name, staging).await?;
+        fault::point("database.before-programs");
+        let site = Site::new(database, Purpose::Live);
+        let broken = programs::replace_all(self.connection, &site, programs).await?;
+        fault::point("database.programs");
         let incomplete = started.elapsed();
-        let likeness = self.plan.likeness();
-        rehearsal::prove(&mut self.connection, &site, programs, &broken, likeness).await?;
+        let likeness = if incoming.is_exact { Likeness::Exact } else { Likeness::Names };
+        rehearsal::prove(self.connection, &site, programs, &broken, likeness).await?;
         for view in broken {
             monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
         }
@@ -147,7 +138,7 @@ impl Swap<'_> {
     /// Moves all tables at a moment when nobody holds them. Returns when the live database began
     /// to be incomplete.
     async fn move_tables(&mut self) -> Result<Instant> {
-        let moves = self.moves().await?;
+        let moves = self.moves();
         for _ in 0..ATTEMPTS {
             let started = Instant::now();
             match self.try_to_move(&moves).await {
@@ -159,7 +150,7 @@ impl Swap<'_> {
         }
         let text = format!(
             "cannot swap database {:?}: somebody keeps its tables locked",
-            self.plan.target()
+            self.undo.schemas.target
         );
         Err(Error::new(Kind::Busy, text)
             .hint("SHOW FULL PROCESSLIST names who; the live database is as it was"))
@@ -167,10 +158,12 @@ impl Swap<'_> {
 
     async fn try_to_move(&mut self, moves: &[Move]) -> Result<()> {
         if let Some(live) = &self.undo.live {
-            let target = self.plan.target();
+            let target = &self.undo.schemas.target;
             // Whoever holds a table is met here, before anything is touched.
             self.connection.lock_tables(target, &live.tables).await?;
-            let dropped = programs::drop_triggers(&mut self.connection, target).await;
+            fault::point("database.locked");
+            let dropped = programs::drop_triggers(self.connection, target).await;
+            fault::point("database.triggers-dropped");
             self.connection.unlock_tables().await?;
             dropped?;
         }
@@ -180,77 +173,60 @@ impl Swap<'_> {
     async fn create_triggers_again(&mut self) -> Result<()> {
         let Some(live) = &self.undo.live else { return Ok(()) };
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
-        live.create_triggers(&mut self.connection).await?;
+        live.create_triggers(self.connection).await?;
         self.connection.wait_for_locks_at_most(LOCK_SECONDS).await
     }
 
-    /// Returns what moves: all that is live out, all that is staged in.
-    async fn moves(&mut self) -> Result<Vec<Move>> {
+    /// Returns what moves: what is live out, all that comes in, in.
+    fn moves(&self) -> Vec<Move> {
+        let Schemas { target, staging, previous, .. } = &self.undo.schemas;
         let live = self.undo.live.as_ref().map_or(&[][..], |live| &live.tables);
-        let (target, staging) = (self.plan.target(), self.plan.schema());
-        let mut moves = moves::all(live, target, &self.undo.previous);
-        let staged = moves::stored(&mut self.connection, staging).await?;
-        moves.extend(moves::all(&staged, staging, target));
-        Ok(moves)
-    }
-
-    /// Puts back what was live; returns the error of the swap with what became of it.
-    async fn put_back(mut self, error: Error, monitor: &dyn Monitor) -> Error {
-        match self.undo.run(&mut self.connection, monitor).await {
-            Ok(()) => {
-                if let Err(left) = self.connection.drop_database(self.plan.schema()).await {
-                    monitor.note(&left.chain());
-                }
-                error
-            }
-            Err(undo) => {
-                let text = format!(
-                    "cannot put back database {:?} after this failed: {}: {}",
-                    self.plan.target(),
-                    error.chain(),
-                    undo.chain()
-                );
-                Error::failed(text).hint(self.undo.advice())
-            }
-        }
-    }
-
-    /// Creates the replaced programs in the schema that keeps the replaced tables, so that it is
-    /// whole; what cannot be created there is noted.
-    async fn keep_previous_programs(&mut self, monitor: &dyn Monitor) {
-        let Some(live) = &self.undo.live else { return };
-        let previous = &self.undo.previous;
-        let database = Database { name: previous.clone(), ..live.database.clone() };
-        // Rehearsal keeps the events disabled: nothing may run in there.
-        let site = Site::new(&database, Purpose::Rehearsal);
-        let kept = async {
-            self.connection.dress_database(&database).await?;
-            self.connection.select_database(previous).await?;
-            programs::create(&mut self.connection, &site, &live.programs).await
-        };
-        if let Err(error) = kept.await {
-            let why = error.chain();
-            monitor.note(&format!("{previous} keeps the replaced tables without programs: {why}"));
-        }
+        let incoming = self.undo.incoming.as_ref().map_or(&[][..], |incoming| &incoming.tables);
+        let mut moves = moves::all(live, target, previous);
+        moves.extend(moves::all(incoming, staging, target));
+        moves
     }
 }
 
 impl Swapped {
-    /// Puts the replaced database back; staging holds what was restored.
+    /// Puts the replaced database back; what came in is where it was.
     pub async fn undo(&mut self, monitor: &dyn Monitor) -> Result<()> {
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
-        self.undo.run(&mut self.connection, monitor).await
+        self.undo.run(&mut self.connection, monitor).await?;
+        if self.undo.schemas.is_kept {
+            return Ok(());
+        }
+        self.connection.drop_database(&self.undo.schemas.staging).await
     }
 
-    /// Drops the schemas that keep what earlier restores of this database replaced.
-    pub async fn discard_older(&mut self) -> Result<()> {
-        let (target, kept) = (self.undo.target.clone(), self.previous.clone());
-        self.connection.drop_previous(&target, kept.as_deref()).await.map(drop)
-    }
-
-    /// Drops the staging schema, which is empty now.
+    /// Drops what is not needed any more: see [`finish`](Schemas::finish).
     pub async fn finish(mut self) -> Result<()> {
-        self.connection.drop_database(&self.undo.staging).await
+        self.undo.schemas.finish_on(&mut self.connection).await?;
+        self.connection.close().await;
+        Ok(())
+    }
+}
+
+impl Schemas {
+    /// Drops what a complete swap does not need any more: the schema that all tables came from, what
+    /// earlier restores of this database kept, and what says that there was none.
+    pub async fn finish(&self, login: &Login) -> Result<()> {
+        let mut connection = connect(login).await?;
+        self.finish_on(&mut connection).await?;
+        connection.close().await;
+        Ok(())
+    }
+
+    async fn finish_on(&self, connection: &mut Connection) -> Result<()> {
+        fault::point("database.before-finish");
+        connection.drop_emptied(&self.staging).await?;
+        fault::point("database.staging-dropped");
+        connection.drop_previous(&self.target, Some(&self.previous)).await?;
+        if !self.had_target {
+            connection.drop_emptied(&self.previous).await?;
+        }
+        fault::point("database.finished");
+        Ok(())
     }
 }
 
@@ -279,7 +255,11 @@ impl Connection {
     async fn drop_previous(&mut self, target: &str, kept: Option<&str>) -> Result<Vec<String>> {
         let mut dropped = Vec::new();
         for schema in self.databases_like(&names::previous(target, "")).await? {
-            if kept == Some(schema.as_str()) || Undo::find_in(self, &schema).await?.is_some() {
+            if kept == Some(schema.as_str()) {
+                continue;
+            }
+            let note = Undo::find_in(self, &schema).await?;
+            if note.as_ref().is_some_and(|note| !note.is_complete) {
                 continue;
             }
             self.drop_database(&schema).await?;

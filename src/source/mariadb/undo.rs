@@ -1,14 +1,16 @@
-//! Putting back what was live, by whoever comes to it: the restore that failed, or the next one
-//! after a restore that was killed.
+//! Putting back what was live, by whoever comes to it: the restore that failed, the next command
+//! after one that was killed, or a rollback.
 //!
 //! All that it takes is noted in the database server itself, in the schema that keeps the replaced
-//! tables, before anything live is touched, and forgotten when the swap is complete.
+//! tables, before anything live is touched: what was live, to put it back, and what comes in, to go
+//! on. When the swap is complete the note says so, and stays: it is what a rollback goes by.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
@@ -19,6 +21,7 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
@@ -26,17 +29,16 @@ use crate::source::mariadb::tables;
 /// The table that holds the note.
 const NOTE: &str = "__snap_undo";
 
-/// What it takes to put back a database that is being replaced.
+/// What it takes to put back a database that is being replaced, and to go on replacing it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Undo {
-    /// The name of the database.
-    pub(super) target: String,
-    /// The schema that what was restored comes from, and goes back to.
-    pub(super) staging: String,
-    /// The schema that keeps what was live.
-    pub(super) previous: String,
+    /// Where everything lies.
+    #[serde(flatten)]
+    pub(super) schemas: Schemas,
     /// What was live; `None` where there was no such database.
     pub(super) live: Option<Live>,
+    /// What comes in; `None` where there is to be no such database.
+    pub(super) incoming: Option<Incoming>,
 }
 
 /// What was live.
@@ -44,11 +46,44 @@ pub(super) struct Undo {
 pub(super) struct Live {
     pub(super) database: Database,
     pub(super) programs: Vec<Program>,
+    /// The names of its tables and sequences that move.
+    pub(super) tables: Vec<String>,
+    /// The names of those that stay where they are, for good.
+    #[serde(default)]
+    pub(super) kept: Vec<String>,
+}
+
+/// What comes in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Incoming {
+    /// The attributes that the database gets, under its own name.
+    pub(super) database: Database,
+    pub(super) programs: Vec<Program>,
     /// The names of its tables and sequences.
     pub(super) tables: Vec<String>,
+    /// Table, quoted column and default of each column that draws from a sequence.
+    pub(super) sequence_defaults: Vec<(String, String, String)>,
+    /// Whether the server must print the programs as they were written.
+    pub(super) is_exact: bool,
+}
+
+/// A note that was found.
+pub(super) struct Found {
+    pub(super) undo: Undo,
+    /// Whether its swap came to its end.
+    pub(super) is_complete: bool,
 }
 
 impl Live {
+    /// Returns what is live under a name, if anything.
+    pub(super) async fn read(connection: &mut Connection, name: &str) -> Result<Option<Self>> {
+        let Some(database) = tables::database(connection, name).await? else { return Ok(None) };
+        connection.select_database(name).await?;
+        let programs = programs::programs(connection, name).await?;
+        let tables = moves::stored(connection, name).await?;
+        Ok(Some(Self { database, programs, tables, kept: Vec::new() }))
+    }
+
     /// Creates the triggers that are gone, as they go before the tables move; all else is
     /// untouched then.
     pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
@@ -63,59 +98,96 @@ impl Live {
         let site = Site::new(&self.database, Purpose::Live);
         programs::create(connection, &site, &triggers).await.map(drop)
     }
+
+    /// Creates the programs in the schema that keeps the tables, so that it is whole; what cannot
+    /// be created there is noted.
+    pub(super) async fn keep_programs_in(
+        &self,
+        connection: &mut Connection,
+        schema: &str,
+        monitor: &dyn Monitor,
+    ) {
+        let database = Database { name: schema.to_owned(), ..self.database.clone() };
+        // Rehearsal keeps the events disabled: nothing may run in there.
+        let site = Site::new(&database, Purpose::Rehearsal);
+        let kept = async {
+            connection.dress_database(&database).await?;
+            connection.select_database(schema).await?;
+            programs::create(connection, &site, &self.programs).await
+        };
+        if let Err(error) = kept.await {
+            let why = error.chain();
+            monitor.note(&format!("{schema} keeps the replaced tables without programs: {why}"));
+        }
+    }
 }
 
 impl Undo {
     /// Writes the note, in a new schema that is to keep what was live.
     pub(super) async fn note(&self, connection: &mut Connection) -> Result<()> {
-        connection.create_database(&plain(&self.previous)).await?;
+        let previous = &self.schemas.previous;
+        fault::point("database.before-note");
+        connection.create_database(&plain(previous)).await?;
+        fault::point("database.previous-created");
         let json = serde_json::to_string(self).expect("a note is plain JSON");
-        let (table, doing) = (quote::qualified(&self.previous, NOTE), "cannot note what is live");
-        let create = format!("CREATE TABLE {table} (state LONGTEXT NOT NULL) ENGINE=InnoDB");
+        let (table, doing) = (quote::qualified(previous, NOTE), "cannot note what is live");
+        let create = format!(
+            "CREATE TABLE {table} (state LONGTEXT NOT NULL, is_complete TINYINT NOT NULL) ENGINE=InnoDB"
+        );
         connection.execute(doing, &create).await?;
-        let insert = format!("INSERT INTO {table} VALUES ({})", quote::text(&json));
-        connection.execute(doing, &insert).await
+        fault::point("database.note-created");
+        let insert = format!("INSERT INTO {table} VALUES ({}, 0)", quote::text(&json));
+        connection.execute(doing, &insert).await?;
+        fault::point("database.noted");
+        Ok(())
     }
 
-    /// Returns the note that a schema holds, where a swap was not completed.
-    pub(super) async fn find_in(connection: &mut Connection, schema: &str) -> Result<Option<Self>> {
+    /// Returns the note that a schema holds.
+    pub(super) async fn find_in(
+        connection: &mut Connection,
+        schema: &str,
+    ) -> Result<Option<Found>> {
         if !moves::stored(connection, schema).await?.iter().any(|table| table == NOTE) {
             return Ok(None);
         }
-        let sql = format!("SELECT state FROM {}", quote::qualified(schema, NOTE));
-        let note: Option<String> =
+        let sql = format!("SELECT state, is_complete FROM {}", quote::qualified(schema, NOTE));
+        let note: Option<(String, bool)> =
             connection.first("cannot read what was live before a swap", &sql).await?;
         // Without a row, the process died between table and row: nothing was touched yet.
-        note.map(|json| {
-            serde_json::from_str(&json).map_err(|cause| {
+        note.map(|(json, is_complete)| {
+            let undo = serde_json::from_str(&json).map_err(|cause| {
                 let text = format!("cannot understand what was live before the swap in {schema}");
                 Error::failed(text).caused_by(cause)
-            })
+            })?;
+            Ok(Found { undo, is_complete })
         })
         .transpose()
     }
 
-    /// Forgets the note: what was restored is live for good.
-    pub(super) async fn forget(&self, connection: &mut Connection) -> Result<()> {
-        match &self.live {
-            Some(_) => connection.drop_table(&self.previous, NOTE).await,
-            None => connection.drop_database(&self.previous).await,
-        }
+    /// Notes that the swap is complete: what came in is live for good.
+    pub(super) async fn complete(&self, connection: &mut Connection) -> Result<()> {
+        let table = quote::qualified(&self.schemas.previous, NOTE);
+        let update = format!("UPDATE {table} SET is_complete = 1");
+        fault::point("database.before-complete");
+        connection.execute("cannot note that the swap is complete", &update).await?;
+        fault::point("database.complete");
+        Ok(())
     }
 
-    /// Puts back what was live, however far the swap had come; what was restored is moved to
-    /// staging.
+    /// Puts back what was live, however far the swap had come; what came in is moved to where it
+    /// came from.
     pub(super) async fn run(
         &self,
         connection: &mut Connection,
         monitor: &dyn Monitor,
     ) -> Result<()> {
+        let Schemas { target, staging, previous, is_kept, .. } = &self.schemas;
         let is_moved = self.is_moved(connection).await?;
         if is_moved {
             self.move_back(connection).await?;
         }
         match &self.live {
-            None => connection.drop_database(&self.target).await?,
+            None => connection.drop_emptied(target).await?,
             Some(live) if is_moved => {
                 connection.dress_database(&live.database).await?;
                 let site = Site::new(&live.database, Purpose::Live);
@@ -123,51 +195,82 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
+                fault::point("database.undo-programs");
             }
             Some(live) => live.create_triggers(connection).await?,
         }
-        connection.drop_database(&self.previous).await
+        if *is_kept {
+            if let Some(Found { undo: Self { live: Some(kept), .. }, .. }) =
+                Self::find_in(connection, staging).await?
+            {
+                kept.keep_programs_in(connection, staging, monitor).await;
+            }
+        }
+        connection.drop_emptied(previous).await?;
+        fault::point("database.undone");
+        Ok(())
     }
 
     /// Returns what an operator can do where even this fails.
     pub(super) fn advice(&self) -> String {
         format!(
-            "the replaced tables are in database {:?}: nothing drops it; `snap restore` puts them \
-             back before it begins",
-            self.previous
+            "the replaced tables are in database {:?}: nothing drops it; `snap restore --resume` puts \
+             them back",
+            self.schemas.previous
         )
     }
 
     /// Moves the tables back.
     async fn move_back(&self, connection: &mut Connection) -> Result<()> {
-        for schema in [&self.target, &self.previous] {
+        let Schemas { target, staging, previous, .. } = &self.schemas;
+        for schema in [target, previous] {
             programs::drop_triggers(connection, schema).await?;
         }
-        if tables::database(connection, &self.staging).await?.is_none() {
-            connection.create_database(&plain(&self.staging)).await?;
+        if tables::database(connection, staging).await?.is_none() {
+            connection.create_database(&plain(staging)).await?;
         }
-        let restored = moves::stored(connection, &self.target).await?;
-        let mut back = moves::all(&restored, &self.target, &self.staging);
+        if tables::database(connection, target).await?.is_none() {
+            connection.create_database(&plain(target)).await?;
+        }
+        let kept = self.live.as_ref().map_or(&[][..], |live| &live.kept);
+        let mut came = moves::stored(connection, target).await?;
+        came.retain(|table| !kept.contains(table));
+        let mut back = moves::all(&came, target, staging);
         if let Some(live) = &self.live {
-            back.extend(moves::all(&live.tables, &self.previous, &self.target));
+            back.extend(moves::all(&live.tables, previous, target));
         }
+        fault::point("database.before-undo");
         connection.rename_tables(&back).await?;
+        fault::point("database.undo-moved");
         connection.prepare_altering().await?;
-        connection.select_database(&self.target).await?;
-        foreign_keys::bring_home(connection, &self.target, &self.previous).await
+        connection.select_database(staging).await?;
+        foreign_keys::bring_home(connection, staging, target).await?;
+        connection.select_database(target).await?;
+        foreign_keys::bring_home(connection, target, previous).await
     }
 
-    /// Returns whether the tables are where the swap moved them: all of them are, or none.
-    async fn is_moved(&self, connection: &mut Connection) -> Result<bool> {
-        let target_exists = tables::database(connection, &self.target).await?.is_some();
-        Ok(match &self.live {
+    /// Returns whether the tables are where the swap moves them: all of them are, or none.
+    pub(super) async fn is_moved(&self, connection: &mut Connection) -> Result<bool> {
+        let Schemas { target, previous, .. } = &self.schemas;
+        match &self.live {
             Some(live) if !live.tables.is_empty() => {
-                let kept = moves::stored(connection, &self.previous).await?;
-                kept.iter().any(|table| table != NOTE)
+                Ok(!kept_tables(connection, previous).await?.is_empty())
             }
-            _ => target_exists,
-        })
+            Some(_) => Ok(true),
+            None => {
+                let there = moves::stored(connection, target).await?;
+                let incoming = self.incoming.as_ref().map_or(&[][..], |incoming| &incoming.tables);
+                Ok(incoming.iter().any(|table| there.contains(table)))
+            }
+        }
     }
+}
+
+/// Returns the tables and sequences of a schema beside a database, apart from the note.
+pub(super) async fn kept_tables(connection: &mut Connection, schema: &str) -> Result<Vec<String>> {
+    let mut stored = moves::stored(connection, schema).await?;
+    stored.retain(|table| table != NOTE);
+    Ok(stored)
 }
 
 /// Returns a database that holds tables of any character set.
@@ -180,14 +283,16 @@ fn plain(name: &str) -> Database {
     }
 }
 
-/// Puts back what a killed restore of this database had begun to replace.
+/// Puts back what a killed restore of this database had begun to replace, where its journal is
+/// lost.
 pub(super) async fn killed_swaps(
     connection: &mut Connection,
     target: &str,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     for schema in connection.databases_like(&names::previous(target, "")).await? {
-        if let Some(undo) = Undo::find_in(connection, &schema).await? {
+        if let Some(Found { undo, is_complete: false }) = Undo::find_in(connection, &schema).await?
+        {
             undo.run(connection, monitor).await?;
             monitor.note("a killed restore had begun to swap: what was live before is put back");
         }
@@ -208,8 +313,15 @@ impl Connection {
         self.execute(&format!("cannot change database {name}"), &statement).await
     }
 
-    async fn drop_table(&mut self, schema: &str, table: &str) -> Result<()> {
-        let name = quote::qualified(schema, table);
-        self.execute(&format!("cannot drop table {name}"), &format!("DROP TABLE {name}")).await
+    /// Drops a database whose tables have moved away; fails where some have not.
+    pub(super) async fn drop_emptied(&mut self, name: &str) -> Result<()> {
+        let left = kept_tables(self, name).await?;
+        if !left.is_empty() {
+            let (count, name) = (left.len(), quote::identifier(name));
+            return Err(Error::failed(format!(
+                "cannot drop database {name}: {count} tables are in it that were to be elsewhere"
+            )));
+        }
+        self.drop_database(name).await
     }
 }

@@ -110,7 +110,7 @@ async fn an_owner_is_given_by_name_and_by_number_where_the_name_is_unknown() {
     let target = folder.path().join("target");
     let tar = tar_of(&list, &[b"lent"]);
     let staged = stage(&target, list, &tar, &recorder).await.unwrap();
-    staged.prove().await.unwrap().swap().unwrap().discard_previous().unwrap();
+    swap(staged.prove().await.unwrap()).unwrap().discard_previous().unwrap();
 
     let metadata = target.metadata().unwrap();
     let daemon = nix::unistd::User::from_name("daemon").unwrap().unwrap();

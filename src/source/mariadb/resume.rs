@@ -1,0 +1,125 @@
+//! A swap of a database whose process was killed: found by its note, completed or taken back.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::base::fault;
+use crate::base::monitor::Monitor;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::login::Login;
+use crate::source::mariadb::moves;
+use crate::source::mariadb::ready::Ready;
+use crate::source::mariadb::ready::Schemas;
+use crate::source::mariadb::ready::Unswapped;
+use crate::source::mariadb::swap::Swap;
+use crate::source::mariadb::swap::Swapped;
+use crate::source::mariadb::undo::Found;
+use crate::source::mariadb::undo::Live;
+use crate::source::mariadb::undo::Undo;
+
+/// Seconds that is waited for who uses the tables.
+const PATIENT_SECONDS: u32 = 60;
+
+/// What can be done of a swap without touching what is live.
+enum Settled {
+    Swapped(Swapped),
+    Ready(Ready),
+}
+
+/// A swap that nobody is at work on.
+pub struct Halted {
+    connection: Connection,
+    schemas: Schemas,
+    found: Option<Found>,
+    /// Whether all that comes in is still there, where it has not moved yet.
+    is_staged: bool,
+}
+
+/// Returns what a killed process left of a swap.
+pub async fn find(login: &Login, schemas: &Schemas) -> Result<Halted> {
+    let mut connection = connect(login).await?;
+    connection.prepare_loading().await?;
+    connection.claim_restore_of(&schemas.target).await?;
+    connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
+    let found = Undo::find_in(&mut connection, &schemas.previous).await?;
+    let mut is_staged = false;
+    if let Some(Found { undo, .. }) = &found {
+        let staged = moves::stored(&mut connection, &schemas.staging).await?;
+        let incoming = undo.incoming.as_ref().map_or(&[][..], |incoming| &incoming.tables);
+        is_staged = incoming.iter().all(|table| staged.contains(table));
+    }
+    Ok(Halted { connection, schemas: schemas.clone(), found, is_staged })
+}
+
+impl Halted {
+    /// Returns whether the swap can be completed from where it is.
+    pub async fn can_go_on(&mut self) -> Result<bool> {
+        let Some(found) = &self.found else { return Ok(false) };
+        Ok(found.is_complete || self.is_staged || found.undo.is_moved(&mut self.connection).await?)
+    }
+
+    /// Completes the swap; fails with all put back as it was.
+    pub async fn complete(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
+        let ready = match self.settled(monitor).await {
+            Ok(Settled::Swapped(swapped)) => return Ok(swapped),
+            Ok(Settled::Ready(ready)) => ready,
+            Err(error) => return Err(Unswapped { error, is_put_back: false }),
+        };
+        ready.swap(monitor).await
+    }
+
+    /// Completes a swap whose tables have moved, and makes one ready again whose tables have not.
+    async fn settled(mut self, monitor: &dyn Monitor) -> Result<Settled> {
+        let Some(Found { undo, is_complete }) = self.found else {
+            return Err(Error::failed("cannot go on with a swap that was not noted"));
+        };
+        if is_complete {
+            let ready = Ready { connection: self.connection, undo };
+            return Ok(Settled::Swapped(ready.swapped(Duration::ZERO)));
+        }
+        // Without tables on either side nobody can tell, and doing it again changes nothing.
+        let has_tables = undo.live.as_ref().is_some_and(|live| !live.tables.is_empty());
+        if undo.is_moved(&mut self.connection).await? && (has_tables || !self.is_staged) {
+            fault::point("resume.before-settle");
+            let swap = Swap { connection: &mut self.connection, undo: &undo };
+            let incomplete = swap.settle(Instant::now(), monitor).await?;
+            let ready = Ready { connection: self.connection, undo };
+            return Ok(Settled::Swapped(ready.swapped(incomplete)));
+        }
+        // What is live may be another since: it is noted again.
+        undo.run(&mut self.connection, monitor).await?;
+        let live = Live::read(&mut self.connection, &self.schemas.target).await?;
+        let kept = undo.live.map(|live| live.kept).unwrap_or_default();
+        let live = live.map(|mut live| {
+            live.tables.retain(|table| !kept.contains(table));
+            Live { kept, ..live }
+        });
+        let undo = Undo { schemas: undo.schemas, live, incoming: undo.incoming };
+        undo.note(&mut self.connection).await?;
+        Ok(Settled::Ready(Ready { connection: self.connection, undo }))
+    }
+
+    /// Leaves everything as it is.
+    pub async fn leave(self) {
+        self.connection.close().await;
+    }
+
+    /// Puts back what was live, and drops what was built to replace it.
+    pub async fn take_back(mut self, monitor: &dyn Monitor) -> Result<()> {
+        let Schemas { staging, previous, is_kept, .. } = &self.schemas;
+        match &self.found {
+            Some(found) => found.undo.run(&mut self.connection, monitor).await?,
+            // It died before anything was noted, and so before anything was touched.
+            None => self.connection.drop_emptied(previous).await?,
+        }
+        fault::point("resume.before-staging");
+        if !is_kept {
+            self.connection.drop_database(staging).await?;
+        }
+        self.connection.close().await;
+        Ok(())
+    }
+}
