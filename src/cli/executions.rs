@@ -5,6 +5,7 @@ use clap::Subcommand;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
+use crate::cli::human::lines;
 use crate::cli::human::printable;
 use crate::cli::settings::Settings;
 use crate::cli::table::Table;
@@ -45,7 +46,7 @@ pub(super) fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Re
     match &args.what {
         What::List { .. } => {
             let executions = list(&settings.journals(), monitor)?;
-            let ids = executions.iter().map(|execution| format!("{}\n", execution.id)).collect();
+            let ids = lines(executions.iter().map(|execution| execution.id.clone()));
             Ok(Answer::new("executions", &executions, table(&executions)).least(ids))
         }
         What::Get { id } => {

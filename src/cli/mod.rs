@@ -146,8 +146,7 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::List(args) => until(stop, list::run(&args, &settings()?, monitor)).await,
         Command::Show(args) => until(stop, show::run(&args, &settings()?)).await,
         Command::Restore(args) => restore::run(args, &settings()?, monitor, stop).await,
-        // It is a swap, which takes a moment and is done or undone as a whole.
-        Command::Rollback(args) => rollback::run(&args, &settings()?, monitor).await,
+        Command::Rollback(args) => rollback::run(&args, &settings()?, monitor, stop).await,
         Command::Download(args) => until(stop, download::run(args, &settings()?, monitor)).await,
         Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,
         Command::Verify(args) => until(stop, verify::run(&args, &settings()?, monitor)).await,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
@@ -30,14 +31,19 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+pub(super) async fn run(
+    args: &Args,
+    settings: &Settings,
+    monitor: &dyn Monitor,
+    interruption: impl Future<Output = Error>,
+) -> Result<Answer> {
     if args.dry_run {
         let planned = dry_run(&settings.profile, &settings.host(monitor)?)?;
         return Ok(Answer::new("rollback", &planned, to_text(&planned)));
     }
     let rolling = async |journal: Arc<Journal>| {
         let host = settings.host(monitor)?;
-        rollback(&settings.profile, &host, &journal, monitor).await
+        rollback(&settings.profile, &host, &journal, monitor, interruption).await
     };
     let about = settings.about("rollback", None);
     let done = record(&settings.journals(), about, monitor, rolling).await?;

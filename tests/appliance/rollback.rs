@@ -26,7 +26,7 @@ fn a_restore_is_rolled_back_to_the_last_byte_and_the_rollback_too() {
         assert!(planned.succeeded().starts_with(words), "{planned:#?}");
         let undone = place.snap(&["rollback"]);
         assert!(undone.succeeded().contains(" of before, 20"), "{undone:#?}");
-        assert!(undone.stdout.contains("; the live database was incomplete for 0."), "{undone:#?}");
+        assert!(undone.stdout.contains("; the live database was incomplete for "), "{undone:#?}");
         assert!(
             place.live() == upgraded,
             "round {round}: it is not what it was before the restore"

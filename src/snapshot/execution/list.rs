@@ -50,8 +50,8 @@ pub(in crate::snapshot) fn all(journals: &Journals) -> Result<Vec<Result<Executi
     let mut all = Vec::new();
     for entry in entries {
         let path = entry.context(cannot)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with("execution_") && name.ends_with(".json") {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        if name.starts_with("execution_") && path.extension().is_some_and(|end| end == "json") {
             all.extend(read(&path).transpose());
         }
     }

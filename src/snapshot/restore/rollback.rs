@@ -19,6 +19,7 @@ use crate::snapshot::execution::all;
 use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::previous;
+use crate::snapshot::restore::resume;
 use crate::snapshot::restore::swapping;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::ReadyDatabase;
@@ -50,18 +51,44 @@ pub fn dry_run(profile: &Profile, host: &Host) -> Result<RolledBack> {
 }
 
 /// Undoes the last restore, or rollback, of a profile.
+///
+/// Once `stop` returns, its error is the verb's, unless the swap has begun: that takes a moment, and
+/// is done or undone as a whole.
 pub async fn rollback(
     profile: &Profile,
     host: &Host,
     journal: &Journal,
     monitor: &dyn Monitor,
+    stop: impl Future<Output = Error>,
 ) -> Result<RolledBack> {
     let turn = Turn::take(host, profile, "rollback").await?;
     refuse_unfinished(&host.journals(), "roll back")?;
     let planned = RolledBack::of(last(profile, host)?);
-    let undone = &planned.undone;
-    let binlog = if undone.binlog { Binlog::On } else { Binlog::Off };
+    let binlog = if planned.undone.binlog { Binlog::On } else { Binlog::Off };
     let host = &host.on_record(journal, binlog);
+    let ready = tokio::select! {
+        biased;
+        stopped = stop => {
+            resume::take_back(journal, host, monitor).await;
+            return Err(stopped);
+        }
+        ready = prepare(&planned.undone, host, journal, monitor) => ready?,
+    };
+    monitor.step("swap", None);
+    let swapped = swap_all(ready, journal, monitor).await?;
+    let outcome = swapping::finish(swapped, monitor).await;
+    previous::forget_replaced(host, journal)?;
+    turn.end();
+    Ok(RolledBack { done: true, outcome, ..planned })
+}
+
+/// Looks whether everything can be swapped, and notes all that it takes.
+async fn prepare(
+    undone: &Execution,
+    host: &Host,
+    journal: &Journal,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Ready>> {
     let parts = parts(undone, journal.execution().suffix())?;
     for part in &parts {
         if let Places::MariaDb(schemas) = &part.places {
@@ -77,12 +104,7 @@ pub async fn rollback(
     journal.plan(parts.clone())?;
     let ready = ready(&parts, host, monitor).await?;
     verified(journal, &ready)?;
-    monitor.step("swap", None);
-    let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = swapping::finish(swapped, monitor).await;
-    previous::forget_replaced(host, journal)?;
-    turn.end();
-    Ok(RolledBack { done: true, outcome, ..planned })
+    Ok(ready)
 }
 
 impl RolledBack {

@@ -350,8 +350,11 @@ mod tests {
         fs::create_dir(path.join(name)).unwrap();
     }
 
+    /// What it is called, whether there was a target, and how it is come to.
+    type State = (&'static str, bool, fn(&Exchange));
+
     /// Every state that a process may leave behind which is killed while it exchanges.
-    fn states() -> Vec<(&'static str, bool, fn(&Exchange))> {
+    fn states() -> Vec<State> {
         let crossed = |it: &Exchange| exchange(it.incoming.as_ref().unwrap(), &it.target).unwrap();
         vec![
             ("waiting", true, |_| {}),

@@ -22,7 +22,6 @@ use crate::source::mariadb::staging::Staging;
 use crate::source::mariadb::swap::LOCK_SECONDS;
 use crate::source::mariadb::swap::Swap;
 use crate::source::mariadb::swap::Swapped;
-use crate::source::mariadb::undo::Found;
 use crate::source::mariadb::undo::Incoming;
 use crate::source::mariadb::undo::Live;
 use crate::source::mariadb::undo::Undo;
@@ -159,14 +158,12 @@ pub async fn prepare_rollback(login: &Login, schemas: &Schemas) -> Result<Ready>
 
 /// Returns what was live when a swap that is complete began.
 async fn kept_in(connection: &mut Connection, schema: &str) -> Result<Live> {
-    match Undo::find_in(connection, schema).await? {
-        Some(Found { undo: Undo { live: Some(live), .. }, is_complete: true }) => Ok(live),
-        _ => {
-            let text = format!("cannot roll back: database {schema:?} is not there any more");
-            Err(Error::new(Kind::Refused, text)
-                .hint("it kept what was live before; `snap list` shows what can be restored"))
-        }
-    }
+    let found = Undo::find_in(connection, schema).await?.filter(|found| found.is_complete);
+    found.and_then(|found| found.undo.live).ok_or_else(|| {
+        let text = format!("cannot roll back: database {schema:?} is not there any more");
+        Error::new(Kind::Refused, text)
+            .hint("it kept what was live before; `snap list` shows what can be restored")
+    })
 }
 
 impl Ready {

@@ -103,7 +103,8 @@ impl Halted {
     }
 
     /// Leaves everything as it is.
-    pub async fn leave(self) {
+    pub async fn leave(mut self) {
+        self.connection.release_claims().await.ok();
         self.connection.close().await;
     }
 

@@ -10,6 +10,7 @@ use crate::base::digest::sha256;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
@@ -29,6 +30,9 @@ use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::undo;
+
+/// Seconds that a restore waits for an earlier one whose client is gone.
+const CLAIM_SECONDS: u32 = 3;
 
 /// A staging schema and the connection that owns it.
 pub struct Staging {
@@ -59,6 +63,7 @@ impl Staging {
             staging.discard_noting(monitor).await;
             return Err(error);
         }
+        fault::point("staging.created");
         Ok(staging)
     }
 
@@ -208,15 +213,21 @@ impl Connection {
         self.rows("cannot list the databases", &sql).await
     }
 
-    /// Keeps other restores away from a database until this connection ends.
+    /// Keeps other restores away from a database until this connection ends. A server takes a
+    /// moment to notice that a client is gone.
     pub(super) async fn claim_restore_of(&mut self, database: &str) -> Result<()> {
         let name = quote::text(&sha256(database.as_bytes())[..40]);
-        let sql = format!("SELECT GET_LOCK({name}, 0)");
+        let sql = format!("SELECT GET_LOCK({name}, {CLAIM_SECONDS})");
         let doing = format!("cannot claim database {database:?} for a restore");
         match self.first::<Option<u8>>(&doing, &sql).await? {
             Some(Some(1)) => Ok(()),
             _ => Err(Error::new(Kind::Busy, format!("{doing}: another restore is at work on it"))),
         }
+    }
+
+    /// Lets other restores at the databases of this connection.
+    pub(super) async fn release_claims(&mut self) -> Result<()> {
+        self.execute("cannot release a claim", "DO RELEASE_ALL_LOCKS()").await
     }
 
     /// Creates a sequence of the selected database that goes on where the saved one was.

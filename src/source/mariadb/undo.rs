@@ -200,11 +200,7 @@ impl Undo {
             Some(live) => live.create_triggers(connection).await?,
         }
         if *is_kept {
-            if let Some(Found { undo: Self { live: Some(kept), .. }, .. }) =
-                Self::find_in(connection, staging).await?
-            {
-                kept.keep_programs_in(connection, staging, monitor).await;
-            }
+            restore_programs_of(connection, staging, monitor).await?;
         }
         connection.drop_emptied(previous).await?;
         fault::point("database.undone");
@@ -264,6 +260,19 @@ impl Undo {
             }
         }
     }
+}
+
+/// Makes a schema whole again whose tables came back: it keeps what an earlier swap replaced.
+async fn restore_programs_of(
+    connection: &mut Connection,
+    schema: &str,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let kept = Undo::find_in(connection, schema).await?.and_then(|found| found.undo.live);
+    if let Some(kept) = kept {
+        kept.keep_programs_in(connection, schema, monitor).await;
+    }
+    Ok(())
 }
 
 /// Returns the tables and sequences of a schema beside a database, apart from the note.
