@@ -69,7 +69,7 @@ Exit codes:
   2   wrong arguments or configuration
   3   done, but the result lacks something that the warnings name
   10  no such repository or snapshot
-  11  locked by another process
+  11  locked by another process, or a killed restore is unfinished: snap restore --resume
   12  the database refuses the account, or the account lacks a right
   13  a snapshot or an archive is damaged
   14  refused: the id or the file exists, the target is not empty, or the format is too new

@@ -201,3 +201,51 @@ fn without_the_binary_log_replicas_hear_nothing_of_a_restore_and_its_rollback() 
     place.snap(&quiet[..5]).succeeded();
     assert_ne!(position(), start);
 }
+
+#[test]
+fn a_verb_that_is_told_to_end_is_cancelled_and_nothing_of_it_runs_on() {
+    let place = Place::used_studio();
+    let live = place.live();
+    let waiters = WAITING.replace("SELECT 1", "SELECT COUNT(*)");
+    for (arguments, signal, code) in [
+        (&["create", "never"][..], Signal::TERM, 143),
+        (&["restore", "before", "--force"][..], Signal::INT, 130),
+    ] {
+        let writer = place.session("LOCK TABLES centreon_studio.element WRITE");
+        let verb = place.start(arguments);
+        place.wait_for(WAITING);
+        kill_process(Pid::from_child(&verb), signal).expect("tell snap to end");
+        assert_eq!(finished(verb).code, code);
+        assert_eq!(place.server.sql(&waiters), "0\n", "{arguments:?}: a statement waits on");
+        drop(writer);
+    }
+    assert!(place.live() == live, "something was touched");
+    assert_eq!(place.beside(), [""; 0]);
+    let ran =
+        ["create terminated done", "create cancelled cancelled", "restore cancelled cancelled"];
+    assert_eq!(place.ran(), ran);
+}
+
+#[test]
+fn keeping_replicas_out_takes_a_right_that_is_named() {
+    let place = Place::used_studio();
+    place.server.sql(
+        "CREATE USER plain@localhost; GRANT ALL ON *.* TO plain@localhost;
+         REVOKE BINLOG ADMIN, SUPER ON *.* FROM plain@localhost",
+    );
+    let restore = ["restore", "before", "--force", "--binlog", "off", "--user", "plain"];
+    let hint = "hint: GRANT BINLOG ADMIN ON *.* TO `plain`@`localhost`;";
+    place.snap(&restore).failed(14, &["binary log", hint]);
+}
+
+#[test]
+fn a_resume_at_another_server_is_refused() {
+    let (place, other) = (Place::used_studio(), Place::empty());
+    place.kill_a_restore_at_its_swap();
+    let defaults = format!("--defaults-file={}", other.path("my.cnf").display());
+    let socket = place.server.socket().display().to_string();
+    place
+        .snap(&["restore", "--resume", &defaults])
+        .failed(14, &["works on the database server", &socket]);
+    place.snap(&["restore", "--resume"]).succeeded();
+}

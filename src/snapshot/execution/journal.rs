@@ -36,6 +36,9 @@ use crate::snapshot::execution::settle;
 use crate::source::files::durable;
 use crate::source::mariadb::sessions::Sessions;
 
+/// Whoever looks whether a process is alive holds its lock for a moment.
+const LOOKED_AT: Duration = Duration::from_secs(2);
+
 const UNPOISONED: &str = "nobody panics while a journal is written";
 
 /// What an execution is about.
@@ -127,7 +130,7 @@ impl Journal {
         let folder = journals.folder();
         let holder = journals.holder("restore --resume");
         let lock = folder.join(format!("{}.lock", execution.id));
-        let lock = lock::acquire(&lock, Access::Exclusive, Duration::ZERO, &holder).await?;
+        let lock = lock::acquire(&lock, Access::Exclusive, LOOKED_AT, &holder).await?;
         let sessions = Sessions::kept_in(folder.join(format!("{}.sessions", execution.id)));
         let (now, began) = (journals.now, Instant::now());
         let execution = Mutex::new(execution);

@@ -1,6 +1,7 @@
 //! What became of executions whose process was killed, and how many are remembered.
 
 use std::fs;
+use std::io;
 
 use crate::base::error::Context as _;
 use crate::base::error::Error;
@@ -40,7 +41,11 @@ pub(super) fn tidy(journals: &Journals) -> Result<()> {
     let forgotten = ended.len().saturating_sub(REMEMBERED);
     for id in &ended[..forgotten] {
         let path = folder.join(format!("{id}.json"));
-        fs::remove_file(&path).context(|| format!("cannot remove {}", path.display()))?;
+        match fs::remove_file(&path) {
+            // Another process tidies up too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.context(|| format!("cannot remove {}", path.display()))?,
+        }
     }
     Ok(())
 }

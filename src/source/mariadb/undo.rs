@@ -150,7 +150,11 @@ impl Undo {
         if !moves::stored(connection, schema).await?.iter().any(|table| table == NOTE) {
             return Ok(None);
         }
-        let sql = format!("SELECT state, is_complete FROM {}", quote::qualified(schema, NOTE));
+        let table = quote::qualified(schema, NOTE);
+        let sql = format!(
+            "SELECT state, (SELECT COUNT(*) FROM {table} WHERE is_complete = 1) > 0 FROM {table} \
+             WHERE is_complete = 0"
+        );
         let note: Option<(String, bool)> =
             connection.first("cannot read what was live before a swap", &sql).await?;
         // Without a row, the process died between table and row: nothing was touched yet.
@@ -167,9 +171,10 @@ impl Undo {
     /// Notes that the swap is complete: what came in is live for good.
     pub(super) async fn complete(&self, connection: &mut Connection) -> Result<()> {
         let table = quote::qualified(&self.schemas.previous, NOTE);
-        let update = format!("UPDATE {table} SET is_complete = 1");
+        // A second row, since no restore needs the right to update anything.
+        let insert = format!("INSERT INTO {table} VALUES ('', 1)");
         fault::point("database.before-complete");
-        connection.execute("cannot note that the swap is complete", &update).await?;
+        connection.execute("cannot note that the swap is complete", &insert).await?;
         fault::point("database.complete");
         Ok(())
     }
