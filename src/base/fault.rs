@@ -15,7 +15,10 @@ pub fn arm() {
 const TRACE: &str = "SNAP_FAULT_TRACE";
 
 /// Marks the moment before or after a durable action.
-#[cfg_attr(not(feature = "fault-points"), expect(unused_variables, clippy::missing_const_for_fn))]
+#[cfg_attr(
+    not(feature = "fault-points"),
+    expect(unused_variables, clippy::missing_const_for_fn, reason = "it does nothing then")
+)]
 #[inline]
 pub fn point(name: &str) {
     #[cfg(feature = "fault-points")]

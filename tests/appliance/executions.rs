@@ -218,6 +218,10 @@ fn a_verb_that_is_told_to_end_is_cancelled_and_nothing_of_it_runs_on() {
         assert_eq!(finished(verb).code, code);
         assert_eq!(place.server.sql(&waiters), "0\n", "{arguments:?}: a statement waits on");
         drop(writer);
+        place.wait_for(
+            "SELECT 1 FROM (SELECT COUNT(*) AS sessions FROM information_schema.processlist
+             WHERE command <> 'Daemon' AND id <> CONNECTION_ID()) AS others WHERE sessions = 0",
+        );
     }
     assert!(place.live() == live, "something was touched");
     assert_eq!(place.beside(), [""; 0]);

@@ -273,6 +273,7 @@ fn every_fault_point_is_come_to() {
     place.prepare_upload();
     let mut seen = BTreeSet::new();
     for Scenario { prepare, command, .. } in SCENARIOS {
+        restore(&place);
         prepare(&place);
         seen.extend(place.points(command));
     }

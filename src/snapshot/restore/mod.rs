@@ -132,7 +132,10 @@ pub async fn restore(
     };
     let planned = tokio::select! {
         biased;
-        stopped = &mut stop => return Err(stopped),
+        stopped = &mut stop => {
+            resume::take_back(journal, host, monitor).await;
+            return Err(stopped);
+        }
         planned = planning => planned?,
     };
     let building = build(restoring, host, &planned, options, journal);

@@ -118,10 +118,8 @@ async fn settle(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result
     Ok(Some(outcome))
 }
 
+/// Ends what the execution still does in the server; without connections it needs none.
 async fn end_sessions(journal: &Journal, host: &Host) -> Result<()> {
-    if !journal.execution().touches_databases() {
-        return Ok(());
-    }
     journal.sessions().end(&host.database).await.map(drop)
 }
 

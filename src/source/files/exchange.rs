@@ -129,10 +129,7 @@ impl Exchange {
             Progress::Waiting => self.swap(),
             Progress::Crossed => self.put_aside(),
             Progress::Swapped => Ok(()),
-            Progress::CrossedBack => {
-                self.take_back()?;
-                self.swap()
-            }
+            Progress::CrossedBack => self.put_back_aside().and_then(|()| self.swap()),
             Progress::Lost => {
                 let text = format!(
                     "cannot replace {}: what was staged for it is gone",
@@ -173,18 +170,14 @@ impl Exchange {
                     }
                     exchanged => {
                         self.step("undo", exchanged).context(cannot)?;
-                        self.step("undo-aside", rename_to_free(&self.previous, incoming))
-                            .context(cannot)?;
+                        self.put_back_aside()?;
                     }
                 }
             }
             Progress::Swapped => {
                 self.step("undo", rename_to_free(&self.target, incoming)).context(cannot)?;
             }
-            Progress::CrossedBack => {
-                self.step("undo-aside", rename_to_free(&self.previous, incoming))
-                    .context(cannot)?;
-            }
+            Progress::CrossedBack => self.put_back_aside()?,
         }
         self.discard()
     }
@@ -221,6 +214,13 @@ impl Exchange {
                 self.put_aside()
             }
         }
+    }
+
+    /// On the way back, gives what came in its own name again.
+    fn put_back_aside(&self) -> Result<()> {
+        let Some(incoming) = &self.incoming else { return Ok(()) };
+        let put = rename_to_free(&self.previous, incoming);
+        self.step("undo-aside", put).context(|| "what came in cannot be put back".to_owned())
     }
 
     /// Gives what was live the name under which it is kept, or exchanges back.
