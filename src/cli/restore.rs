@@ -189,7 +189,7 @@ fn resumed_text(resumed: &Resumed) -> String {
         Some(outcome) => {
             let seconds = outcome.incomplete_seconds;
             let done = format!(
-                "finished: {verb} {id}{of}; resuming it took {seconds:.3} s of the live database\n"
+                "finished: {verb} {id}{of}; once resumed, the live database was incomplete for {seconds:.3} s\n"
             );
             done + &kept(&outcome.previous)
         }

@@ -14,6 +14,7 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::ready::Ready;
 use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::ready::Unswapped;
+use crate::source::mariadb::swap::LOCK_SECONDS;
 use crate::source::mariadb::swap::Swap;
 use crate::source::mariadb::swap::Swapped;
 use crate::source::mariadb::undo::Found;
@@ -99,6 +100,7 @@ impl Halted {
         });
         let undo = Undo { schemas: undo.schemas, live, incoming: undo.incoming };
         undo.note(&mut self.connection).await?;
+        self.connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
         Ok(Settled::Ready(Ready { connection: self.connection, undo }))
     }
 

@@ -140,9 +140,8 @@ impl Swap<'_> {
     async fn move_tables(&mut self) -> Result<Instant> {
         let moves = self.moves();
         for _ in 0..ATTEMPTS {
-            let started = Instant::now();
             match self.try_to_move(&moves).await {
-                Ok(()) => return Ok(started),
+                Ok(started) => return Ok(started),
                 Err(error) if error.kind() == Kind::Busy => self.create_triggers_again().await?,
                 Err(error) => return Err(error),
             }
@@ -156,18 +155,22 @@ impl Swap<'_> {
             .hint("SHOW FULL PROCESSLIST names who; the live database is as it was"))
     }
 
-    async fn try_to_move(&mut self, moves: &[Move]) -> Result<()> {
+    /// Returns when the tables were had: until then the live database is whole, and at work.
+    async fn try_to_move(&mut self, moves: &[Move]) -> Result<Instant> {
+        let mut started = Instant::now();
         if let Some(live) = &self.undo.live {
             let target = &self.undo.schemas.target;
             // Whoever holds a table is met here, before anything is touched.
             self.connection.lock_tables(target, &live.tables).await?;
+            started = Instant::now();
             fault::point("database.locked");
             let dropped = programs::drop_triggers(self.connection, target).await;
             fault::point("database.triggers-dropped");
             self.connection.unlock_tables().await?;
             dropped?;
         }
-        self.connection.rename_tables(moves).await
+        self.connection.rename_tables(moves).await?;
+        Ok(started)
     }
 
     async fn create_triggers_again(&mut self) -> Result<()> {
