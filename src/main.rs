@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::process::umask;
+use studio_snap::base::fault;
 use studio_snap::cli;
 use tokio::runtime::Runtime;
 
@@ -15,6 +16,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     // Snapshots hold passwords and keys: no file that this process makes is for anybody else.
     umask(Mode::RWXG | Mode::RWXO);
+    fault::arm();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return ExitCode::from(cli::cannot_begin(error)),

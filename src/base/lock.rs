@@ -85,6 +85,22 @@ pub async fn acquire(path: &Path, access: Access, wait: Duration, holder: &Holde
     Ok(Lock(file))
 }
 
+/// Returns whether somebody holds the lock on a file; nobody does where there is no file.
+pub fn is_held(path: &Path) -> Result<bool> {
+    let cannot = |cause: io::Error| {
+        Error::failed(format!("cannot look at the lock {}", path.display())).caused_by(cause)
+    };
+    match File::open(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(cannot(cause)),
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(cause)) => Err(cannot(cause)),
+        },
+    }
+}
+
 /// Writes who holds the lock. It is a courtesy: a disk that is full, or read only, does not keep
 /// a verb from its work, and of several that share the lock the last one signs.
 fn sign(file: &File, holder: &Holder) {

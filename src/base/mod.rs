@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod digest;
+pub mod fault;
 pub mod lock;
 pub mod monitor;

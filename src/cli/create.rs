@@ -1,7 +1,10 @@
 //! `snap create`.
 
+use std::sync::Arc;
+
 use clap::builder::NonEmptyStringValueParser;
 
+use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
@@ -13,6 +16,8 @@ use crate::cli::table::Table;
 use crate::repository::summary::Summary;
 use crate::snapshot::create::CreateOptions;
 use crate::snapshot::create::create;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::record;
 
 /// Save the database, the certificates and the files as one snapshot
 ///
@@ -47,7 +52,13 @@ pub(super) struct Args {
     from_version: Option<String>,
 }
 
-pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+pub(super) async fn run(
+    args: Args,
+    settings: &Settings,
+    monitor: &dyn Monitor,
+    interruption: impl Future<Output = Error>,
+) -> Result<Answer> {
+    let about = settings.about("create", args.id.clone());
     let options = CreateOptions {
         id: args.id.as_deref().map(str::parse).transpose()?,
         tags: args.tags,
@@ -55,9 +66,13 @@ pub(super) async fn run(args: Args, settings: &Settings, monitor: &dyn Monitor) 
         exclude: args.exclude,
         from_version: args.from_version,
     };
-    let host = settings.host(monitor)?;
-    let repository = settings.open_or_create("create").await?;
-    Ok(answer(&create(&repository, &settings.profile, &host, &options, monitor).await?))
+    let creating = async |journal: Arc<Journal>| {
+        let host = settings.host(monitor)?;
+        let repository = settings.open_or_create("create").await?;
+        let profile = &settings.profile;
+        create(&repository, profile, &host, &options, monitor, &journal, interruption).await
+    };
+    Ok(answer(&record(&settings.journals(), about, monitor, creating).await?))
 }
 
 /// Returns the answer about a snapshot that is new in the repository.

@@ -1,11 +1,13 @@
 //! `snap delete`.
 
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
 use crate::cli::human::lines;
 use crate::cli::settings::Settings;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::delete::delete;
+use crate::snapshot::execution::record;
 
 /// Delete snapshots
 ///
@@ -19,10 +21,14 @@ pub(super) struct Args {
     ids: Vec<String>,
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Answer> {
+pub(super) async fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let ids = args.ids.iter().map(|id| id.parse()).collect::<Result<Vec<SnapshotId>>>()?;
-    let repository = settings.open("delete").await?;
-    delete(&repository, &ids).await?;
+    let about = settings.about("delete", Some(args.ids.join(", ")));
+    let deleting = async |_| {
+        let repository = settings.open("delete").await?;
+        delete(&repository, &ids).await
+    };
+    record(&settings.journals(), about, monitor, deleting).await?;
     let text = lines(ids.iter().map(|id| format!("deleted {id}")));
     Ok(Answer::new("deleted", &ids, text).least(String::new()))
 }

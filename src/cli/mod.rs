@@ -39,12 +39,15 @@ mod upload;
 mod verify;
 mod delete;
 mod prune;
+mod rollback;
+mod executions;
 mod doctor;
 mod completions;
 
 const AFTER_HELP: &str = "\
 Before an upgrade:            snap create before-upgrade
 When the upgrade failed:      snap restore before-upgrade --force
+When that was wrong:          snap rollback
 To carry it to another host:  snap download before-upgrade
                               snap upload before-upgrade.snap.tar   (there)";
 
@@ -67,7 +70,7 @@ Exit codes:
   2   wrong arguments or configuration
   3   done, but the result lacks something that the warnings name
   10  no such repository or snapshot
-  11  locked by another process
+  11  locked by another process, or a killed restore is unfinished: snap restore --resume
   12  the database refuses the account, or the account lacks a right
   13  a snapshot or an archive is damaged
   14  refused: the id or the file exists, the target is not empty, or the format is too new
@@ -102,11 +105,13 @@ enum Command {
     List(list::Args),
     Show(show::Args),
     Restore(restore::Args),
+    Rollback(rollback::Args),
     Download(download::Args),
     Upload(upload::Args),
     Verify(verify::Args),
     Delete(delete::Args),
     Prune(prune::Args),
+    Executions(executions::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -137,16 +142,18 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
     let stop = interrupt::interrupted();
     let settings = || Settings::merge(flags, Environment::read());
     match command {
-        Command::Create(args) => until(stop, create::run(args, &settings()?, monitor)).await,
+        // They take back what they began: dropped at any moment, they would leave it.
+        Command::Create(args) => create::run(args, &settings()?, monitor, stop).await,
         Command::List(args) => until(stop, list::run(&args, &settings()?, monitor)).await,
         Command::Show(args) => until(stop, show::run(&args, &settings()?)).await,
-        // It takes back what it began: dropped at any moment, it would leave half a swap.
         Command::Restore(args) => restore::run(args, &settings()?, monitor, stop).await,
+        Command::Rollback(args) => rollback::run(&args, &settings()?, monitor, stop).await,
         Command::Download(args) => until(stop, download::run(args, &settings()?, monitor)).await,
         Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,
         Command::Verify(args) => until(stop, verify::run(&args, &settings()?, monitor)).await,
-        Command::Delete(args) => until(stop, delete::run(&args, &settings()?)).await,
-        Command::Prune(args) => until(stop, prune::run(&args, &settings()?)).await,
+        Command::Delete(args) => until(stop, delete::run(&args, &settings()?, monitor)).await,
+        Command::Prune(args) => until(stop, prune::run(&args, &settings()?, monitor)).await,
+        Command::Executions(args) => executions::run(&args, &settings()?, monitor),
         Command::Doctor(args) => until(stop, doctor::run(&args, &settings()?, monitor)).await,
         Command::Completions(args) => Ok(completions::run(&args)),
     }

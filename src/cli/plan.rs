@@ -34,7 +34,7 @@ pub(super) fn to_text(restored: &Restored, detail: Detail) -> String {
 
 /// Returns what happens in a source; nothing where it is left alone, unless all is wanted.
 fn parts(source: &SourcePlan, done: bool, detail: Detail) -> String {
-    let is_restored = matches!(source.action, Action::Create | Action::Replace);
+    let is_restored = source.action.is_restored();
     if source.parts.is_empty() || (!is_restored && detail == Detail::Differences) {
         return String::new();
     }

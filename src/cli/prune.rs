@@ -5,10 +5,13 @@ use jiff::Span;
 use jiff::SpanRelativeTo;
 
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
 use crate::cli::human::counted;
 use crate::cli::human::size;
 use crate::cli::settings::Settings;
+use crate::snapshot::execution::record;
+use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::prune::PruneOptions;
 use crate::snapshot::prune::Pruned;
 use crate::snapshot::prune::prune;
@@ -30,10 +33,19 @@ pub(super) struct Args {
     grace: SignedDuration,
 }
 
-pub(super) async fn run(args: &Args, settings: &Settings) -> Result<Answer> {
+pub(super) async fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let options = PruneOptions { dry_run: args.dry_run, grace: args.grace };
-    let repository = settings.open("prune").await?;
-    let pruned = prune(&repository, settings.now, &options).await?;
+    let journals = settings.journals();
+    refuse_unfinished(&journals, "prune")?;
+    let pruning = async || {
+        let repository = settings.open("prune").await?;
+        prune(&repository, settings.now, &options).await
+    };
+    let pruned = if args.dry_run {
+        pruning().await?
+    } else {
+        record(&journals, settings.about("prune", None), monitor, async |_| pruning().await).await?
+    };
     let answer = Answer::new("prune", &pruned, to_text(&pruned));
     Ok(if pruned.done { answer.least(String::new()) } else { answer })
 }

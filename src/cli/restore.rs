@@ -1,5 +1,7 @@
 //! `snap restore`.
 
+use std::sync::Arc;
+
 use clap::builder::NonEmptyStringValueParser;
 
 use crate::base::error::Error;
@@ -11,11 +13,20 @@ use crate::cli::human::printable;
 use crate::cli::plan;
 use crate::cli::plan::Detail;
 use crate::cli::settings::Settings;
+use crate::repository::id::SnapshotId;
+use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::record;
+use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restored;
+use crate::snapshot::restore::Restoring;
+use crate::snapshot::restore::dry_run;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::previous::discard_previous;
 use crate::snapshot::restore::restore;
+use crate::snapshot::restore::resume;
+use crate::snapshot::restore::resume::Resumed;
 
 /// Put a snapshot back, or touch nothing
 ///
@@ -31,11 +42,12 @@ Examples:
   snap restore before-upgrade --force                         go back
   snap restore before-upgrade --only database --database old  look at it beside the live one
   snap restore before-move --restore-users                    bring the accounts along
+  snap restore --resume                                       finish or undo one that was killed
   snap restore --discard-previous                             drop what restores kept aside")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// The id of the snapshot
-    #[arg(required_unless_present = "discard_previous")]
+    #[arg(required_unless_present_any = ["discard_previous", "resume"])]
     id: Option<String>,
 
     /// Restore the certificates too, instead of leaving them as they are
@@ -86,9 +98,34 @@ pub(super) struct Args {
     #[arg(long)]
     full: bool,
 
+    /// Take no snapshot of what is replaced before anything is done
+    ///
+    /// Without it such a snapshot is taken and tagged `safety`; the last two are kept. One that
+    /// cannot be taken is noted: what is replaced is kept aside all the same.
+    #[arg(long)]
+    no_safety_snapshot: bool,
+
+    /// Whether replicas hear of what is done to the database
+    ///
+    /// With `off` nothing of it is written to the binary log, which takes the right BINLOG ADMIN;
+    /// refused on a node of a Galera cluster.
+    #[arg(long, value_name = "on|off", value_enum, default_value = "on")]
+    binlog: Switch,
+
+    /// Finish or undo a restore or a rollback whose process was killed
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot"])]
+    resume: bool,
+
     /// Drop what earlier restores replaced and kept aside, and restore nothing
     #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only"])]
     discard_previous: bool,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 pub(super) async fn run(
@@ -97,38 +134,92 @@ pub(super) async fn run(
     monitor: &dyn Monitor,
     interruption: impl Future<Output = Error>,
 ) -> Result<Answer> {
+    if args.resume {
+        return resume(settings, monitor).await;
+    }
     let Some(id) = &args.id else { return discard(&args, settings, monitor).await };
-    let id = id.parse()?;
+    let about = settings.about("restore", Some(id.clone()));
+    let id: SnapshotId = id.parse()?;
     let options = RestoreOptions {
         certificates: args.restore_certificates,
         force: args.force,
-        dry_run: args.dry_run,
         only: args.only,
         database: args.database,
         users: args.restore_users,
         trust_definers: args.trust_definers,
         full: args.full,
+        safety_snapshot: !args.no_safety_snapshot,
+        binlog: if args.binlog == Switch::On { Binlog::On } else { Binlog::Off },
     };
-    let host = settings.host(monitor)?;
-    let repository = settings.open("restore").await?;
-    let profile = &settings.profile;
-    let mut restored =
-        restore(&repository, profile, &host, &id, &options, monitor, interruption).await?;
     let detail = if settings.verbose { Detail::All } else { Detail::Differences };
-    let answer = Answer::new("restore", &restored, to_text(&restored, detail));
-    let answer = answer.failing(restored.refusal.take());
-    Ok(if restored.done { answer.least(String::new()) } else { answer })
+    let profile = &settings.profile;
+    if args.dry_run {
+        let host = &settings.host(monitor)?;
+        let repository = &settings.open("restore").await?;
+        let restoring = Restoring { repository, profile, host, monitor };
+        let mut planned = tokio::select! {
+            biased;
+            stopped = interruption => return Err(stopped),
+            planned = dry_run(&restoring, &id, &options) => planned?,
+        };
+        let answer = Answer::new("restore", &planned, to_text(&planned, detail));
+        return Ok(answer.failing(planned.refusal.take()));
+    }
+    let restoring = async |journal: Arc<Journal>| {
+        let host = &settings.host(monitor)?;
+        let repository = &settings.open("restore").await?;
+        let restoring = Restoring { repository, profile, host, monitor };
+        restore(&restoring, &id, &options, &journal, interruption).await
+    };
+    let restored = record(&settings.journals(), about, monitor, restoring).await?;
+    let text = to_text(&restored, detail);
+    Ok(Answer::new("restore", &restored, text).least(String::new()))
 }
 
 async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
-    let host = settings.host(monitor)?;
-    let discarded = discard_previous(&settings.profile, &host, args.database.as_deref()).await?;
+    let about = settings.about("discard-previous", None);
+    let discarding = async |_| {
+        let host = settings.host(monitor)?;
+        discard_previous(&settings.profile, &host, args.database.as_deref()).await
+    };
+    let discarded = record(&settings.journals(), about, monitor, discarding).await?;
     let text = if discarded.is_empty() {
         "nothing is kept aside\n".to_owned()
     } else {
         lines(discarded.iter().map(|place| format!("dropped: {}", printable(place))))
     };
     Ok(Answer::new("discarded", &discarded, text).least(String::new()))
+}
+
+async fn resume(settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+    let host = settings.host(monitor)?;
+    let resumed = resume::resume(&settings.profile, &host, monitor).await?;
+    let text = if resumed.is_empty() {
+        "nothing is unfinished\n".to_owned()
+    } else {
+        resumed.iter().map(resumed_text).collect()
+    };
+    Ok(Answer::new("resumed", &resumed, text).least(String::new()))
+}
+
+fn resumed_text(resumed: &Resumed) -> String {
+    let Execution { id, verb, snapshot, .. } = &resumed.execution;
+    let of = snapshot.as_ref().map(|snapshot| format!(" of {snapshot}")).unwrap_or_default();
+    match &resumed.outcome {
+        None => format!("undone: {verb} {id}{of}; everything is as it was before\n"),
+        Some(outcome) => {
+            let seconds = outcome.incomplete_seconds;
+            let done = format!(
+                "finished: {verb} {id}{of}; once resumed, the live database was incomplete for {seconds:.3} s\n"
+            );
+            done + &kept(&outcome.previous)
+        }
+    }
+}
+
+/// Returns where what was replaced is kept, a line each.
+pub(super) fn kept(previous: &[String]) -> String {
+    lines(previous.iter().map(|place| format!("kept aside: {}", printable(place))))
 }
 
 fn to_text(restored: &Restored, detail: Detail) -> String {
@@ -138,9 +229,14 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
         return format!("would refuse to restore {id}; nothing was touched\n\n{plan}");
     }
     if !restored.done {
+        let safety = if restored.would_save {
+            "what is replaced would be saved as a snapshot before\n"
+        } else {
+            ""
+        };
         let seconds = restored.plan.estimated_seconds.unwrap_or_default();
-        let seconds = format!("it may take about {seconds} s, by the sizes alone");
-        return format!("would restore {id}; nothing was touched\n\n{plan}\n{seconds}\n");
+        let seconds = format!("it may take about {seconds} s, by the sizes alone\n");
+        return format!("would restore {id}; nothing was touched\n\n{plan}\n{safety}{seconds}");
     }
     let mut restored_kinds = restored
         .plan
@@ -158,10 +254,10 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
     } else {
         String::new()
     };
-    let previous =
-        restored.outcome.previous.iter().map(|place| format!("kept aside: {}", printable(place)));
-    let previous = lines(previous);
-    format!("restored {id}{incomplete}\n\n{plan}{previous}")
+    let previous = kept(&restored.outcome.previous);
+    let safety = restored.outcome.safety_snapshot.as_ref();
+    let safety = safety.map(|id| format!("saved before: {id}\n")).unwrap_or_default();
+    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}")
 }
 
 /// Returns what stands in the way of a restore until the user trusts it.

@@ -36,6 +36,8 @@ use crate::profile::config::Config;
 use crate::repository::Repository;
 use crate::repository::lock::Holder;
 use crate::snapshot::Host;
+use crate::snapshot::execution::About;
+use crate::snapshot::execution::Journals;
 
 const DEFAULT_CONFIG: &str = "/etc/snap/snap.toml";
 const DEFAULT_REPOSITORY: &str = "/var/lib/snap/repository";
@@ -175,6 +177,26 @@ impl Settings {
             database,
             connections: usize::from(self.connections),
         })
+    }
+
+    /// Returns where and when executions are recorded.
+    pub(super) fn journals(&self) -> Journals {
+        Journals {
+            state: self.state.clone(),
+            now: self.now,
+            host: self.environment.host.clone(),
+            process: self.environment.process,
+        }
+    }
+
+    /// Returns what an execution of a verb is about.
+    pub(super) fn about(&self, verb: &str, snapshot: Option<String>) -> About {
+        About {
+            verb: verb.to_owned(),
+            profile: self.profile.name.clone(),
+            repository: self.repository.clone(),
+            snapshot,
+        }
     }
 
     /// Returns the repository, which must exist.

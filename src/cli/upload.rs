@@ -10,6 +10,7 @@ use crate::cli::answer::Answer;
 use crate::cli::create::answer;
 use crate::cli::settings::Settings;
 use crate::snapshot::archive::upload;
+use crate::snapshot::execution::record;
 
 /// Take a downloaded snapshot into the repository
 ///
@@ -32,6 +33,10 @@ pub(super) async fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor)
     let id = args.snapshot_id.as_deref().map(str::parse).transpose()?;
     // A misspelt path leaves no repository behind.
     File::open(&args.path).context(|| format!("cannot open {}", args.path.display()))?;
-    let repository = settings.open_or_create("upload").await?;
-    Ok(answer(&upload(&repository, &args.path, id, monitor).await?))
+    let about = settings.about("upload", args.snapshot_id.clone());
+    let uploading = async |_| {
+        let repository = settings.open_or_create("upload").await?;
+        upload(&repository, &args.path, id, monitor).await
+    };
+    Ok(answer(&record(&settings.journals(), about, monitor, uploading).await?))
 }

@@ -26,22 +26,27 @@ pub struct SnapshotId(String);
 impl SnapshotId {
     /// Returns `snapshot_` and six random letters and digits, as the Cloudify Manager names them.
     pub fn generate() -> Result<Self> {
-        let mut id = GENERATED_PREFIX.to_owned();
-        let mut byte = [0];
-        while id.len() < GENERATED_PREFIX.len() + GENERATED_LENGTH {
-            getrandom::fill(&mut byte).context(|| "cannot draw a random id".to_owned())?;
-            // 252 is the last multiple of 36 in a byte: above it some letters would come up more.
-            if byte[0] < 252 {
-                id.push(char::from(GENERATED_LETTERS[usize::from(byte[0]) % 36]));
-            }
-        }
-        Ok(Self(id))
+        Ok(Self(format!("{GENERATED_PREFIX}{}", letters()?)))
     }
 
     /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Returns six random letters and digits, which tell one thing from others of its kind.
+pub fn letters() -> Result<String> {
+    let mut letters = String::new();
+    let mut byte = [0];
+    while letters.len() < GENERATED_LENGTH {
+        getrandom::fill(&mut byte).context(|| "cannot draw a random id".to_owned())?;
+        // 252 is the last multiple of 36 in a byte: above it some letters would come up more.
+        if byte[0] < 252 {
+            letters.push(char::from(GENERATED_LETTERS[usize::from(byte[0]) % 36]));
+        }
+    }
+    Ok(letters)
 }
 
 impl FromStr for SnapshotId {

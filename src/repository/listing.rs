@@ -14,6 +14,7 @@ use crate::base::digest;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::repository::BLOBS;
 use crate::repository::INDEX_FILE;
 use crate::repository::MARKS;
@@ -182,11 +183,15 @@ impl Repository {
         // First: what the index names and the list does not is taken for lost.
         self.write_index(&self.index_without(ids).await?).await?;
         for id in ids {
+            fault::point("unlist.before");
             self.store.delete(&descriptor_name(id)).await?;
+            fault::point("unlist.gone");
             self.store.delete(&format!("{MARKS}/{id}.json")).await?;
         }
         // The blobs may go only once the names are gone for good.
-        self.store.sync(SNAPSHOTS).await
+        self.store.sync(SNAPSHOTS).await?;
+        fault::point("unlist.durable");
+        Ok(())
     }
 
     /// Returns how `index.json` stands to the list of snapshots.

@@ -18,6 +18,7 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::repository::Repository;
 use crate::repository::blob;
 use crate::repository::catalog::BlobRef;
@@ -110,6 +111,7 @@ impl Writer {
         let uses = contents.uses()?;
         let layers = contents::distinct(&uses);
         self.check_presence(&layers).await?;
+        fault::point("create.layers-stored");
         let catalog = catalog_json(&contents.catalog)?;
         let manifest = manifest::manifest_json(&catalog, contents.catalog.created, &layers)?;
         self.keep(&digest::sha256(&catalog), Bytes::from(catalog)).await?;
@@ -133,7 +135,9 @@ impl Writer {
         let written_bytes = self.written_bytes.load(Ordering::Relaxed);
         let summary = Summary { written_bytes, ..summary };
         let (digest, size) = (digest::sha256(manifest), manifest.len() as u64);
+        fault::point("publish.before");
         self.repository.publish(&digest, size, &summary).await?;
+        fault::point("publish.listed");
         Ok(summary)
     }
 

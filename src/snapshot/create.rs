@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
 use crate::profile::Profile;
@@ -29,10 +30,13 @@ use crate::snapshot::Host;
 use crate::snapshot::TOOL;
 use crate::snapshot::chunks;
 use crate::snapshot::disk;
+use crate::snapshot::execution;
+use crate::snapshot::execution::Journal;
 use crate::snapshot::turn::Turn;
 use crate::source::files;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
+use crate::source::mariadb::login::Binlog;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::range::KnownChunks;
 use crate::source::mariadb::range::KnownTable;
@@ -57,20 +61,52 @@ pub struct CreateOptions {
 
 /// Saves every source of the profile; returns what `list` shows of the new snapshot.
 ///
-/// What the newest snapshots of the same profile and host hold already is not stored again.
+/// What the newest snapshots of the same profile and host hold already is not stored again. Once
+/// `stop` returns, nothing is listed and its error is the verb's.
 pub async fn create(
     repository: &Repository,
     profile: &Profile,
     host: &Host,
     options: &CreateOptions,
     monitor: &dyn Monitor,
+    journal: &Journal,
+    stop: impl Future<Output = Error>,
 ) -> Result<Summary> {
     profile.check_names("--exclude", &options.exclude)?;
     if profile.sources.iter().all(|source| options.exclude.contains(&source.name)) {
         return Err(Error::new(Kind::Usage, "cannot create a snapshot: no source is left to save"));
     }
-    let id = free_id(repository, options.id.clone()).await?;
     let turn = Turn::take(host, profile, "create").await?;
+    for execution in execution::unfinished(&host.journals())? {
+        let (text, hint) = (execution.unfinished(), execution.resume_command());
+        monitor.note(&format!("{text}: {hint}"));
+    }
+    let recorded = host.on_record(journal, Binlog::On);
+    let summary = tokio::select! {
+        biased;
+        stopped = stop => {
+            // The server would go on with what it was asked last.
+            if let Err(error) = journal.sessions().end(&host.database).await {
+                monitor.note(&error.chain());
+            }
+            return Err(stopped);
+        }
+        created = in_turn(repository, profile, &recorded, options, monitor) => created?,
+    };
+    journal.change(|execution| execution.snapshot = Some(summary.id.to_string()))?;
+    turn.end();
+    Ok(summary)
+}
+
+/// Does the same for a verb that has the turn already.
+pub(super) async fn in_turn(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    options: &CreateOptions,
+    monitor: &dyn Monitor,
+) -> Result<Summary> {
+    let id = free_id(repository, options.id.clone()).await?;
     let recorder = Recorder::new(monitor);
     let earlier = earlier(repository, profile, host, &recorder).await?;
     let save = Save {
@@ -104,8 +140,9 @@ pub async fn create(
         notes: said.notes,
         warnings: said.warnings,
     };
+    fault::point("create.before-commit");
     let summary = save.writer.commit(catalog).await?;
-    turn.end();
+    fault::point("create.committed");
     Ok(summary)
 }
 

@@ -9,12 +9,16 @@ use crate::base::error::Result;
 use crate::profile::Login;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::Journals;
 use crate::source::files;
 use crate::source::files::Serving;
+use crate::source::mariadb::login::Binlog;
 
 pub mod create;
 pub mod list;
 pub mod verify;
+pub mod execution;
 pub mod restore;
 pub mod archive;
 pub mod delete;
@@ -59,6 +63,22 @@ impl Host {
         let outer = addresses.filter(|address| !address.is_loopback());
         let names = std::iter::once(self.name.clone()).chain(outer.map(|it| it.to_string()));
         Serving { now: self.now, names: names.collect() }
+    }
+
+    /// Returns where and when executions are recorded.
+    pub fn journals(&self) -> Journals {
+        Journals {
+            state: self.state.clone(),
+            now: self.now,
+            host: self.name.clone(),
+            process: self.process,
+        }
+    }
+
+    /// Returns the host with a login whose connections an execution remembers.
+    fn on_record(&self, journal: &Journal, binlog: Binlog) -> Self {
+        let database = Login { sessions: journal.sessions(), binlog, ..self.database.clone() };
+        Self { database, ..self.clone() }
     }
 
     /// Returns the path of a file source below the root.

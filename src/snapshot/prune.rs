@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
 use crate::repository::listing::Listed;
@@ -63,8 +64,10 @@ pub async fn prune(
         return Ok(plan.pruned);
     }
     let remove = |stored| async move { repository.remove(&stored).await };
+    fault::point("prune.before");
     let removals = stream::iter(plan.removed).map(remove).buffer_unordered(DELETERS);
     removals.try_collect::<()>().await?;
+    fault::point("prune.removed");
     Ok(Pruned { done: true, ..plan.pruned })
 }
 

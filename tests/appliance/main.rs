@@ -42,6 +42,10 @@ mod faulty_disks;
 mod faulty_connections;
 mod kills;
 mod server_kills;
+mod executions;
+mod rollback;
+#[cfg(feature = "fault-points")]
+mod faults;
 mod users;
 mod users_hostile;
 mod users_failures;

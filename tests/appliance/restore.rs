@@ -101,6 +101,15 @@ impl Place {
     }
 
     fn overwrite_files(&self) {
+        self.overwrite_certificates();
+        let file = self.root().join(SECURITY_FILE);
+        fs::write(&file, "").expect("truncate the security file");
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("set a mode");
+        // Only root may give a file away.
+        chown(&file, Some(12), Some(34)).ok();
+    }
+
+    pub(crate) fn overwrite_certificates(&self) {
         let certificates = self.root().join(CERTIFICATES);
         let key = certificates.join("cloudify_internal_key.pem");
         fs::write(&key, "not a key").expect("overwrite a key");
@@ -109,11 +118,6 @@ impl Place {
         fs::set_permissions(&key, Permissions::from_mode(0o666)).expect("set a mode");
         fs::remove_file(certificates.join("current.pem")).ok();
         fs::create_dir_all(certificates.join("upgraded")).expect("make a folder");
-        let file = self.root().join(SECURITY_FILE);
-        fs::write(&file, "").expect("truncate the security file");
-        fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("set a mode");
-        // Only root may give a file away.
-        chown(&file, Some(12), Some(34)).ok();
     }
 
     /// Returns the names of all that restores keep or build beside what is live: schemas and paths.

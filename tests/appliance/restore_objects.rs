@@ -55,6 +55,12 @@ impl Place {
         self.snap(&["restore", "before", "--force", "--full"]).succeeded();
         assert_same(&before, &self.all_of(database));
         assert_eq!(self.beside().len(), 1, "{:?}", self.beside());
+        // There and back again: what was live before the restore was the same.
+        for _ in 0..2 {
+            self.snap(&["rollback"]).succeeded();
+            assert_same(&before, &self.all_of(database));
+            assert_eq!(self.beside().len(), 1, "{:?}", self.beside());
+        }
     }
 }
 

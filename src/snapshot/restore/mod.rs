@@ -1,17 +1,18 @@
 //! `restore`: builds what a snapshot holds beside what is live, proves it, and swaps.
 //!
 //! Nothing live is touched before all that will be restored is staged and proven. What is
-//! replaced is kept until the next restore.
+//! replaced is saved as a snapshot before, and kept until the next restore, for [`rollback`].
+//! A restore that is killed is finished or taken back by [`resume`].
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::repository::Repository;
@@ -22,15 +23,24 @@ use crate::repository::id::SnapshotId;
 use crate::repository::lock::Access;
 use crate::repository::lock::Lock;
 use crate::snapshot::Host;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::Part;
+use crate::snapshot::execution::Places;
+use crate::snapshot::execution::Step;
+use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::restore::database::Compared;
 use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::staged::Staged;
-use crate::snapshot::restore::staged::Swapped;
+use crate::snapshot::restore::swapping::Ready;
+use crate::snapshot::restore::swapping::swap_all;
 use crate::snapshot::turn::Turn;
+use crate::source::files::Exchange;
 use crate::source::mariadb::compare::Extent;
-use crate::source::mariadb::staging;
+use crate::source::mariadb::ready::Schemas;
+
+pub use crate::source::mariadb::login::Binlog;
 
 pub mod plan;
 mod accounts;
@@ -38,9 +48,13 @@ mod database;
 mod definers;
 mod parts;
 pub mod previous;
+pub mod resume;
+pub mod rollback;
 mod room;
+mod safety;
 mod staged;
 mod survey;
+mod swapping;
 
 /// What the user says of a restore.
 #[derive(Debug, Clone, Default)]
@@ -50,8 +64,6 @@ pub struct RestoreOptions {
     pub certificates: bool,
     /// Replaces a database that has tables.
     pub force: bool,
-    /// Plans, and touches nothing.
-    pub dry_run: bool,
     /// The sources to restore, by name; all without.
     pub only: Vec<String>,
     /// Another name for the restored database.
@@ -62,6 +74,10 @@ pub struct RestoreOptions {
     pub trust_definers: bool,
     /// Restores what is identical already too.
     pub full: bool,
+    /// Saves what is replaced before anything is done.
+    pub safety_snapshot: bool,
+    /// Whether what is done to the database is replicated.
+    pub binlog: Binlog,
 }
 
 impl RestoreOptions {
@@ -78,6 +94,9 @@ pub struct Restored {
     pub plan: Plan,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
+    /// Whether a dry run would save what is replaced before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub would_save: bool,
     /// Why the restore would be refused, for a dry run.
     #[serde(skip)]
     pub refusal: Option<Error>,
@@ -93,70 +112,81 @@ pub struct Outcome {
     pub incomplete_seconds: f64,
     /// Where what was replaced is kept: schemas and paths.
     pub previous: Vec<String>,
+    /// The snapshot that was taken of what was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safety_snapshot: Option<String>,
 }
 
-/// Restores a snapshot in place of what is live, or says what it would do.
+/// Returns what a restore would do, and whether it would be refused; touches nothing.
+pub async fn dry_run(
+    restoring: &Restoring<'_>,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+) -> Result<Restored> {
+    let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
+    let would_save = options.safety_snapshot && safety::is_due(&plan);
+    let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    let refusal = refusal.or_else(|| room::demand(&plan, options.binlog).err());
+    plan.estimated_seconds = Some(room::seconds(&plan));
+    Ok(Restored { plan, done: false, would_save, refusal, outcome: Outcome::default() })
+}
+
+/// Restores a snapshot in place of what is live.
 ///
 /// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
 /// that takes a moment, and is done or undone as a whole.
 pub async fn restore(
-    repository: &Repository,
-    profile: &Profile,
-    host: &Host,
+    restoring: &Restoring<'_>,
     id: &SnapshotId,
     options: &RestoreOptions,
-    monitor: &dyn Monitor,
+    journal: &Journal,
     stop: impl Future<Output = Error>,
 ) -> Result<Restored> {
+    let host = &restoring.host.on_record(journal, options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
+    let Restoring { repository, profile, monitor, .. } = *restoring;
     let mut stop = pin!(stop);
-    profile.check_names("--only", &options.only)?;
-    let planning = planned(repository, profile, host, id, options, monitor);
-    let Planned { lock: _lock, contents, mut plan, refusal } = tokio::select! {
-        biased;
-        stopped = &mut stop => return Err(stopped),
-        planned = planning => planned?,
-    };
-    for warning in &contents.catalog.warnings {
-        monitor.warn(&format!("the snapshot is partial: {warning}"));
-    }
-    if options.dry_run {
-        let refusal = refusal.or_else(|| room::demand(&plan).err());
-        plan.estimated_seconds = Some(room::seconds(&plan));
-        return Ok(Restored { plan, done: false, refusal, outcome: Outcome::default() });
-    }
     let turn = Turn::take(host, profile, "restore").await?;
-    if let Some(refusal) = refusal {
-        return Err(refusal);
-    }
-    let suffix = suffix()?;
-    let staged = tokio::select! {
+    refuse_unfinished(&host.journals(), "restore")?;
+    let building = async {
+        let mut planned = planned(restoring, id, options).await?;
+        match planned.refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => Ok((build(restoring, &mut planned, options, journal).await?, planned)),
+        }
+    };
+    let ((ready, safety_snapshot), planned) = tokio::select! {
         biased;
-        stopped = stop => {
-            take_back(&plan, host, &suffix, monitor).await;
+        stopped = &mut stop => {
+            resume::take_back(journal, host, monitor).await;
             return Err(stopped);
         }
-        staged = stage(repository, &contents, &mut plan, host, options, &suffix, monitor) => staged?,
+        built = building => built?,
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
-    let mut swapped = swap(staged, monitor).await?;
-    for part in &mut swapped {
-        part.drop_other_routines(monitor).await;
-        part.discard_older(monitor).await;
+    let swapped = swap_all(ready, journal, monitor).await?;
+    let outcome = Outcome { safety_snapshot, ..swapping::finish(swapped, monitor).await };
+    drop(planned.lock);
+    if let Err(error) = safety::forget_older(repository, profile, host, id).await {
+        monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));
     }
-    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
-    let outcome = Outcome {
-        incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-    };
-    for part in swapped {
-        // All is restored: what is left of staging takes room, and goes with the next restore.
-        if let Err(error) = part.finish().await {
-            monitor.note(&format!("staging is left behind: {}", error.chain()));
-        }
-    }
+    previous::forget_replaced(host, journal)?;
     turn.end();
-    Ok(Restored { plan, done: true, refusal: None, outcome })
+    Ok(Restored { plan: planned.plan, done: true, would_save: false, refusal: None, outcome })
+}
+
+/// What a restore is done with.
+#[derive(Clone, Copy)]
+pub struct Restoring<'a> {
+    /// Where the snapshot lies.
+    pub repository: &'a Repository,
+    /// What makes up the service.
+    pub profile: &'a Profile,
+    /// Where it is restored.
+    pub host: &'a Host,
+    /// Who watches.
+    pub monitor: &'a dyn Monitor,
 }
 
 /// What is decided before anything is done.
@@ -170,37 +200,103 @@ struct Planned {
 
 /// Looks at the snapshot and at all that is live, and writes nothing.
 async fn planned(
-    repository: &Repository,
-    profile: &Profile,
-    host: &Host,
+    restoring: &Restoring<'_>,
     id: &SnapshotId,
     options: &RestoreOptions,
-    monitor: &dyn Monitor,
 ) -> Result<Planned> {
+    let Restoring { repository, profile, host, monitor } = *restoring;
+    profile.check_names("--only", &options.only)?;
     let lock = repository.lock(Access::Shared).await?;
     let contents = repository.contents(id).await?;
     let plan = plan::plan(repository, id, &contents, profile, host, options, monitor).await?;
     let plan = accounts::planned(plan, repository, &contents, host, options).await?;
-    let mut plan = definers::planned(plan, repository, &contents, host, options).await?;
+    let plan = definers::planned(plan, repository, &contents, host, options).await?;
     survey::demand_blobs(&plan, repository, &contents).await?;
     let refusal = plan.check(options).err();
-    if options.dry_run {
-        plan = survey::surveyed(plan, repository, &contents, host, options, monitor).await?;
+    for warning in &contents.catalog.warnings {
+        monitor.warn(&format!("the snapshot is partial: {warning}"));
     }
     Ok(Planned { lock, contents, plan, refusal })
+}
+
+/// Saves what will be replaced, builds and proves what replaces it, and notes what it takes to swap.
+async fn build(
+    restoring: &Restoring<'_>,
+    planned: &mut Planned,
+    options: &RestoreOptions,
+    journal: &Journal,
+) -> Result<(Vec<Ready>, Option<String>)> {
+    let Restoring { repository, profile, host, monitor } = *restoring;
+    let Planned { contents, plan, .. } = planned;
+    let execution = journal.execution();
+    let mut saved = None;
+    if options.safety_snapshot {
+        let taken = safety::take(repository, profile, host, plan, &execution.id, monitor).await;
+        saved = taken.map(|id| id.to_string());
+        fault::point("safety.taken");
+    }
+    journal.change(|execution| {
+        execution.server = Some(host.database.server.to_string());
+        execution.binlog = options.binlog == Binlog::On;
+        execution.safety_snapshot.clone_from(&saved);
+    })?;
+    journal.plan(parts(plan, execution.suffix())?)?;
+    let staged = stage(restoring, contents, plan, options, execution.suffix()).await?;
+    // What was found identical is no part of it any more.
+    let parts = parts(plan, execution.suffix())?;
+    journal.change(|execution| execution.parts = parts)?;
+    journal.reach(Step::Staged)?;
+    let mut ready = Vec::new();
+    let mut waiting = staged.into_iter();
+    while let Some(part) = waiting.next() {
+        match part.ready(monitor).await {
+            Ok(part) => ready.push(part),
+            Err(error) => {
+                swapping::discard(ready, monitor).await;
+                discard(waiting, monitor).await;
+                return Err(error);
+            }
+        }
+    }
+    verified(journal, &ready)?;
+    Ok((ready, saved))
+}
+
+/// Writes that all is ready, with what tells later how far each part came.
+fn verified(journal: &Journal, ready: &[Ready]) -> Result<()> {
+    journal.change(|execution| {
+        for (part, ready) in execution.parts.iter_mut().zip(ready) {
+            part.places = ready.places();
+        }
+    })?;
+    journal.reach(Step::Verified)
+}
+
+/// Returns what a plan replaces, and the names of what will lie beside it.
+fn parts(plan: &Plan, suffix: &str) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for source in plan.sources.iter().filter(|source| source.is_restored()) {
+        let Some(site) = &source.site else { continue };
+        let places = match site {
+            Site::Database { database } => Places::MariaDb(Schemas::of_staging(database, suffix)),
+            Site::Files { path, .. } => Places::Files(Exchange::of_staging(path, suffix)?),
+        };
+        let accounts = source.accounts.is_some();
+        parts.push(Part { source: source.name.clone(), accounts, places });
+    }
+    Ok(parts)
 }
 
 /// Builds and proves everything that will be swapped in. What is live is compared first, and only
 /// what differs is built; nothing is written before all of it is known to fit.
 async fn stage(
-    repository: &Repository,
+    restoring: &Restoring<'_>,
     contents: &Contents,
     plan: &mut Plan,
-    host: &Host,
     options: &RestoreOptions,
     suffix: &str,
-    monitor: &dyn Monitor,
 ) -> Result<Vec<Staged>> {
+    let Restoring { repository, host, monitor, .. } = *restoring;
     let extent = options.extent();
     let mut compared = Vec::new();
     for source in plan.sources.iter_mut().filter(|source| source.is_restored()) {
@@ -219,20 +315,19 @@ async fn stage(
             compared.push((source.name.clone(), found));
         }
     }
-    room::demand(plan)?;
-    build(repository, contents, plan, compared, host, suffix, monitor).await
+    room::demand(plan, options.binlog)?;
+    stage_parts(restoring, contents, plan, compared, suffix).await
 }
 
 /// Builds and proves the parts, the databases from what was found of them.
-async fn build(
-    repository: &Repository,
+async fn stage_parts(
+    restoring: &Restoring<'_>,
     contents: &Contents,
     plan: &Plan,
     compared: Vec<(String, Compared<'_>)>,
-    host: &Host,
     suffix: &str,
-    monitor: &dyn Monitor,
 ) -> Result<Vec<Staged>> {
+    let Restoring { repository, host, monitor, .. } = *restoring;
     let mut compared: HashMap<_, _> = compared.into_iter().collect();
     let mut staged = Vec::new();
     for source in plan.sources.iter().filter(|source| source.is_restored()) {
@@ -260,46 +355,7 @@ async fn build(
     Ok(staged)
 }
 
-/// Drops the schemas of a staging that was left in the middle; files go by themselves.
-async fn take_back(plan: &Plan, host: &Host, suffix: &str, monitor: &dyn Monitor) {
-    for source in &plan.sources {
-        let Some(Site::Database { database }) = &source.site else { continue };
-        if let Err(error) = staging::take_back(&host.database, database, suffix).await {
-            monitor.warn(&format!("staging is left behind: {}", error.chain()));
-        }
-    }
-}
-
-/// Swaps all parts in; where one fails, those before it are swapped back.
-async fn swap(staged: Vec<Staged>, monitor: &dyn Monitor) -> Result<Vec<Swapped>> {
-    let mut swapped: Vec<Swapped> = Vec::new();
-    let mut waiting = staged.into_iter();
-    while let Some(part) = waiting.next() {
-        match part.swap(monitor).await {
-            Ok(part) => swapped.push(part),
-            Err(error) => {
-                let mut error = error;
-                while let Some(part) = swapped.pop() {
-                    error = undone(error, part, monitor).await;
-                }
-                discard(waiting.collect(), monitor).await;
-                return Err(error);
-            }
-        }
-    }
-    Ok(swapped)
-}
-
-/// Puts back what a part replaced after `error`; returns that, with what came of it.
-async fn undone(error: Error, part: Swapped, monitor: &dyn Monitor) -> Error {
-    match part.undo(monitor).await {
-        Ok(()) => error,
-        Err(undo) => Error::failed(format!("{}; and then: {}", error.chain(), undo.chain()))
-            .hint(undo.advice().unwrap_or("look for what was live beside it").to_owned()),
-    }
-}
-
-async fn discard(staged: Vec<Staged>, monitor: &dyn Monitor) {
+async fn discard(staged: impl IntoIterator<Item = Staged>, monitor: &dyn Monitor) {
     for part in staged {
         if let Err(error) = part.discard().await {
             monitor.warn(&error.chain());
@@ -314,13 +370,6 @@ fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'
         .filter(|(record, _)| record.name == name)
         .find_map(|(record, index)| Some((record, index.as_ref()?)))
         .ok_or_else(|| Error::damaged(format!("the snapshot has no index of {name}")))
-}
-
-/// Returns what tells the names of this restore from those of others.
-fn suffix() -> Result<String> {
-    let id = SnapshotId::generate()?;
-    let (_, suffix) = id.as_str().split_at("snapshot_".len());
-    Ok(suffix.to_owned())
 }
 
 /// Returns the error for a target that is not empty.

@@ -99,6 +99,13 @@ pub enum Action {
     Skip,
 }
 
+impl Action {
+    /// Returns whether something is restored.
+    pub const fn is_restored(self) -> bool {
+        matches!(self, Self::Create | Self::Replace)
+    }
+}
+
 /// Where a source is restored to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Site {
@@ -140,7 +147,7 @@ pub(super) async fn plan(
 impl SourcePlan {
     /// Returns whether something live is created or replaced.
     pub(super) fn is_restored(&self) -> bool {
-        matches!(self.action, Action::Create | Action::Replace)
+        self.action.is_restored()
     }
 
     /// Returns whether the rows that are loaded go to the server's binary log too.

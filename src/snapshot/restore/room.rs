@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::SourcePlan;
 
@@ -37,7 +38,7 @@ struct Load {
 }
 
 /// Fails with [`Kind::Refused`] where a disk of this host has less room than the plan takes.
-pub(super) fn demand(plan: &Plan) -> Result<()> {
+pub(super) fn demand(plan: &Plan, binlog: Binlog) -> Result<()> {
     let mut loads: BTreeMap<u64, Load> = BTreeMap::new();
     for source in &plan.sources {
         let Some(folder) = source.staging_folder().and_then(existing) else { continue };
@@ -46,7 +47,7 @@ pub(super) fn demand(plan: &Plan) -> Result<()> {
         let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
         let load =
             loads.entry(device).or_insert(Load { free_bytes, bytes: 0, folder: folder.to_owned() });
-        load.bytes = load.bytes.saturating_add(staged_bytes(source));
+        load.bytes = load.bytes.saturating_add(staged_bytes(source, binlog));
     }
     for Load { free_bytes, bytes, folder } in loads.into_values() {
         if bytes > free_bytes {
@@ -92,7 +93,7 @@ fn built_bytes(source: &SourcePlan) -> u64 {
 }
 
 /// Returns what a source takes on its disk while it is staged.
-fn staged_bytes(source: &SourcePlan) -> u64 {
+fn staged_bytes(source: &SourcePlan, binlog: Binlog) -> u64 {
     let raw = built_bytes(source);
     if source.kind != "mariadb" || !source.is_restored() {
         return raw;
@@ -102,7 +103,7 @@ fn staged_bytes(source: &SourcePlan) -> u64 {
     // Tables that stay are staged too, without rows.
     let tables = source.parts.len() as u64;
     // The binary log takes every row once more, usually beside the tables.
-    let logs = if source.is_logged() { 2 } else { 1 };
+    let logs = if binlog == Binlog::On && source.is_logged() { 2 } else { 1 };
     raw.saturating_mul(logs)
         .saturating_add(rows.saturating_mul(BYTES_BESIDE_ROW))
         .saturating_add(tables.saturating_mul(BYTES_OF_TABLE))

@@ -1,12 +1,7 @@
-//! The parts of a restore on their way: staged, swapped, undone.
+//! The parts of a restore that are built and proven beside what is live.
 
 use std::path::Path;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use tokio::task::spawn_blocking;
-
-use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
@@ -14,17 +9,15 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::chunks;
-use crate::snapshot::restore::previous::discard_older_files;
-use crate::snapshot::restore::undone;
+use crate::snapshot::restore::swapping::Ready;
+use crate::snapshot::restore::swapping::ReadyDatabase;
 use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Role;
 use crate::source::files::Serving;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
-use crate::source::mariadb::accounts::restore::RestoredAccounts;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::staging;
-use crate::source::mariadb::swap;
 
 /// The path that a restore replaces.
 pub(super) struct Target<'a> {
@@ -37,7 +30,7 @@ pub(super) struct Target<'a> {
 /// A part that is built and proven beside what is live.
 pub(super) enum Staged {
     Database(Box<StagedDatabase>),
-    Files { proven: files::Proven, target: PathBuf },
+    Files(files::Proven),
 }
 
 /// A database that is built and proven, and the accounts that go with it.
@@ -46,12 +39,6 @@ pub(super) struct StagedDatabase {
     pub(super) suffix: String,
     pub(super) login: Login,
     pub(super) accounts: Option<AccountsPlan>,
-}
-
-/// A part that took the place of what was live.
-pub(super) enum Swapped {
-    Database { swapped: Box<swap::Swapped>, accounts: Option<Box<RestoredAccounts>> },
-    Files { swapped: files::Swapped, target: PathBuf },
 }
 
 /// Stages and proves a file tree.
@@ -84,19 +71,19 @@ pub(super) async fn stage_files(
     if let Some(serving) = serving {
         staged = staged.check_certificates(serving, monitor).await?;
     }
-    Ok(Staged::Files { proven: staged.prove().await?, target: target.to_owned() })
+    Ok(Staged::Files(staged.prove().await?))
 }
 
 impl Staged {
-    /// Swaps the part in; fails with what is live as it was.
-    pub(super) async fn swap(self, monitor: &dyn Monitor) -> Result<Swapped> {
+    /// Notes all that it takes to swap the part, and to take the swap back.
+    pub(super) async fn ready(self, monitor: &dyn Monitor) -> Result<Ready> {
         match self {
-            Self::Database(database) => database.swap(monitor).await,
-            Self::Files { proven, target } => {
-                let swapped = spawn_blocking(|| proven.swap()).await;
-                let swapped = swapped.context(|| "cannot swap files".to_owned())??;
-                Ok(Swapped::Files { swapped, target })
+            Self::Database(database) => {
+                let StagedDatabase { staging, suffix, login, accounts } = *database;
+                let ready = staging.prepare(&suffix, monitor).await?;
+                Ok(Ready::Database(Box::new(ReadyDatabase { ready, suffix, login, accounts })))
             }
+            Self::Files(proven) => Ok(Ready::Files(proven.release()?)),
         }
     }
 
@@ -104,112 +91,7 @@ impl Staged {
     pub(super) async fn discard(self) -> Result<()> {
         match self {
             Self::Database(database) => database.staging.discard().await,
-            Self::Files { .. } => Ok(()),
-        }
-    }
-}
-
-impl StagedDatabase {
-    /// Creates the accounts, swaps the database in, and gives the accounts what they have on its
-    /// tables: all of it or nothing.
-    async fn swap(self, monitor: &dyn Monitor) -> Result<Swapped> {
-        let Some(plan) = self.accounts else {
-            let swapped = Box::new(self.staging.swap(&self.suffix, monitor).await?);
-            return Ok(Swapped::Database { swapped, accounts: None });
-        };
-        let mut accounts =
-            match RestoredAccounts::create(&self.login, plan, &self.suffix, monitor).await {
-                Ok(accounts) => Box::new(accounts),
-                Err(error) => {
-                    if let Err(left) = self.staging.discard().await {
-                        monitor.warn(&format!("staging is left behind: {}", left.chain()));
-                    }
-                    return Err(error);
-                }
-            };
-        let swapped = match self.staging.swap(&self.suffix, monitor).await {
-            Ok(swapped) => Box::new(swapped),
-            Err(error) => {
-                accounts.undo(monitor).await;
-                return Err(error);
-            }
-        };
-        let completed = accounts.complete(monitor).await;
-        let swapped = Swapped::Database { swapped, accounts: Some(accounts) };
-        match completed {
-            Ok(()) => Ok(swapped),
-            Err(error) => Err(undone(error, swapped, monitor).await),
-        }
-    }
-}
-
-impl Swapped {
-    /// Puts back what was live.
-    pub(super) async fn undo(self, monitor: &dyn Monitor) -> Result<()> {
-        match self {
-            Self::Database { mut swapped, accounts } => {
-                if let Some(accounts) = accounts {
-                    accounts.undo(monitor).await;
-                }
-                swapped.undo(monitor).await?;
-                swapped.finish().await
-            }
-            Self::Files { swapped, .. } => swapped.undo(),
-        }
-    }
-
-    /// Returns where what was live is kept.
-    pub(super) fn previous(&self) -> Option<String> {
-        match self {
-            Self::Database { swapped, .. } => {
-                swapped.previous.as_ref().map(|schema| format!("database {schema}"))
-            }
-            Self::Files { swapped, .. } => {
-                swapped.previous().map(|path| path.display().to_string())
-            }
-        }
-    }
-
-    /// Returns how long the live database was incomplete.
-    pub(super) fn incomplete(&self) -> Duration {
-        match self {
-            Self::Database { swapped, .. } => swapped.incomplete,
-            Self::Files { .. } => Duration::ZERO,
-        }
-    }
-
-    /// Drops the routines that were live and are not restored: the part is not put back any more.
-    pub(super) async fn drop_other_routines(&mut self, monitor: &dyn Monitor) {
-        if let Self::Database { swapped, .. } = self
-            && let Err(error) = swapped.drop_other_routines().await
-        {
-            monitor.warn(&error.chain());
-        }
-    }
-
-    /// Drops what restores before this one kept. What cannot be dropped only takes room.
-    pub(super) async fn discard_older(&mut self, monitor: &dyn Monitor) {
-        let discarded = match self {
-            Self::Database { swapped, .. } => swapped.discard_older().await,
-            Self::Files { swapped, target } => {
-                discard_older_files(target, swapped.previous()).map(drop)
-            }
-        };
-        if let Err(error) = discarded {
-            monitor.note(&format!("an older state is still kept: {}", error.chain()));
-        }
-    }
-
-    /// Ends the part: what is left of its staging goes.
-    pub(super) async fn finish(self) -> Result<()> {
-        match self {
-            Self::Database { swapped, accounts } => {
-                if let Some(accounts) = accounts {
-                    accounts.finish().await?;
-                }
-                swapped.finish().await
-            }
-            Self::Files { .. } => Ok(()),
+            Self::Files(_) => Ok(()),
         }
     }
 }

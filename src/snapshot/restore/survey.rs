@@ -8,12 +8,11 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream;
 
 use crate::base::error::Result;
-use crate::base::monitor::Monitor;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
 use crate::repository::contents::Contents;
-use crate::snapshot::Host;
 use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
@@ -26,12 +25,11 @@ const AT_ONCE: usize = 16;
 /// anybody off.
 pub(super) async fn surveyed(
     mut plan: Plan,
-    repository: &Repository,
+    restoring: &Restoring<'_>,
     contents: &Contents,
-    host: &Host,
     options: &RestoreOptions,
-    monitor: &dyn Monitor,
 ) -> Result<Plan> {
+    let Restoring { repository, host, monitor, .. } = *restoring;
     for source in &mut plan.sources {
         let Some(Site::Database { database }) = source.site.clone() else { continue };
         let (record, index) = saved(contents, &source.name)?;

@@ -29,14 +29,14 @@ use crate::source::files::prove::differences;
 use crate::source::files::publish::Staging;
 
 pub use crate::source::files::certificates::Serving;
+pub use crate::source::files::exchange::Exchange;
+pub use crate::source::files::leftovers::Leftover;
+pub use crate::source::files::leftovers::Role;
+pub use crate::source::files::leftovers::leftovers;
 pub use crate::source::files::list::FileList;
 pub use crate::source::files::place::locate;
 pub use crate::source::files::place::refuse_mounts;
 pub use crate::source::files::prove::Change;
-pub use crate::source::files::publish::Leftover;
-pub use crate::source::files::publish::Role;
-pub use crate::source::files::publish::Swapped;
-pub use crate::source::files::publish::leftovers;
 
 mod accounts;
 mod archive;
@@ -45,6 +45,9 @@ mod byte_string;
 mod certificates;
 mod chunks;
 mod dress;
+pub mod durable;
+mod exchange;
+mod leftovers;
 mod list;
 mod place;
 mod prove;
@@ -165,9 +168,9 @@ pub struct Proven {
 }
 
 impl Proven {
-    /// Puts it in the place of its target; what was there is kept beside.
-    pub fn swap(self) -> Result<Swapped> {
-        self.staging.swap()
+    /// Returns the places of the swap that puts it in the place of its target.
+    pub fn release(self) -> Result<Exchange> {
+        self.staging.release()
     }
 }
 

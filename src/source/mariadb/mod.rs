@@ -3,7 +3,7 @@
 //! All SQL of the program is in this folder, each statement in a function named for its purpose.
 //!
 //! ```text
-//! defaults → login → connection        how a server is reached; session, failure, server facts
+//! defaults → login → connection        how a server is reached; session, failure, server facts, sessions
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading); schema is its blob
@@ -15,7 +15,7 @@
 //! preflight                            whether a server has all that a definition names
 //! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
-//! undo, moves → swap                   and take the place
+//! undo, moves → ready → swap → resume         and take the place, or give it back
 //! ```
 
 mod defaults;
@@ -23,6 +23,7 @@ pub mod login;
 pub mod quote;
 pub mod connection;
 mod session;
+pub mod sessions;
 mod failure;
 mod infile;
 mod warning;
@@ -67,6 +68,7 @@ mod rows;
 mod reading;
 pub mod dump;
 mod names;
+mod note;
 pub mod target;
 pub mod preflight;
 pub mod plan;
@@ -77,6 +79,8 @@ mod live;
 pub mod compare;
 mod moves;
 mod undo;
+pub mod ready;
 pub mod swap;
+pub mod resume;
 #[cfg(test)]
 mod throwaway;

@@ -6,6 +6,8 @@
 use mysql_async::Error as ClientError;
 use mysql_async::prelude::Queryable as _;
 
+use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 
@@ -120,6 +122,27 @@ impl Connection {
         let statement = "SET character_set_client = utf8mb4, \
             collation_connection = utf8mb4_general_ci, sql_mode = '', time_zone = '+00:00'";
         self.execute("cannot take back the settings of a program", statement).await
+    }
+
+    /// Keeps what this session changes out of the binary log. Fails with [`Kind::Refused`] where the
+    /// account may not, or where a cluster would come apart.
+    pub(super) async fn leave_binlog(&mut self) -> Result<()> {
+        let doing = "cannot keep changes out of the binary log";
+        let sql = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS \
+                   WHERE VARIABLE_NAME = 'WSREP_CLUSTER_SIZE'";
+        let nodes: Option<String> = self.first(doing, sql).await?;
+        if nodes.is_some_and(|nodes| nodes.parse::<u32>().is_ok_and(|nodes| nodes > 0)) {
+            let text = format!("{doing}: the server is a node of a Galera cluster");
+            return Err(Error::new(Kind::Refused, text)
+                .hint("leave out --binlog off: the nodes would differ from then on"));
+        }
+        match self.execute(doing, "SET SESSION sql_log_bin = 0").await {
+            Err(error) if error.kind() == Kind::Denied => {
+                let hint = format!("GRANT BINLOG ADMIN ON *.* TO {};", self.account());
+                Err(Error::new(Kind::Refused, error.to_string()).hint(hint))
+            }
+            outcome => outcome,
+        }
     }
 
     async fn set_where_known(&mut self, setting: &str) -> Result<()> {

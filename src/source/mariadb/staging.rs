@@ -13,6 +13,7 @@ use crate::base::digest::sha256;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::compare::Comparison;
 use crate::source::mariadb::compare::Extent;
@@ -41,8 +42,8 @@ use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::undo;
 
-/// Seconds that an interrupted restore waits for its own last statements.
-const TAKE_BACK_SECONDS: u32 = 5;
+/// Seconds that a restore waits for an earlier one whose client is gone.
+const CLAIM_SECONDS: u32 = 3;
 
 /// A staging schema and the connection that owns it.
 pub struct Staging {
@@ -108,6 +109,7 @@ impl Claim {
             staging.discard_noting(monitor).await;
             return Err(error);
         }
+        fault::point("staging.created");
         Ok(staging)
     }
 
@@ -222,16 +224,6 @@ impl Staging {
     }
 }
 
-/// Drops the staging schema of a restore whose connections are gone.
-pub async fn take_back(login: &Login, target: &str, suffix: &str) -> Result<()> {
-    let mut connection = connect(login).await?;
-    // A statement that runs on by itself, such as the building of an index, holds its table.
-    connection.wait_for_locks_at_most(TAKE_BACK_SECONDS).await?;
-    connection.drop_database(&names::staging(target, suffix)).await?;
-    connection.close().await;
-    Ok(())
-}
-
 async fn drop_leftovers(
     connection: &mut Connection,
     target: &str,
@@ -281,15 +273,21 @@ impl Connection {
         self.rows("cannot list the databases", &sql).await
     }
 
-    /// Keeps other restores away from a database until this connection ends.
-    async fn claim_restore_of(&mut self, database: &str) -> Result<()> {
+    /// Keeps other restores away from a database until this connection ends. A server takes a
+    /// moment to notice that a client is gone.
+    pub(super) async fn claim_restore_of(&mut self, database: &str) -> Result<()> {
         let name = quote::text(&sha256(database.as_bytes())[..40]);
-        let sql = format!("SELECT GET_LOCK({name}, 0)");
+        let sql = format!("SELECT GET_LOCK({name}, {CLAIM_SECONDS})");
         let doing = format!("cannot claim database {database:?} for a restore");
         match self.first::<Option<u8>>(&doing, &sql).await? {
             Some(Some(1)) => Ok(()),
             _ => Err(Error::new(Kind::Busy, format!("{doing}: another restore is at work on it"))),
         }
+    }
+
+    /// Lets other restores at the databases of this connection.
+    pub(super) async fn release_claims(&mut self) -> Result<()> {
+        self.execute("cannot release a claim", "DO RELEASE_ALL_LOCKS()").await
     }
 
     /// Creates a sequence of the selected database that goes on where the saved one was.

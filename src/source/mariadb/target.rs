@@ -104,6 +104,12 @@ impl Target {
             return Err(refused("the server does not take rows from its clients")
                 .hint("SET GLOBAL local_infile = 1; and the same in the server's option file"));
         }
+        self.check_swap()
+    }
+
+    /// Fails with [`Kind::Refused`] where nothing can be swapped.
+    pub fn check_swap(&self) -> Result<()> {
+        let refused = |what: &str| Error::new(Kind::Refused, format!("cannot restore: {what}"));
         if self.server.read_only {
             return Err(refused("the server is read-only").hint("SET GLOBAL read_only = 0;"));
         }

@@ -13,8 +13,10 @@ use std::time::Duration;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::login::Address;
+use crate::source::mariadb::login::Binlog;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::login::Secret;
+use crate::source::mariadb::sessions::Sessions;
 
 /// Makes a server below the folder `$1`, and ends it when nobody holds the standard input any more.
 const SCRIPT: &str = r#"
@@ -97,6 +99,8 @@ impl Server {
             password: password.map(Secret::new),
             tls: None,
             notes: Vec::new(),
+            sessions: Sessions::default(),
+            binlog: Binlog::default(),
         }
     }
 

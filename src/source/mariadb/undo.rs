@@ -1,15 +1,14 @@
-//! Putting back what was live, by whoever comes to it: the restore that failed, or the next one
-//! after a restore that was killed.
+//! Putting back what was live, by whoever comes to it: the restore that failed, the next command
+//! after one that was killed, or a rollback.
 //!
-//! All that it takes is noted in the database server itself, in the schema that keeps the replaced
-//! tables, before anything live is touched, and forgotten when the swap is complete.
+//! All that it takes is noted in the database server before anything live is touched (`note`).
 
-use serde::Deserialize;
-use serde::Serialize;
+use std::collections::BTreeSet;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::accounts::note;
 use crate::source::mariadb::connection::Connection;
@@ -19,56 +18,20 @@ use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
+use crate::source::mariadb::note::Found;
+use crate::source::mariadb::note::Live;
+use crate::source::mariadb::note::Undo;
+use crate::source::mariadb::note::kept_tables;
+use crate::source::mariadb::note::plain;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::removal;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
 
-/// The table that holds the note.
-const NOTE: &str = "__snap_undo";
-
-/// What it takes to put back a database that is being replaced.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Undo {
-    /// The name of the database.
-    pub(super) target: String,
-    /// The schema that what was restored comes from, and goes back to.
-    pub(super) staging: String,
-    /// The schema that keeps what was live.
-    pub(super) previous: String,
-    /// What was live; `None` where there was no such database.
-    pub(super) live: Option<Live>,
-}
-
-/// What was live.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Live {
-    pub(super) database: Database,
-    pub(super) programs: Vec<Program>,
-    /// The names of its tables and sequences that move.
-    pub(super) tables: Vec<String>,
-    /// The names of those that stay where they are, for good.
-    #[serde(default)]
-    pub(super) kept: Vec<String>,
-    /// The triggers of those.
-    #[serde(default)]
-    pub(super) kept_triggers: Vec<String>,
-}
-
 impl Live {
-    /// Returns the programs that the schema which keeps the replaced tables can have: no triggers of
-    /// tables that stayed, and of the views those that stand on nothing that did.
-    pub(super) fn programs_beside(&self) -> Vec<Program> {
-        let is_kept = |program: &&Program| {
-            program.kind != ProgramKind::Trigger || !self.kept_triggers.contains(&program.name)
-        };
-        let lead_out = !self.kept.is_empty();
-        let programs = self.programs.iter().filter(is_kept).cloned();
-        programs.map(|it| Program { is_broken: it.is_broken || lead_out, ..it }).collect()
-    }
-
     /// Creates the triggers that are gone, as they go before the tables move; all else is
     /// untouched then.
     pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
@@ -83,90 +46,63 @@ impl Live {
         let site = Site::new(&self.database, Purpose::Live);
         programs::create(connection, &site, &triggers).await.map(drop)
     }
-}
 
-impl Live {
-    /// Fails where a table cannot be opened: a server that dies while it moves a partitioned table
-    /// leaves its partitions in two databases, and dropping either would drop rows.
-    async fn demand_whole(&self, connection: &mut Connection, previous: &str) -> Result<()> {
-        let target = &self.database.name;
-        for table in &self.tables {
-            let name = quote::qualified(target, table);
-            let doing = format!("cannot open table {name} after a killed swap");
-            let opened = connection.execute(&doing, &format!("SELECT 1 FROM {name} LIMIT 0")).await;
-            opened.map_err(|error| match error.kind() {
-                Kind::Busy => error,
-                _ => error.hint(format!(
-                    "partitions of it may be in database {previous:?}: keep both databases; \
-                     `snap restore ID --database NEW_NAME` brings a snapshot back beside them"
-                )),
-            })?;
+    /// Creates the programs in the schema that keeps the tables, so that it is whole; what cannot
+    /// be created there is noted.
+    pub(super) async fn keep_programs_in(
+        &self,
+        connection: &mut Connection,
+        schema: &str,
+        monitor: &dyn Monitor,
+    ) {
+        let database = Database { name: schema.to_owned(), ..self.database.clone() };
+        // Rehearsal keeps the events disabled: nothing may run in there.
+        let site = Site::new(&database, Purpose::Rehearsal);
+        let kept = async {
+            connection.dress_database(&database).await?;
+            connection.select_database(schema).await?;
+            programs::create(connection, &site, &self.programs_beside()).await
+        };
+        if let Err(error) = kept.await {
+            let why = error.chain();
+            monitor.note(&format!("{schema} keeps the replaced tables without programs: {why}"));
         }
-        Ok(())
     }
 }
 
 impl Undo {
-    /// Writes the note, in a new schema that is to keep what was live.
-    pub(super) async fn note(&self, connection: &mut Connection) -> Result<()> {
-        connection.create_database(&plain(&self.previous)).await?;
-        let json = serde_json::to_string(self).expect("a note is plain JSON");
-        let (table, doing) = (quote::qualified(&self.previous, NOTE), "cannot note what is live");
-        let create = format!("CREATE TABLE {table} (state LONGTEXT NOT NULL) ENGINE=InnoDB");
-        connection.execute(doing, &create).await?;
-        let insert = format!("INSERT INTO {table} VALUES ({})", quote::text(&json));
-        connection.execute(doing, &insert).await
-    }
-
-    /// Returns the note that a schema holds, where a swap was not completed.
-    pub(super) async fn find_in(connection: &mut Connection, schema: &str) -> Result<Option<Self>> {
-        if !Self::is_noted_in(connection, schema).await? {
-            return Ok(None);
-        }
-        let sql = format!("SELECT state FROM {}", quote::qualified(schema, NOTE));
-        let note: Option<String> =
-            connection.first("cannot read what was live before a swap", &sql).await?;
-        // Without a row, the process died between table and row: nothing was touched yet.
-        note.map(|json| {
-            serde_json::from_str(&json).map_err(|cause| {
-                let text = format!("cannot understand what was live before the swap in {schema}");
-                Error::failed(text).caused_by(cause)
-            })
-        })
-        .transpose()
-    }
-
-    /// Returns whether a schema holds a note: the swap that it belongs to is not complete.
-    pub(super) async fn is_noted_in(connection: &mut Connection, schema: &str) -> Result<bool> {
-        Ok(moves::stored(connection, schema).await?.iter().any(|table| table == NOTE))
-    }
-
-    /// Forgets the note: what was restored is live for good.
-    pub(super) async fn forget(&self, connection: &mut Connection) -> Result<()> {
-        match &self.live {
-            Some(_) => connection.drop_table(&self.previous, NOTE).await,
-            None => connection.drop_database(&self.previous).await,
-        }
-    }
-
-    /// Puts back what was live, however far the swap had come; what was restored is moved to
-    /// staging.
+    /// Puts back what was live, however far the swap had come; what came in is moved to where it
+    /// came from.
     pub(super) async fn run(
         &self,
         connection: &mut Connection,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         self.put_back(connection, monitor).await?;
-        connection.drop_database(&self.previous).await
+        self.forget(connection).await
+    }
+
+    /// Does the same after a process or a server that died: nothing goes that may hold rows.
+    pub(super) async fn run_after_death(
+        &self,
+        connection: &mut Connection,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        self.put_back(connection, monitor).await?;
+        if let Some(live) = &self.live {
+            demand_whole(connection, &self.schemas.target, &live.tables).await?;
+        }
+        self.forget(connection).await
     }
 
     async fn put_back(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
+        let Schemas { target, staging, is_kept, .. } = &self.schemas;
         let is_moved = self.is_moved(connection).await?;
         if is_moved {
             self.move_back(connection).await?;
         }
         match &self.live {
-            None => connection.drop_database(&self.target).await?,
+            None => connection.drop_emptied(target).await?,
             Some(live) if is_moved => {
                 connection.dress_database(&live.database).await?;
                 let site = Site::new(&live.database, Purpose::Live);
@@ -174,67 +110,125 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
-                removal::drop_other_routines(connection, &self.target, &live.programs).await?;
+                removal::drop_other_routines(connection, target, &live.programs).await?;
+                fault::point("database.undo-programs");
             }
             Some(live) => live.create_triggers(connection).await?,
         }
+        if *is_kept {
+            restore_programs_of(connection, staging, monitor).await?;
+        }
         Ok(())
+    }
+
+    /// Drops the note, and with it the schema that was to keep what is live again.
+    async fn forget(&self, connection: &mut Connection) -> Result<()> {
+        connection.drop_emptied(&self.schemas.previous).await?;
+        fault::point("database.undone");
+        Ok(())
+    }
+
+    /// Fails where the server died in the move and left a part of a table on either side.
+    pub(super) async fn demand_moved_whole(&self, connection: &mut Connection) -> Result<()> {
+        let Schemas { target, previous, .. } = &self.schemas;
+        if let Some(live) = &self.live {
+            demand_whole(connection, previous, &live.tables).await?;
+        }
+        demand_whole(connection, target, self.incoming_tables()).await
     }
 
     /// Returns what an operator can do where even this fails.
     pub(super) fn advice(&self) -> String {
         format!(
-            "the replaced tables are in database {:?}: nothing drops it; `snap restore` puts them \
-             back before it begins",
-            self.previous
+            "the replaced tables are in database {:?}: nothing drops it; `snap restore --resume` puts \
+             them back",
+            self.schemas.previous
         )
     }
 
     /// Moves the tables back.
     async fn move_back(&self, connection: &mut Connection) -> Result<()> {
-        for schema in [&self.target, &self.previous] {
+        let Schemas { target, staging, previous, .. } = &self.schemas;
+        for schema in [target, previous] {
             removal::drop_triggers(connection, schema).await?;
         }
-        if tables::database(connection, &self.staging).await?.is_none() {
-            connection.create_database(&plain(&self.staging)).await?;
+        if tables::database(connection, staging).await?.is_none() {
+            connection.create_database(&plain(staging)).await?;
         }
-        let kept = self.live.as_ref().map_or(&[][..], |live| &live.kept);
-        let mut restored = moves::stored(connection, &self.target).await?;
-        restored.retain(|table| !kept.contains(table));
-        let mut back = moves::all(&restored, &self.target, &self.staging);
+        if tables::database(connection, target).await?.is_none() {
+            connection.create_database(&plain(target)).await?;
+        }
+        let kept = self.kept();
+        let mut came = moves::stored(connection, target).await?;
+        came.retain(|table| !kept.contains(table));
+        let mut back = moves::all(&came, target, staging);
         if let Some(live) = &self.live {
-            back.extend(moves::all(&live.tables, &self.previous, &self.target));
+            back.extend(moves::all(&live.tables, previous, target));
         }
+        fault::point("database.before-undo");
         connection.rename_tables(&back).await?;
+        fault::point("database.undo-moved");
         connection.prepare_altering().await?;
-        connection.select_database(&self.target).await?;
-        foreign_keys::bring_home(connection, &self.target, &self.previous).await
+        connection.select_database(staging).await?;
+        foreign_keys::bring_home(connection, staging, target).await?;
+        connection.select_database(target).await?;
+        foreign_keys::bring_home(connection, target, previous).await
     }
 
-    /// Returns whether the tables are where the swap moved them: all of them are, or none.
-    async fn is_moved(&self, connection: &mut Connection) -> Result<bool> {
-        let target_exists = tables::database(connection, &self.target).await?.is_some();
-        Ok(match &self.live {
+    /// Returns whether the tables are where the swap moves them: all of them are, or none. Where none
+    /// move nobody can tell, and doing the rest again changes nothing.
+    pub(super) async fn is_moved(&self, connection: &mut Connection) -> Result<bool> {
+        let Schemas { target, previous, .. } = &self.schemas;
+        match &self.live {
             Some(live) if !live.tables.is_empty() => {
-                let kept = moves::stored(connection, &self.previous).await?;
-                kept.iter().any(|table| table != NOTE)
+                Ok(!kept_tables(connection, previous).await?.is_empty())
             }
-            _ => target_exists,
-        })
+            Some(_) if self.incoming_tables().is_empty() => Ok(true),
+            _ => {
+                let there = moves::stored(connection, target).await?;
+                Ok(self.incoming_tables().iter().any(|table| there.contains(table)))
+            }
+        }
     }
 }
 
-/// Returns a database that holds tables of any character set.
-fn plain(name: &str) -> Database {
-    Database {
-        name: name.to_owned(),
-        charset: "utf8mb4".to_owned(),
-        collation: "utf8mb4_general_ci".to_owned(),
-        comment: String::new(),
+/// Fails where a table cannot be opened: a server that dies while it moves a partitioned table
+/// leaves its partitions in two databases, and dropping either would drop rows.
+async fn demand_whole(
+    connection: &mut Connection,
+    database: &str,
+    tables: &[String],
+) -> Result<()> {
+    for table in tables {
+        let name = quote::qualified(database, table);
+        let doing = format!("cannot open table {name} after a killed swap");
+        let opened = connection.execute(&doing, &format!("SELECT 1 FROM {name} LIMIT 0")).await;
+        opened.map_err(|error| match error.kind() {
+            Kind::Busy => error,
+            _ => error.hint(
+                "partitions of it may be in another database of this restore: keep them all; \
+                 `snap restore ID --database NEW_NAME` brings a snapshot back beside them",
+            ),
+        })?;
     }
+    Ok(())
 }
 
-/// Puts back what a killed restore of this database had begun to replace.
+/// Makes a schema whole again whose tables came back: it keeps what an earlier swap replaced.
+async fn restore_programs_of(
+    connection: &mut Connection,
+    schema: &str,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    let kept = Undo::find_in(connection, schema).await?.and_then(|found| found.undo.live);
+    if let Some(kept) = kept {
+        kept.keep_programs_in(connection, schema, monitor).await;
+    }
+    Ok(())
+}
+
+/// Puts back what a killed restore of this database had begun to replace, where its journal is
+/// lost.
 pub(super) async fn killed_swaps(
     connection: &mut Connection,
     target: &str,
@@ -242,12 +236,9 @@ pub(super) async fn killed_swaps(
 ) -> Result<()> {
     note::undo_killed(connection, target, monitor).await?;
     for schema in connection.databases_like(&names::previous(target, "")).await? {
-        if let Some(undo) = Undo::find_in(connection, &schema).await? {
-            undo.put_back(connection, monitor).await?;
-            if let Some(live) = &undo.live {
-                live.demand_whole(connection, &schema).await?;
-            }
-            connection.drop_database(&schema).await?;
+        if let Some(Found { undo, is_complete: false }) = Undo::find_in(connection, &schema).await?
+        {
+            undo.run_after_death(connection, monitor).await?;
             monitor.note("a killed restore had begun to swap: what was live before is put back");
         }
     }
@@ -267,8 +258,25 @@ impl Connection {
         self.execute(&format!("cannot change database {name}"), &statement).await
     }
 
-    async fn drop_table(&mut self, schema: &str, table: &str) -> Result<()> {
-        let name = quote::qualified(schema, table);
-        self.execute(&format!("cannot drop table {name}"), &format!("DROP TABLE {name}")).await
+    /// Drops a database whose tables have moved away; fails where some have not.
+    pub(super) async fn drop_emptied(&mut self, name: &str) -> Result<()> {
+        self.drop_emptied_of_all_but(name, &BTreeSet::new()).await
+    }
+
+    /// Drops a database whose tables have moved away, but for these, which hold nothing that counts.
+    pub(super) async fn drop_emptied_of_all_but(
+        &mut self,
+        name: &str,
+        empty: &BTreeSet<String>,
+    ) -> Result<()> {
+        let mut left = kept_tables(self, name).await?;
+        left.retain(|table| !empty.contains(table));
+        if !left.is_empty() {
+            let (count, name) = (left.len(), quote::identifier(name));
+            return Err(Error::failed(format!(
+                "cannot drop database {name}: {count} tables are in it that were to be elsewhere"
+            )));
+        }
+        self.drop_database(name).await
     }
 }

@@ -23,8 +23,11 @@ use crate::base::monitor::Said;
 use crate::base::monitor::Silent;
 use crate::source::RawChunk;
 use crate::source::files;
+use crate::source::files::Exchange;
 use crate::source::files::FileList;
-use crate::source::files::Swapped;
+use crate::source::files::Leftover;
+use crate::source::files::Proven;
+use crate::source::files::leftovers;
 
 mod certificates;
 mod hostile;
@@ -81,9 +84,35 @@ async fn stage(
     tokio::join!(files::stage(target, "test", list, receiver, monitor), send).0
 }
 
+/// A restored target, live, and what was live before it.
+#[derive(Debug)]
+struct Swapped(Exchange);
+
+impl Swapped {
+    fn previous(&self) -> Option<&Path> {
+        self.0.keeps_something().then_some(self.0.previous.as_path())
+    }
+
+    fn undo(self) -> Result<()> {
+        self.0.take_back()
+    }
+
+    fn discard_previous(self) -> Result<()> {
+        let kept = leftovers(&self.0.target)?;
+        kept.iter().filter(|kept| kept.path == self.0.previous).try_for_each(Leftover::discard)
+    }
+}
+
+/// Puts a proven tree in the place of its target.
+fn swap(proven: Proven) -> Result<Swapped> {
+    let exchange = proven.release()?;
+    exchange.complete()?;
+    Ok(Swapped(exchange))
+}
+
 async fn restore(target: &Path, saved: &Saved) -> Result<Swapped> {
     let staged = stage(target, saved.list.clone(), &saved.tar(), &Silent).await?;
-    staged.prove().await?.swap()
+    swap(staged.prove().await?)
 }
 
 /// Returns the list after a change to its text, as a repository might hand it back.

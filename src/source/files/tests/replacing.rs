@@ -118,7 +118,7 @@ async fn a_target_that_appeared_meanwhile_is_kept_as_the_previous_one() {
     let staged = stage(&target, saved.list.clone(), &saved.tar(), &Silent).await.unwrap();
     let proven = staged.prove().await.unwrap();
     write(&target, b"appeared", 0o600);
-    let swapped = proven.swap().unwrap();
+    let swapped = swap(proven).unwrap();
     assert_eq!(fs::read(swapped.previous().unwrap()).unwrap(), b"appeared");
     swapped.undo().unwrap();
     assert_eq!(fs::read(&target).unwrap(), b"appeared");

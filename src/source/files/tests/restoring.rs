@@ -115,7 +115,7 @@ async fn an_owner_is_given_by_name_and_by_number_where_the_name_is_unknown() {
     let target = folder.path().join("target");
     let tar = tar_of(&list, &[b"lent"]);
     let staged = stage(&target, list, &tar, &recorder).await.unwrap();
-    staged.prove().await.unwrap().swap().unwrap().discard_previous().unwrap();
+    swap(staged.prove().await.unwrap()).unwrap().discard_previous().unwrap();
 
     let metadata = target.metadata().unwrap();
     let daemon = nix::unistd::User::from_name("daemon").unwrap().unwrap();
@@ -201,7 +201,7 @@ async fn a_private_key_is_never_shared_with_a_group_that_is_not_the_saved_one() 
     let recorder = Recorder::new(&Silent);
     let tar = tar_of(&list, &[key, b"x"]);
     let staged = stage(&target, list, &tar, &recorder).await.unwrap();
-    staged.prove().await.unwrap().swap().unwrap().discard_previous().unwrap();
+    swap(staged.prove().await.unwrap()).unwrap().discard_previous().unwrap();
     let mode = |name: &str| target.join(name).metadata().unwrap().mode() & 0o777;
     assert_eq!((mode("key"), mode("plain")), (0o600, 0o640));
     let warned = recorder.said().warnings;

@@ -21,9 +21,9 @@ use crate::source::mariadb::accounts::step::Undoing;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::names;
+use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::tables;
-use crate::source::mariadb::undo::Undo;
 
 const TABLE: &str = "changes";
 
@@ -182,7 +182,8 @@ impl Found {
     async fn is_settled(&self, connection: &mut Connection, database: &str) -> Result<bool> {
         let Some(Heading { previous, is_replacing }) = &self.heading else { return Ok(true) };
         if tables::database(connection, previous).await?.is_some() {
-            return Ok(!Undo::is_noted_in(connection, previous).await?);
+            let found = Undo::find_in(connection, previous).await?;
+            return Ok(found.is_some_and(|found| found.is_complete));
         }
         Ok(!is_replacing && tables::database(connection, database).await?.is_some())
     }

@@ -25,6 +25,7 @@ use crate::source::mariadb::failure;
 use crate::source::mariadb::failure::Peer;
 use crate::source::mariadb::infile::Offer;
 use crate::source::mariadb::login::Address;
+use crate::source::mariadb::login::Binlog;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::login::Secret;
 use crate::source::mariadb::login::Tls;
@@ -64,6 +65,10 @@ async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
     let mut connection = Connection { raw, peer, offer };
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
+    login.sessions.remember(&mut connection).await?;
+    if login.binlog == Binlog::Off {
+        connection.leave_binlog().await?;
+    }
     Ok(connection)
 }
 

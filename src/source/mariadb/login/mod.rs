@@ -13,6 +13,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::defaults::Defaults;
 use crate::source::mariadb::defaults::Setting;
+use crate::source::mariadb::sessions::Sessions;
 
 /// Where distributions put the server's socket; the first that exists is taken.
 const SOCKETS: &[&str] =
@@ -81,6 +82,20 @@ pub struct Login {
     pub tls: Option<Tls>,
     /// What the user should know of the option files, such as one that was left out.
     pub notes: Vec<String>,
+    /// Where the connections of an execution are remembered.
+    pub sessions: Sessions,
+    /// Whether what is changed is replicated.
+    pub binlog: Binlog,
+}
+
+/// Whether what a connection changes is written to the server's binary log, where it has one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Binlog {
+    /// As the server has it.
+    #[default]
+    On,
+    /// It is not: replicas do not hear of it.
+    Off,
 }
 
 /// Where a server is.
@@ -137,6 +152,8 @@ impl Login {
             password: surroundings.password.clone().or(options.password),
             tls: options.tls.filter(|_| is_tcp && options.is_encrypted),
             notes: defaults.notes,
+            sessions: Sessions::default(),
+            binlog: Binlog::default(),
             server,
         })
     }

@@ -1,0 +1,95 @@
+//! What became of executions whose process was killed, and how many are remembered.
+
+use std::fs;
+use std::io;
+
+use crate::base::error::Context as _;
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::Journals;
+use crate::snapshot::execution::Step;
+use crate::snapshot::execution::journal::forget_lock;
+use crate::snapshot::execution::journal::write;
+use crate::snapshot::execution::list::all;
+use crate::snapshot::execution::list::is_at_work;
+
+/// How many ended executions are remembered.
+const REMEMBERED: usize = 200;
+
+/// Ends the executions whose process was killed and left nothing, and forgets the oldest ones.
+pub(super) fn tidy(journals: &Journals) -> Result<()> {
+    let folder = journals.folder();
+    let mut ended = Vec::new();
+    // A journal that cannot be read keeps nobody from work: `executions list` names it.
+    for mut execution in all(journals)?.into_iter().flatten() {
+        if !execution.has_ended() && !execution.leaves_something() {
+            if is_at_work(journals, &execution)? {
+                continue;
+            }
+            execution.error = Some("its process was killed".to_owned());
+            execution.reach(Step::Failed, journals.now);
+            write(&folder, &execution)?;
+            forget_lock(&folder, &execution.id)?;
+        }
+        // What still keeps a previous state is what brings it back.
+        if execution.has_ended() && !execution.keeps_previous {
+            ended.push(execution.id);
+        }
+    }
+    let forgotten = ended.len().saturating_sub(REMEMBERED);
+    for id in &ended[..forgotten] {
+        let path = folder.join(format!("{id}.json"));
+        match fs::remove_file(&path) {
+            // Another process tidies up too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.context(|| format!("cannot remove {}", path.display()))?,
+        }
+    }
+    Ok(())
+}
+
+/// Returns the restores and rollbacks of this host whose process was killed before they ended.
+pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Execution>> {
+    let mut unfinished = Vec::new();
+    for execution in all(journals)? {
+        // What cannot be read may be one.
+        let execution = execution?;
+        let is_open = !execution.has_ended() && execution.leaves_something();
+        if is_open && !is_at_work(journals, &execution)? {
+            unfinished.push(execution);
+        }
+    }
+    Ok(unfinished)
+}
+
+/// Fails with [`Kind::Busy`] where a restore was killed and has to be finished first.
+pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
+    match unfinished(journals)?.first() {
+        None => Ok(()),
+        Some(execution) => {
+            let text = format!("cannot {verb}: {}", execution.unfinished());
+            Err(Error::new(Kind::Busy, text).hint(execution.resume_command()))
+        }
+    }
+}
+
+impl Execution {
+    /// Returns that this execution was killed, in words.
+    pub(in crate::snapshot) fn unfinished(&self) -> String {
+        let (id, verb, step) = (&self.id, &self.verb, self.step.name());
+        let began = self.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+        format!("{verb} {id} of {began} was killed when it was {step}, and is unfinished")
+    }
+
+    /// Returns the command that finishes or undoes it.
+    pub(in crate::snapshot) fn resume_command(&self) -> String {
+        let Self { profile, .. } = self;
+        format!(
+            "`snap restore --resume --profile {profile}` finishes or undoes it: give it the flags that {} had for \
+             state, configuration and database",
+            self.verb
+        )
+    }
+}

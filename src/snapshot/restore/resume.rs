@@ -1,0 +1,217 @@
+//! `restore --resume`: finishes or undoes a restore, or a rollback, whose process was killed.
+//!
+//! The rule, decided once:
+//!
+//! - Before the step `swapping` nothing live was touched: what was built is dropped.
+//! - In the step `swapping` it goes forward where it can: when every part is staged and verified
+//!   still, or swapped already, the others follow. Otherwise every part goes back. So does a
+//!   restore that brings accounts along: nobody but its own process knows which it had made.
+//! - From the step `swapped` on all is restored: what is left of staging is dropped.
+//!
+//! How far a part came is read from its own durable state: the note in the schema that keeps what
+//! was live, and the names that trees of files have. The statements that the dead process left
+//! running in the server are ended first. Resuming may itself be killed, and resumed.
+
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::fault;
+use crate::base::monitor::Monitor;
+use crate::profile::Login;
+use crate::profile::Profile;
+use crate::snapshot::Host;
+use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::Part;
+use crate::snapshot::execution::Places;
+use crate::snapshot::execution::Step;
+use crate::snapshot::execution::unfinished;
+use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::previous;
+use crate::snapshot::restore::previous::discard_older_files;
+use crate::snapshot::restore::swapping;
+use crate::snapshot::restore::swapping::Swapped;
+use crate::snapshot::turn::Turn;
+use crate::source::mariadb::login::Binlog;
+use crate::source::mariadb::resume;
+use crate::source::mariadb::resume::Halted;
+
+/// What became of an execution that was killed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Resumed {
+    /// The execution, as it is now.
+    pub execution: Execution,
+    /// What its swap came to, where it was finished.
+    pub outcome: Option<Outcome>,
+}
+
+/// Finishes or undoes the unfinished executions of a profile; returns them.
+pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Result<Vec<Resumed>> {
+    let turn = Turn::take(host, profile, "restore --resume").await?;
+    let journals = host.journals();
+    let mut resumed = Vec::new();
+    for execution in unfinished(&journals)? {
+        if execution.profile != profile.name {
+            monitor.note(&format!("{}: {}", execution.unfinished(), execution.resume_command()));
+            continue;
+        }
+        check_server(&execution, host)?;
+        let journal = Journal::take_up(&journals, execution).await?;
+        let outcome = settle(&journal, host, monitor).await?;
+        resumed.push(Resumed { execution: journal.execution(), outcome });
+    }
+    turn.end();
+    Ok(resumed)
+}
+
+/// Takes back what this process itself has built, and has not begun to swap.
+pub(super) async fn take_back(journal: &Journal, host: &Host, monitor: &dyn Monitor) {
+    if let Err(error) = undo_all(journal, host, monitor).await {
+        monitor.warn(&format!("staging is left behind: {}", error.chain()));
+    }
+}
+
+fn check_server(execution: &Execution, host: &Host) -> Result<()> {
+    let server = host.database.server.to_string();
+    match &execution.server {
+        Some(other) if *other != server && execution.touches_databases() => {
+            let text = format!(
+                "cannot resume {}: it works on the database server at {other}, not at {server}",
+                execution.id
+            );
+            Err(Error::new(Kind::Refused, text).hint("give the flags that the restore had"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Brings one execution to its end; returns what its swap came to, where it was finished.
+async fn settle(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result<Option<Outcome>> {
+    let execution = journal.execution();
+    end_sessions(journal, host).await?;
+    fault::point("resume.sessions-ended");
+    let login = login(journal, host);
+    if execution.step == Step::Swapped {
+        return finish_all(journal, host, &login, monitor).await.map(Some);
+    }
+    let goes_on = execution.step == Step::Swapping && can_go_on(&execution, &login).await?;
+    if !goes_on {
+        undo_all(journal, host, monitor).await?;
+        journal.conclude(Step::Undone, Some("its process was killed".to_owned()))?;
+        return Ok(None);
+    }
+    let swapped = match complete_all(&execution, &login, monitor).await {
+        Ok(swapped) => swapped,
+        Err(error) => {
+            // What could not be finished goes back as a whole.
+            undo_all(journal, host, monitor).await?;
+            journal.conclude(Step::Undone, Some(error.chain()))?;
+            return Err(error.while_doing("cannot finish what was killed, and all is put back"));
+        }
+    };
+    journal.swapped()?;
+    let outcome = swapping::finish(swapped, monitor).await;
+    previous::forget_replaced(host, journal)?;
+    journal.conclude(Step::Done, None)?;
+    Ok(Some(outcome))
+}
+
+/// Ends what the execution still does in the server; without connections it needs none.
+async fn end_sessions(journal: &Journal, host: &Host) -> Result<()> {
+    journal.sessions().end(&host.database).await.map(drop)
+}
+
+/// Returns the login of the execution, with its own choices.
+fn login(journal: &Journal, host: &Host) -> Login {
+    let binlog = if journal.execution().binlog { Binlog::On } else { Binlog::Off };
+    host.on_record(journal, binlog).database
+}
+
+/// Returns whether every part can be completed from where it is.
+async fn can_go_on(execution: &Execution, login: &Login) -> Result<bool> {
+    if execution.parts.iter().any(|part| part.accounts) {
+        return Ok(false);
+    }
+    for part in &execution.parts {
+        let can = match &part.places {
+            Places::Files(exchange) => exchange.can_go_on(),
+            Places::MariaDb(schemas) => {
+                let mut halted = resume::find(login, schemas).await?;
+                let can = halted.can_go_on().await?;
+                halted.leave().await;
+                can
+            }
+        };
+        if !can {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Ends what was restored as a whole before its process was killed.
+async fn finish_all(
+    journal: &Journal,
+    host: &Host,
+    login: &Login,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    for Part { places, .. } in &journal.execution().parts {
+        let finished = match places {
+            Places::MariaDb(schemas) => schemas.finish(login, monitor).await,
+            Places::Files(exchange) => {
+                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
+            }
+        };
+        if let Err(error) = finished {
+            monitor.note(&format!("something is left behind: {}", error.chain()));
+        }
+        outcome.previous.extend(places.keeps_something().then(|| places.previous()));
+    }
+    previous::forget_replaced(host, journal)?;
+    journal.conclude(Step::Done, None)?;
+    Ok(outcome)
+}
+
+async fn complete_all(
+    execution: &Execution,
+    login: &Login,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Swapped>> {
+    let mut swapped = Vec::new();
+    for part in &execution.parts {
+        swapped.push(match &part.places {
+            Places::Files(exchange) => {
+                exchange.complete()?;
+                Swapped::Files(exchange.clone())
+            }
+            Places::MariaDb(schemas) => {
+                let completed = resume::find(login, schemas).await?.complete(monitor).await;
+                let swapped = Box::new(completed.map_err(|unswapped| unswapped.error)?);
+                Swapped::Database { swapped, accounts: None }
+            }
+        });
+        fault::point("resume.part");
+    }
+    Ok(swapped)
+}
+
+/// Takes every part back, however far it came.
+async fn undo_all(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result<()> {
+    end_sessions(journal, host).await?;
+    let login = login(journal, host);
+    for part in journal.execution().parts.iter().rev() {
+        match &part.places {
+            Places::Files(exchange) => exchange.take_back()?,
+            Places::MariaDb(schemas) => {
+                let halted: Halted = resume::find(&login, schemas).await?;
+                halted.take_back(monitor).await?;
+            }
+        }
+        fault::point("resume.part-undone");
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! `rollback`: what the last restore replaced takes its place again.
+//!
+//! It is a swap like that of a restore, with nothing to build: it keeps what it replaces, so that
+//! it can itself be rolled back, and is resumed in the same way.
+
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::profile::Profile;
+use crate::snapshot::Host;
+use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::Part;
+use crate::snapshot::execution::Places;
+use crate::snapshot::execution::all;
+use crate::snapshot::execution::refuse_unfinished;
+use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::previous;
+use crate::snapshot::restore::resume;
+use crate::snapshot::restore::swapping;
+use crate::snapshot::restore::swapping::Ready;
+use crate::snapshot::restore::swapping::ReadyDatabase;
+use crate::snapshot::restore::swapping::swap_all;
+use crate::snapshot::restore::verified;
+use crate::snapshot::turn::Turn;
+use crate::source::mariadb::login::Binlog;
+use crate::source::mariadb::ready;
+use crate::source::mariadb::target;
+
+/// What a rollback did, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RolledBack {
+    /// The execution that is undone.
+    pub undone: Execution,
+    /// What takes its place again: databases and paths.
+    pub targets: Vec<String>,
+    /// Whether it was done; `false` for a dry run.
+    pub done: bool,
+    /// What became of what was live.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Returns what a rollback would do, and touches nothing.
+pub fn dry_run(profile: &Profile, host: &Host) -> Result<RolledBack> {
+    refuse_unfinished(&host.journals(), "roll back")?;
+    Ok(RolledBack::of(last(profile, host)?))
+}
+
+/// Undoes the last restore, or rollback, of a profile.
+///
+/// Once `stop` returns, its error is the verb's, unless the swap has begun: that takes a moment, and
+/// is done or undone as a whole.
+pub async fn rollback(
+    profile: &Profile,
+    host: &Host,
+    journal: &Journal,
+    monitor: &dyn Monitor,
+    stop: impl Future<Output = Error>,
+) -> Result<RolledBack> {
+    let turn = Turn::take(host, profile, "rollback").await?;
+    refuse_unfinished(&host.journals(), "roll back")?;
+    let planned = RolledBack::of(last(profile, host)?);
+    let binlog = if planned.undone.binlog { Binlog::On } else { Binlog::Off };
+    let host = &host.on_record(journal, binlog);
+    let ready = tokio::select! {
+        biased;
+        stopped = stop => {
+            resume::take_back(journal, host, monitor).await;
+            return Err(stopped);
+        }
+        ready = prepare(&planned.undone, host, journal, monitor) => ready?,
+    };
+    monitor.step("swap", None);
+    let swapped = swap_all(ready, journal, monitor).await?;
+    let outcome = swapping::finish(swapped, monitor).await;
+    previous::forget_replaced(host, journal)?;
+    turn.end();
+    Ok(RolledBack { done: true, outcome, ..planned })
+}
+
+/// Looks whether everything can be swapped, and notes all that it takes.
+async fn prepare(
+    undone: &Execution,
+    host: &Host,
+    journal: &Journal,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Ready>> {
+    let parts = parts(undone, journal.execution().suffix())?;
+    for part in &parts {
+        if let Places::MariaDb(schemas) = &part.places {
+            target::look(&host.database, &schemas.target).await?.check_swap()?;
+        }
+    }
+    journal.change(|execution| {
+        execution.undoes = Some(undone.id.clone());
+        execution.snapshot.clone_from(&undone.snapshot);
+        execution.server = Some(host.database.server.to_string());
+        execution.binlog = undone.binlog;
+    })?;
+    journal.plan(parts.clone())?;
+    let ready = ready(&parts, host, journal.execution().suffix(), monitor).await?;
+    verified(journal, &ready)?;
+    Ok(ready)
+}
+
+impl RolledBack {
+    fn of(undone: Execution) -> Self {
+        let targets = undone.parts.iter().map(|part| part.places.target()).collect();
+        Self { undone, targets, done: false, outcome: Outcome::default() }
+    }
+}
+
+/// Returns the last execution of a profile that keeps what it replaced.
+fn last(profile: &Profile, host: &Host) -> Result<Execution> {
+    let mut executions = all(&host.journals())?.into_iter().collect::<Result<Vec<Execution>>>()?;
+    executions.retain(|execution| execution.keeps_previous && execution.profile == profile.name);
+    executions.pop().ok_or_else(|| {
+        let text = format!(
+            "cannot roll back: no restore of profile {} keeps what it replaced",
+            profile.name
+        );
+        Error::new(Kind::Refused, text)
+            .hint("`snap executions list` shows what ran; `snap list` what can be restored")
+    })
+}
+
+/// Returns the places of the swaps that undo those of an execution.
+fn parts(undone: &Execution, suffix: &str) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for part in &undone.parts {
+        let places = match &part.places {
+            Places::MariaDb(schemas) => Places::MariaDb(schemas.reversed(suffix)),
+            Places::Files(exchange) if exchange.is_whole() => {
+                Places::Files(exchange.reversed(suffix)?)
+            }
+            Places::Files(exchange) => {
+                let text = format!("cannot roll back: {} is gone", exchange.previous.display());
+                return Err(Error::new(Kind::Refused, text)
+                    .hint("it kept what was live before; `snap list` shows what can be restored"));
+            }
+        };
+        parts.push(Part { source: part.source.clone(), accounts: false, places });
+    }
+    Ok(parts)
+}
+
+/// Notes all that it takes to swap.
+async fn ready(
+    parts: &[Part],
+    host: &Host,
+    suffix: &str,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Ready>> {
+    let mut all = Vec::new();
+    for part in parts {
+        let ready = match &part.places {
+            Places::Files(exchange) => Ok(Ready::Files(exchange.clone())),
+            Places::MariaDb(schemas) => {
+                let ready = ready::prepare_rollback(&host.database, schemas).await;
+                let (login, suffix) = (host.database.clone(), suffix.to_owned());
+                ready.map(|ready| {
+                    let accounts = None;
+                    Ready::Database(Box::new(ReadyDatabase { ready, suffix, login, accounts }))
+                })
+            }
+        };
+        match ready {
+            Ok(ready) => all.push(ready),
+            Err(error) => {
+                swapping::discard(all, monitor).await;
+                return Err(error);
+            }
+        }
+    }
+    Ok(all)
+}

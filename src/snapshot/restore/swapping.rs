@@ -1,0 +1,237 @@
+//! The swap of a restore or a rollback: all parts, one after the other, or none.
+
+use std::time::Duration;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::base::fault;
+use crate::base::monitor::Monitor;
+use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::Places;
+use crate::snapshot::execution::Step;
+use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::previous::discard_older_files;
+use crate::source::files::Exchange;
+use crate::source::mariadb::accounts::plan::AccountsPlan;
+use crate::source::mariadb::accounts::restore::RestoredAccounts;
+use crate::source::mariadb::login::Login;
+use crate::source::mariadb::ready;
+use crate::source::mariadb::ready::Unswapped;
+use crate::source::mariadb::swap;
+
+/// A part whose swap may begin: from now on its places tell how far it came.
+pub(super) enum Ready {
+    Database(Box<ReadyDatabase>),
+    Files(Exchange),
+}
+
+/// A database whose swap may begin, and the accounts that go with it.
+pub(super) struct ReadyDatabase {
+    pub(super) ready: ready::Ready,
+    /// What tells this execution from others in names.
+    pub(super) suffix: String,
+    pub(super) login: Login,
+    pub(super) accounts: Option<AccountsPlan>,
+}
+
+/// A part that took the place of what was live.
+pub(super) enum Swapped {
+    Database { swapped: Box<swap::Swapped>, accounts: Option<Box<RestoredAccounts>> },
+    Files(Exchange),
+}
+
+/// Swaps all parts in; where one fails, those before it are swapped back. Where even that fails
+/// the journal stays open, and a resume goes on.
+pub(super) async fn swap_all(
+    ready: Vec<Ready>,
+    journal: &Journal,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Swapped>> {
+    if let Err(error) = journal.reach(Step::Swapping) {
+        discard(ready, monitor).await;
+        return Err(error);
+    }
+    let mut swapped: Vec<Swapped> = Vec::new();
+    let mut waiting = ready.into_iter();
+    while let Some(part) = waiting.next() {
+        match part.swap(monitor).await {
+            Ok(part) => swapped.push(part),
+            Err(unswapped) => {
+                let unswapped = taken_back(unswapped, swapped, monitor).await;
+                discard(waiting, monitor).await;
+                return Err(ended(unswapped, journal));
+            }
+        }
+        fault::point("swap.part");
+    }
+    if let Err(error) = journal.swapped() {
+        monitor.note(&format!("the journal lacks that all is restored: {}", error.chain()));
+    }
+    Ok(swapped)
+}
+
+/// Ends all parts: what is left of their staging goes, and what earlier restores of them kept.
+pub(super) async fn finish(swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Outcome {
+    let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    let outcome = Outcome {
+        incomplete_seconds: incomplete.as_secs_f64(),
+        previous: swapped.iter().filter_map(Swapped::previous).collect(),
+        safety_snapshot: None,
+    };
+    for part in swapped {
+        // All is restored: what is left only takes room, and goes with the next restore.
+        if let Err(error) = part.finish(monitor).await {
+            monitor.note(&format!("something is left behind: {}", error.chain()));
+        }
+    }
+    outcome
+}
+
+/// Takes back what was made ready; that it cannot be is a warning.
+pub(super) async fn discard(ready: impl IntoIterator<Item = Ready>, monitor: &dyn Monitor) {
+    for part in ready {
+        if let Err(error) = part.discard(monitor).await {
+            monitor.warn(&error.chain());
+        }
+    }
+}
+
+/// Swaps parts back after another one failed.
+async fn taken_back(failed: Unswapped, swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Unswapped {
+    let Unswapped { mut error, mut is_put_back } = failed;
+    for part in swapped.into_iter().rev() {
+        if let Err(undo) = part.undo(monitor).await {
+            is_put_back = false;
+            let hint = undo.advice().unwrap_or("`snap restore --resume` puts back what was live");
+            error =
+                Error::new(error.kind(), format!("{}; and then: {}", error.chain(), undo.chain()))
+                    .hint(hint.to_owned());
+        }
+    }
+    Unswapped { error, is_put_back }
+}
+
+/// Returns the error of a swap; where all is as it was, the execution has ended with it.
+fn ended(unswapped: Unswapped, journal: &Journal) -> Error {
+    let Unswapped { error, is_put_back } = unswapped;
+    if is_put_back {
+        // Left open it would be resumed, which finds nothing to do.
+        drop(journal.fail(&error));
+    }
+    error
+}
+
+impl Ready {
+    /// Returns where it lies, with what tells later how far its swap came.
+    pub(super) fn places(&self) -> Places {
+        match self {
+            Self::Database(database) => Places::MariaDb(database.ready.schemas().clone()),
+            Self::Files(exchange) => Places::Files(exchange.clone()),
+        }
+    }
+
+    async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
+        match self {
+            Self::Database(database) => database.swap(monitor).await,
+            Self::Files(exchange) => match exchange.complete() {
+                Ok(()) => Ok(Swapped::Files(exchange)),
+                Err(error) => {
+                    let is_put_back = exchange.take_back().is_ok();
+                    Err(Unswapped { error, is_put_back })
+                }
+            },
+        }
+    }
+
+    async fn discard(self, monitor: &dyn Monitor) -> Result<()> {
+        match self {
+            Self::Database(database) => database.ready.discard(monitor).await,
+            Self::Files(exchange) => exchange.take_back(),
+        }
+    }
+}
+
+impl ReadyDatabase {
+    /// Creates the accounts, swaps the database in, and gives the accounts what they have on its
+    /// tables: all of it or nothing.
+    async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
+        let Some(plan) = self.accounts else {
+            let swapped = Box::new(self.ready.swap(monitor).await?);
+            return Ok(Swapped::Database { swapped, accounts: None });
+        };
+        let created = RestoredAccounts::create(&self.login, plan, &self.suffix, monitor).await;
+        let mut accounts = match created {
+            Ok(accounts) => Box::new(accounts),
+            Err(error) => {
+                let discarded = self.ready.discard(monitor).await;
+                return Err(Unswapped { error, is_put_back: discarded.is_ok() });
+            }
+        };
+        fault::point("accounts.created");
+        let swapped = match self.ready.swap(monitor).await {
+            Ok(swapped) => Box::new(swapped),
+            Err(unswapped) => {
+                accounts.undo(monitor).await;
+                return Err(unswapped);
+            }
+        };
+        let completed = accounts.complete(monitor).await;
+        let swapped = Swapped::Database { swapped, accounts: Some(accounts) };
+        match completed {
+            Ok(()) => Ok(swapped),
+            Err(error) => {
+                let failed = Unswapped { error, is_put_back: true };
+                Err(taken_back(failed, vec![swapped], monitor).await)
+            }
+        }
+    }
+}
+
+impl Swapped {
+    /// Puts back what was live.
+    async fn undo(self, monitor: &dyn Monitor) -> Result<()> {
+        match self {
+            Self::Database { mut swapped, accounts } => {
+                if let Some(accounts) = accounts {
+                    accounts.undo(monitor).await;
+                }
+                swapped.undo(monitor).await
+            }
+            Self::Files(exchange) => exchange.take_back(),
+        }
+    }
+
+    /// Returns where what was live is kept.
+    fn previous(&self) -> Option<String> {
+        match self {
+            Self::Database { swapped, .. } => {
+                swapped.previous.as_ref().map(|schema| format!("database {schema}"))
+            }
+            Self::Files(exchange) => {
+                exchange.keeps_something().then(|| exchange.previous.display().to_string())
+            }
+        }
+    }
+
+    /// Returns how long the live database was incomplete.
+    fn incomplete(&self) -> Duration {
+        match self {
+            Self::Database { swapped, .. } => swapped.incomplete,
+            Self::Files(_) => Duration::ZERO,
+        }
+    }
+
+    async fn finish(self, monitor: &dyn Monitor) -> Result<()> {
+        match self {
+            Self::Database { swapped, accounts } => {
+                if let Some(accounts) = accounts {
+                    accounts.finish().await?;
+                }
+                swapped.finish(monitor).await
+            }
+            Self::Files(exchange) => {
+                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
+            }
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! The moment in which one tree takes the place of another, and the way back from any point of it.
+//!
+//! All that is needed lies in the file system itself: which of three names beside each other has
+//! the tree that comes in. So whoever finds a swap that was killed can go on, or back, by the
+//! places alone. Each step is one rename, and is durable before the next.
+
+use std::fs;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rustix::fs::CWD;
+use rustix::fs::RenameFlags;
+use rustix::io::Errno;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::base::error::Context as _;
+use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::base::fault;
+use crate::source::files::leftovers::Role;
+use crate::source::files::leftovers::hidden_name;
+use crate::source::files::place::folder_and_name;
+
+/// The places of a swap: of what comes in, of what is live, and of what was live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// What is live, or will be.
+    pub target: PathBuf,
+    /// Where what comes in lies before; `None` where the target is to be absent again.
+    pub incoming: Option<PathBuf>,
+    /// Where what was live is kept.
+    pub previous: PathBuf,
+    /// Whether what comes in is what an earlier execution kept: taken back, it is kept again.
+    is_kept: bool,
+    /// The number of the file or folder that comes in, once it is there for good.
+    #[serde(default)]
+    number: Option<u64>,
+    /// Whether something was live.
+    #[serde(default)]
+    had_target: bool,
+    /// The folders that were made above the target, the outermost first.
+    #[serde(default)]
+    pub(super) made_folders: Vec<PathBuf>,
+}
+
+/// How far an exchange came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// What comes in is where it was built, or kept.
+    Waiting,
+    /// What comes in is live, and what was live still has its place.
+    Crossed,
+    /// Each is where it belongs after the exchange.
+    Swapped,
+    /// On the way back: what came in has the place of what was live.
+    CrossedBack,
+    /// What comes in is nowhere.
+    Lost,
+}
+
+impl Exchange {
+    /// Returns the places of a tree that is built to replace a target.
+    pub fn of_staging(target: &Path, suffix: &str) -> Result<Self> {
+        let (staging, previous) =
+            (beside(target, Role::Staging, suffix)?, beside(target, Role::Previous, suffix)?);
+        Ok(Self {
+            target: target.to_owned(),
+            incoming: Some(staging),
+            previous,
+            is_kept: false,
+            number: None,
+            had_target: false,
+            made_folders: Vec::new(),
+        })
+    }
+
+    /// Returns the places of the exchange that undoes this one, which is complete.
+    pub fn reversed(&self, suffix: &str) -> Result<Self> {
+        let reversed = Self {
+            target: self.target.clone(),
+            incoming: self.keeps_something().then(|| self.previous.clone()),
+            previous: beside(&self.target, Role::Previous, suffix)?,
+            is_kept: true,
+            number: None,
+            had_target: false,
+            made_folders: Vec::new(),
+        };
+        reversed.noted()
+    }
+
+    /// Returns the exchange with what is there now, from which every later state can be told.
+    /// Fails where what comes in is absent.
+    pub fn noted(mut self) -> Result<Self> {
+        self.had_target = exists(&self.target);
+        if let Some(incoming) = &self.incoming {
+            let cannot = || format!("cannot find {}", incoming.display());
+            self.number = Some(incoming.symlink_metadata().context(cannot)?.ino());
+        }
+        Ok(self)
+    }
+
+    /// Returns whether it keeps what was live: nothing was where the target was made.
+    pub fn keeps_something(&self) -> bool {
+        exists(&self.previous)
+    }
+
+    /// Returns whether what was to be kept is where it was put.
+    pub fn is_whole(&self) -> bool {
+        !self.had_target || self.keeps_something()
+    }
+
+    /// Returns whether it can be completed from where it is.
+    pub fn can_go_on(&self) -> bool {
+        self.progress() != Progress::Lost
+    }
+
+    /// Returns whether what comes in is live.
+    pub fn is_swapped(&self) -> bool {
+        matches!(self.progress(), Progress::Crossed | Progress::Swapped)
+    }
+
+    /// Completes the exchange, however far it came.
+    pub fn complete(&self) -> Result<()> {
+        match self.progress() {
+            Progress::Waiting => self.swap(),
+            Progress::Crossed => self.put_aside(),
+            Progress::Swapped => Ok(()),
+            Progress::CrossedBack => self.put_back_aside().and_then(|()| self.swap()),
+            Progress::Lost => {
+                let text = format!(
+                    "cannot replace {}: what was staged for it is gone",
+                    self.target.display()
+                );
+                Err(Error::failed(text))
+            }
+        }
+        .map_err(|error| error.while_doing(&format!("cannot replace {}", self.target.display())))
+    }
+
+    /// Takes the exchange back, however far it came: what was live is live, what came in is where
+    /// it was. What was built for this exchange is removed.
+    pub fn take_back(&self) -> Result<()> {
+        let cannot = || format!("cannot put back {}", self.target.display());
+        let Some(incoming) = &self.incoming else {
+            if self.keeps_something() && !exists(&self.target) {
+                self.step("undo", rename_to_free(&self.previous, &self.target)).context(cannot)?;
+            }
+            return Ok(());
+        };
+        match self.progress() {
+            Progress::Waiting | Progress::Lost
+                if !exists(&self.target) && self.keeps_something() =>
+            {
+                self.step("undo", rename_to_free(&self.previous, &self.target)).context(cannot)?;
+            }
+            Progress::Waiting | Progress::Lost => {}
+            Progress::Crossed => {
+                self.step("undo", exchange(incoming, &self.target)).context(cannot)?;
+            }
+            Progress::Swapped if self.keeps_something() => {
+                match exchange(&self.previous, &self.target) {
+                    Err(error) if is_unsupported(error) => {
+                        rename_to_free(&self.target, incoming).context(cannot)?;
+                        self.step("undo", rename_to_free(&self.previous, &self.target))
+                            .context(cannot)?;
+                    }
+                    exchanged => {
+                        self.step("undo", exchanged).context(cannot)?;
+                        self.put_back_aside()?;
+                    }
+                }
+            }
+            Progress::Swapped => {
+                self.step("undo", rename_to_free(&self.target, incoming)).context(cannot)?;
+            }
+            Progress::CrossedBack => self.put_back_aside()?,
+        }
+        self.discard()
+    }
+
+    /// Removes what was built for this exchange and is not live, and the folders made for it.
+    pub fn discard(&self) -> Result<()> {
+        let Some(incoming) = self.incoming.as_ref().filter(|_| !self.is_kept) else {
+            return Ok(());
+        };
+        remove(incoming)?;
+        remove_made(&self.made_folders);
+        Ok(())
+    }
+
+    fn swap(&self) -> Result<()> {
+        let cannot = || "what was staged cannot take its name".to_owned();
+        let Some(incoming) = &self.incoming else {
+            if exists(&self.target) {
+                self.step("swap", rename_to_free(&self.target, &self.previous)).context(cannot)?;
+            }
+            return Ok(());
+        };
+        fault::point("files.before-swap");
+        if !exists(&self.target) {
+            return self.step("swap", rename_to_free(incoming, &self.target)).context(cannot);
+        }
+        match exchange(incoming, &self.target) {
+            Err(error) if is_unsupported(error) => {
+                let swapped = replace_by_two_renames(incoming, &self.target, &self.previous);
+                self.step("swap", swapped).map_err(refused_if_busy)
+            }
+            exchanged => {
+                self.step("swap", exchanged).map_err(refused_if_busy)?;
+                self.put_aside()
+            }
+        }
+    }
+
+    /// On the way back, gives what came in its own name again.
+    fn put_back_aside(&self) -> Result<()> {
+        let Some(incoming) = &self.incoming else { return Ok(()) };
+        let put = rename_to_free(&self.previous, incoming);
+        self.step("undo-aside", put).context(|| "what came in cannot be put back".to_owned())
+    }
+
+    /// Gives what was live the name under which it is kept, or exchanges back.
+    fn put_aside(&self) -> Result<()> {
+        let Some(incoming) = &self.incoming else { return Ok(()) };
+        let put = rename_to_free(incoming, &self.previous).or_else(|error| {
+            exchange(incoming, &self.target)?;
+            Err(error)
+        });
+        self.step("aside", put).context(|| "what was live cannot be kept".to_owned())
+    }
+
+    /// Makes a rename durable that was just done.
+    fn step(
+        &self,
+        name: &str,
+        done: rustix::io::Result<()>,
+    ) -> std::result::Result<(), std::io::Error> {
+        done?;
+        fault::point(&format!("files.{name}"));
+        let folder = folder_and_name(&self.target).map_err(std::io::Error::other)?.0;
+        File::open(folder)?.sync_all()
+    }
+
+    fn progress(&self) -> Progress {
+        let Some(incoming) = &self.incoming else {
+            return if self.keeps_something() { Progress::Swapped } else { Progress::Waiting };
+        };
+        let Some(number) = self.number else {
+            return if exists(incoming) { Progress::Waiting } else { Progress::Lost };
+        };
+        let has = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.ino() == number);
+        if has(incoming) {
+            Progress::Waiting
+        } else if has(&self.previous) {
+            Progress::CrossedBack
+        } else if exists(incoming) {
+            Progress::Crossed
+        } else if has(&self.target) || self.keeps_something() {
+            // Somebody may have replaced the new one since.
+            Progress::Swapped
+        } else {
+            Progress::Lost
+        }
+    }
+}
+
+fn refused_if_busy(cause: std::io::Error) -> Error {
+    let is_busy = cause.kind() == std::io::ErrorKind::ResourceBusy;
+    let kind = if is_busy { Kind::Refused } else { Kind::Failed };
+    Error::new(kind, "what was staged cannot take its name").caused_by(cause)
+}
+
+fn beside(target: &Path, role: Role, suffix: &str) -> Result<PathBuf> {
+    let (folder, name) = folder_and_name(target)?;
+    Ok(folder.join(hidden_name(name, role, suffix)))
+}
+
+pub(super) fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
+    rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+/// Renames to a name that nothing has.
+fn rename_to_free(from: &Path, to: &Path) -> rustix::io::Result<()> {
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(error) if is_unsupported(error) && exists(to) => Err(Errno::EXIST),
+        Err(error) if is_unsupported(error) => rustix::fs::renameat(CWD, from, CWD, to),
+        result => result,
+    }
+}
+
+/// Replaces where names cannot be exchanged; undoes the first rename when the second fails.
+fn replace_by_two_renames(staged: &Path, target: &Path, previous: &Path) -> rustix::io::Result<()> {
+    rename_to_free(target, previous)?;
+    rename_to_free(staged, target).or_else(|error| {
+        rename_to_free(previous, target)?;
+        Err(error)
+    })
+}
+
+fn is_unsupported(error: Errno) -> bool {
+    error == Errno::INVAL || error == Errno::NOSYS || error == Errno::OPNOTSUPP
+}
+
+/// Removes folders that were made, the innermost first, as far as they are empty.
+pub(super) fn remove_made(made_folders: &[PathBuf]) {
+    // A folder that something else lies in by now has to stay.
+    drop(made_folders.iter().rev().try_for_each(fs::remove_dir));
+}
+
+/// Removes a file or a whole folder; nothing there is fine.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.context(|| format!("cannot remove {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with a target, and an exchange for what is staged beside it.
+    fn scene(has_target: bool) -> (tempfile::TempDir, Exchange) {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("ssl");
+        let exchange = Exchange::of_staging(&target, "x").unwrap();
+        make(exchange.incoming.as_ref().unwrap(), "new");
+        if has_target {
+            make(&target, "old");
+        }
+        let exchange = exchange.noted().unwrap();
+        (folder, exchange)
+    }
+
+    fn make(path: &Path, name: &str) {
+        fs::create_dir(path).unwrap();
+        fs::create_dir(path.join(name)).unwrap();
+    }
+
+    /// What it is called, whether there was a target, and how it is come to.
+    type State = (&'static str, bool, fn(&Exchange));
+
+    /// Every state that a process may leave behind which is killed while it exchanges.
+    fn states() -> Vec<State> {
+        let crossed = |it: &Exchange| exchange(it.incoming.as_ref().unwrap(), &it.target).unwrap();
+        vec![
+            ("waiting", true, |_| {}),
+            ("crossed", true, crossed),
+            ("swapped", true, |it| it.complete().unwrap()),
+            ("between two renames", true, |it| rename_to_free(&it.target, &it.previous).unwrap()),
+            ("crossed back", true, |it| {
+                it.complete().unwrap();
+                exchange(&it.previous, &it.target).unwrap();
+            }),
+            ("waiting for nothing", false, |_| {}),
+            ("put", false, |it| it.complete().unwrap()),
+        ]
+    }
+
+    #[test]
+    fn from_every_state_it_is_completed_and_taken_back() {
+        for (name, has_target, reach) in states() {
+            let (_folder, exchange) = scene(has_target);
+            reach(&exchange);
+            exchange.complete().unwrap();
+            assert!(exchange.target.join("new").exists(), "{name}");
+            assert_eq!(exchange.previous.join("old").exists(), has_target, "{name}");
+            assert!(exchange.is_swapped() && exchange.is_whole(), "{name}");
+
+            let (_folder, exchange) = scene(has_target);
+            reach(&exchange);
+            exchange.take_back().unwrap();
+            assert_eq!(exchange.target.join("old").exists(), has_target, "{name}");
+            assert_eq!(exists(&exchange.target), has_target, "{name}");
+            assert!(
+                !exists(&exchange.previous) && !exists(exchange.incoming.as_ref().unwrap()),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_exchange_is_reversed_and_reversed_again() {
+        for has_target in [true, false] {
+            let (_folder, first) = scene(has_target);
+            first.complete().unwrap();
+            let second = first.reversed("y").unwrap();
+            second.complete().unwrap();
+            assert_eq!(exists(&second.target), has_target);
+            assert_eq!(second.target.join("old").exists(), has_target);
+            let third = second.reversed("z").unwrap();
+            third.complete().unwrap();
+            assert!(third.target.join("new").exists());
+            // Taken back, what an earlier one kept is kept again.
+            third.take_back().unwrap();
+            assert_eq!(exists(&second.target), has_target);
+            assert!(second.previous.join("new").exists());
+        }
+    }
+
+    #[test]
+    fn what_is_staged_and_lost_leaves_the_target_alone() {
+        let (_folder, exchange) = scene(true);
+        fs::remove_dir_all(exchange.incoming.as_ref().unwrap()).unwrap();
+        assert!(!exchange.can_go_on());
+        assert!(exchange.complete().is_err());
+        exchange.take_back().unwrap();
+        assert!(exchange.target.join("old").exists());
+    }
+
+    #[test]
+    fn where_names_cannot_be_exchanged_two_renames_replace_or_leave_all_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        make(&path("staged"), "staged");
+        make(&path("live"), "live");
+        let absent = replace_by_two_renames(&path("absent"), &path("live"), &path("previous"));
+        assert_eq!(absent, Err(Errno::NOENT));
+        assert!(path("live/live").exists());
+        assert!(!path("previous").exists());
+
+        replace_by_two_renames(&path("staged"), &path("live"), &path("previous")).unwrap();
+        assert!(path("live/staged").exists());
+        assert!(path("previous/live").exists());
+    }
+
+    #[test]
+    fn a_rename_to_a_name_that_is_taken_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("one")).unwrap();
+        fs::create_dir(path("other")).unwrap();
+        assert_eq!(rename_to_free(&path("one"), &path("other")), Err(Errno::EXIST));
+        assert!(path("one").exists());
+    }
+}

@@ -1,0 +1,198 @@
+//! The note of a swap: what was live and what comes in, kept in the database server itself from before
+//! anything live is touched.
+//!
+//! It lies in the schema that keeps the replaced tables. When the swap is complete the note says so,
+//! and stays: it is what a rollback goes by.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::base::fault;
+use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::definition::Database;
+use crate::source::mariadb::definition::Program;
+use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::moves;
+use crate::source::mariadb::programs;
+use crate::source::mariadb::quote;
+use crate::source::mariadb::ready::Schemas;
+use crate::source::mariadb::tables;
+
+/// The table that holds the note.
+const NOTE: &str = "__snap_undo";
+
+/// What it takes to put back a database that is being replaced, and to go on replacing it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Undo {
+    /// Where everything lies.
+    #[serde(flatten)]
+    pub(super) schemas: Schemas,
+    /// What was live; `None` where there was no such database.
+    pub(super) live: Option<Live>,
+    /// What comes in; `None` where there is to be no such database.
+    pub(super) incoming: Option<Incoming>,
+}
+
+/// What was live.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Live {
+    pub(super) database: Database,
+    pub(super) programs: Vec<Program>,
+    /// The names of its tables and sequences that move.
+    pub(super) tables: Vec<String>,
+    /// The names of those that stay where they are, for good.
+    #[serde(default)]
+    pub(super) kept: BTreeSet<String>,
+    /// The triggers of those.
+    #[serde(default)]
+    pub(super) kept_triggers: Vec<String>,
+}
+
+/// What comes in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Incoming {
+    /// The attributes that the database gets, under its own name.
+    pub(super) database: Database,
+    pub(super) programs: Vec<Program>,
+    /// The names of its tables and sequences.
+    pub(super) tables: Vec<String>,
+    /// Each table with columns that draw from a sequence, and what alters them to draw from the one
+    /// that comes in with them.
+    pub(super) sequence_defaults: Vec<(String, Vec<String>)>,
+    /// Whether the server must print the programs as they were written.
+    pub(super) is_exact: bool,
+}
+
+/// A note that was found.
+pub(super) struct Found {
+    pub(super) undo: Undo,
+    /// Whether its swap came to its end.
+    pub(super) is_complete: bool,
+}
+
+impl Live {
+    /// Returns what is live under a name, if anything, where these tables stay.
+    pub(super) async fn read(
+        connection: &mut Connection,
+        name: &str,
+        kept: &BTreeSet<String>,
+    ) -> Result<Option<Self>> {
+        let Some(database) = tables::database(connection, name).await? else { return Ok(None) };
+        connection.select_database(name).await?;
+        let programs = programs::programs(connection, name).await?;
+        let stored = moves::stored(connection, name).await?;
+        let (kept, tables): (Vec<_>, Vec<_>) =
+            stored.into_iter().partition(|table| kept.contains(table));
+        let kept: BTreeSet<String> = kept.into_iter().collect();
+        let mut kept_triggers = programs::triggers(connection, name).await?;
+        kept_triggers.retain(|(_, table)| kept.contains(table));
+        let kept_triggers = kept_triggers.into_iter().map(|(trigger, _)| trigger).collect();
+        Ok(Some(Self { database, programs, tables, kept, kept_triggers }))
+    }
+
+    /// Returns the programs that the schema which keeps the replaced tables can have: no triggers of
+    /// tables that stayed, and of the views those that stand on nothing that did.
+    pub(super) fn programs_beside(&self) -> Vec<Program> {
+        let is_kept = |program: &&Program| {
+            program.kind != ProgramKind::Trigger || !self.kept_triggers.contains(&program.name)
+        };
+        let lead_out = !self.kept.is_empty();
+        let programs = self.programs.iter().filter(is_kept).cloned();
+        programs.map(|it| Program { is_broken: it.is_broken || lead_out, ..it }).collect()
+    }
+}
+
+impl Undo {
+    /// Writes the note, in a new schema that is to keep what was live.
+    pub(super) async fn note(&self, connection: &mut Connection) -> Result<()> {
+        let previous = &self.schemas.previous;
+        fault::point("database.before-note");
+        connection.create_database(&plain(previous)).await?;
+        fault::point("database.previous-created");
+        let json = serde_json::to_string(self).expect("a note is plain JSON");
+        let (table, doing) = (quote::qualified(previous, NOTE), "cannot note what is live");
+        let create = format!(
+            "CREATE TABLE {table} (state LONGTEXT NOT NULL, is_complete TINYINT NOT NULL) ENGINE=InnoDB"
+        );
+        connection.execute(doing, &create).await?;
+        fault::point("database.note-created");
+        let insert = format!("INSERT INTO {table} VALUES ({}, 0)", quote::text(&json));
+        connection.execute(doing, &insert).await?;
+        fault::point("database.noted");
+        Ok(())
+    }
+
+    /// Returns the note that a schema holds.
+    pub(super) async fn find_in(
+        connection: &mut Connection,
+        schema: &str,
+    ) -> Result<Option<Found>> {
+        if !moves::stored(connection, schema).await?.iter().any(|table| table == NOTE) {
+            return Ok(None);
+        }
+        let table = quote::qualified(schema, NOTE);
+        let sql = format!(
+            "SELECT state, (SELECT COUNT(*) FROM {table} WHERE is_complete = 1) > 0 FROM {table} \
+             WHERE is_complete = 0"
+        );
+        let note: Option<(String, bool)> =
+            connection.first("cannot read what was live before a swap", &sql).await?;
+        // Without a row, the process died between table and row: nothing was touched yet.
+        note.map(|(json, is_complete)| {
+            let undo = serde_json::from_str(&json).map_err(|cause| {
+                let text = format!("cannot understand what was live before the swap in {schema}");
+                Error::failed(text).caused_by(cause)
+            })?;
+            Ok(Found { undo, is_complete })
+        })
+        .transpose()
+    }
+
+    /// Notes that the swap is complete: what came in is live for good.
+    pub(super) async fn complete(&self, connection: &mut Connection) -> Result<()> {
+        let table = quote::qualified(&self.schemas.previous, NOTE);
+        // A second row, since no restore needs the right to update anything.
+        let insert = format!("INSERT INTO {table} VALUES ('', 1)");
+        fault::point("database.before-complete");
+        connection.execute("cannot note that the swap is complete", &insert).await?;
+        fault::point("database.complete");
+        Ok(())
+    }
+
+    /// Returns whether the swap moves any table.
+    pub(super) fn moves_tables(&self) -> bool {
+        !self.incoming_tables().is_empty()
+            || self.live.as_ref().is_some_and(|live| !live.tables.is_empty())
+    }
+
+    /// Returns the names of the tables and sequences that come in.
+    pub(super) fn incoming_tables(&self) -> &[String] {
+        self.incoming.as_ref().map_or(&[], |incoming| &incoming.tables)
+    }
+
+    /// Returns the names of the tables and sequences that stay where they are.
+    pub(super) fn kept(&self) -> BTreeSet<String> {
+        self.live.as_ref().map(|live| live.kept.clone()).unwrap_or_default()
+    }
+}
+
+/// Returns the tables and sequences of a schema beside a database, apart from the note.
+pub(super) async fn kept_tables(connection: &mut Connection, schema: &str) -> Result<Vec<String>> {
+    let mut stored = moves::stored(connection, schema).await?;
+    stored.retain(|table| table != NOTE);
+    Ok(stored)
+}
+
+/// Returns a database that holds tables of any character set.
+pub(super) fn plain(name: &str) -> Database {
+    Database {
+        name: name.to_owned(),
+        charset: "utf8mb4".to_owned(),
+        collation: "utf8mb4_general_ci".to_owned(),
+        comment: String::new(),
+    }
+}
