@@ -201,7 +201,7 @@ impl Studio {
     /// that the restore that was wanted comes to its end, and leaves nothing of staging.
     #[track_caller]
     pub(crate) fn check_after_next(&mut self) {
-        finish(&self.place, IDS[1 - self.current]);
+        finish(&self.place);
         let live = Live::of(&self.place);
         let state = self.live.iter().position(|state| *state == live);
         let state = state.expect("after the next command all is of one state");
@@ -251,9 +251,10 @@ fn restore(id: &str) -> [&str; 4] {
     ["restore", id, "--force", "--restore-certificates"]
 }
 
-/// Runs the command that comes next after a restore of `id` was killed.
-fn finish(place: &Place, id: &str) {
-    place.snap(&restore(id)).succeeded();
+/// Runs the command that comes next after a restore was killed.
+#[track_caller]
+fn finish(place: &Place) {
+    place.snap(&["restore", "--resume"]).succeeded();
 }
 
 #[test]
