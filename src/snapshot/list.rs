@@ -102,6 +102,7 @@ mod tests {
             assert_eq!(list(&repository, &Silent).await.unwrap().len(), 1000);
             fastest = fastest.min(began.elapsed());
         }
-        assert!(fastest < Duration::from_millis(300), "{fastest:?}");
+        // A usual machine takes a tenth of this even where nothing is optimized.
+        assert!(fastest < Duration::from_secs(1), "{fastest:?}");
     }
 }
