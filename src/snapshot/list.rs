@@ -102,7 +102,7 @@ mod tests {
             assert_eq!(list(&repository, &Silent).await.unwrap().len(), 1000);
             fastest = fastest.min(began.elapsed());
         }
-        // A usual machine takes a tenth of this even where nothing is optimized.
-        assert!(fastest < Duration::from_secs(1), "{fastest:?}");
+        // Many times what a usual machine takes, even where nothing is optimized.
+        assert!(fastest < Duration::from_secs(2), "{fastest:?}");
     }
 }
