@@ -347,6 +347,26 @@ fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
 }
 
 #[test]
+fn a_server_that_has_lost_its_note_is_told_what_was_live_by_the_journal() {
+    let place = Place::used_studio();
+    for (command, point) in [(RESTORE, "database.triggers-dropped"), (FULL, "database.moved")] {
+        let new = use_again(&place);
+        let old = place.all();
+        place.kill_at(point, 1, command);
+        let notes = "SELECT CONCAT('DROP TABLE ', table_schema, '.__snap_undo;') FROM information_schema.tables
+                     WHERE table_name = '__snap_undo'";
+        place.server.sql(&place.server.sql(notes));
+        place.snap(RESUME).succeeded();
+        place.assert_old_or_new(&old, &new, point);
+        let journals = fs::read_dir(place.path("state/executions")).expect("list the journals");
+        for journal in journals {
+            let text = fs::read_to_string(journal.expect("read a name").path()).expect("read it");
+            assert!(!text.contains("CREATE "), "an ended execution remembers definitions: {text}");
+        }
+    }
+}
+
+#[test]
 fn every_fault_point_is_come_to() {
     let place = Place::used_studio();
     place.prepare_upload();

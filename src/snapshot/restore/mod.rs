@@ -267,6 +267,7 @@ fn verified(journal: &Journal, ready: &[Ready]) -> Result<()> {
     journal.change(|execution| {
         for (part, ready) in execution.parts.iter_mut().zip(ready) {
             part.places = ready.places();
+            part.note = ready.note();
         }
     })?;
     journal.reach(Step::Verified)
@@ -282,7 +283,7 @@ fn parts(plan: &Plan, suffix: &str) -> Result<Vec<Part>> {
             Site::Files { path, .. } => Places::Files(Exchange::of_staging(path, suffix)?),
         };
         let accounts = source.accounts.is_some();
-        parts.push(Part { source: source.name.clone(), accounts, places });
+        parts.push(Part { source: source.name.clone(), accounts, note: None, places });
     }
     Ok(parts)
 }

@@ -137,7 +137,7 @@ async fn can_go_on(execution: &Execution, login: &Login) -> Result<bool> {
         let can = match &part.places {
             Places::Files(exchange) => exchange.can_go_on(),
             Places::MariaDb(schemas) => {
-                let mut halted = resume::find(login, schemas).await?;
+                let mut halted = resume::find(login, schemas, part.note.as_deref()).await?;
                 let can = halted.can_go_on().await?;
                 halted.leave().await;
                 can
@@ -183,7 +183,10 @@ async fn complete_all(
                 Swapped::Files(exchange.clone())
             }
             Places::MariaDb(schemas) => {
-                let completed = resume::find(login, schemas).await?.complete(monitor).await;
+                let completed = resume::find(login, schemas, part.note.as_deref())
+                    .await?
+                    .complete(monitor)
+                    .await;
                 let swapped = Box::new(completed.map_err(|unswapped| unswapped.error)?);
                 Swapped::Database { swapped, accounts: None }
             }
@@ -201,7 +204,7 @@ async fn undo_all(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Resu
         match &part.places {
             Places::Files(exchange) => exchange.take_back()?,
             Places::MariaDb(schemas) => {
-                let halted: Halted = resume::find(&login, schemas).await?;
+                let halted: Halted = resume::find(&login, schemas, part.note.as_deref()).await?;
                 halted.take_back(monitor).await?;
             }
         }

@@ -133,6 +133,14 @@ impl Ready {
         }
     }
 
+    /// Returns what the database server notes of the swap.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Self::Database(database) => Some(database.ready.note()),
+            Self::Files(_) => None,
+        }
+    }
+
     async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
         match self {
             Self::Database(database) => database.swap(monitor).await,

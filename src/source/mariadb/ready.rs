@@ -173,6 +173,11 @@ impl Ready {
         &self.undo.schemas
     }
 
+    /// Returns what is noted of it.
+    pub fn note(&self) -> String {
+        self.undo.to_json()
+    }
+
     /// Replaces the live database; fails with all put back as it was.
     pub async fn swap(mut self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
         let lock = self.lock.take();
