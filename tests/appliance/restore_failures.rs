@@ -220,6 +220,20 @@ fn a_table_that_stays_in_use_ends_the_restore_and_its_triggers_stay() {
 }
 
 #[test]
+fn a_table_that_comes_while_the_swap_waits_ends_the_restore() {
+    let place = Place::used_studio();
+    let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
+    let restore = place.start(&["restore", "before", "--force"]);
+    place.wait_for(WAITING);
+    place.server.sql("CREATE TABLE centreon_studio.late (id INT PRIMARY KEY)");
+    let live = place.live();
+    drop(reader);
+    finished(restore).failed(14, &["late", "the live database is as it was"]);
+    assert!(place.live() == live, "something was touched");
+    assert_eq!(place.beside(), [""; 0]);
+}
+
+#[test]
 fn files_that_cannot_be_swapped_take_the_database_back_too() {
     let place = Place::used_studio();
     let live = place.live();
