@@ -16,7 +16,7 @@ use crate::repository::Repository;
 use crate::repository::lock::Holder;
 use crate::snapshot::Host;
 use crate::snapshot::disk;
-use crate::source::files;
+use crate::source::files::Way;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::rights::Missing;
@@ -223,7 +223,7 @@ fn is_makeable(location: &Path) -> bool {
 fn path(source: &SourceSpec, host: &Host) -> Option<Check> {
     let What::Files { .. } = &source.what else { return None };
     let found = host.locate(source).and_then(|path| {
-        files::refuse_mounts(&path)?;
+        Way::of(&path)?;
         Ok(path)
     });
     let path = match found {

@@ -30,7 +30,7 @@ use crate::snapshot::execution::Step;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::previous;
-use crate::snapshot::restore::previous::discard_older_files;
+use crate::snapshot::restore::previous::finish_files;
 use crate::snapshot::restore::swapping;
 use crate::snapshot::restore::swapping::Swapped;
 use crate::snapshot::turn::Turn;
@@ -162,9 +162,7 @@ async fn finish_all(
     for Part { places, .. } in &journal.execution().parts {
         let finished = match places {
             Places::MariaDb(schemas) => schemas.finish(login, monitor).await,
-            Places::Files(exchange) => {
-                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
-            }
+            Places::Files(exchange) => finish_files(exchange),
         };
         if let Err(error) = finished {
             monitor.note(&format!("something is left behind: {}", error.chain()));

@@ -10,7 +10,7 @@ use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Places;
 use crate::snapshot::execution::Step;
 use crate::snapshot::restore::Outcome;
-use crate::snapshot::restore::previous::discard_older_files;
+use crate::snapshot::restore::previous::finish_files;
 use crate::source::files::Exchange;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::accounts::restore::RestoredAccounts;
@@ -229,9 +229,7 @@ impl Swapped {
                 }
                 swapped.finish(monitor).await
             }
-            Self::Files(exchange) => {
-                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
-            }
+            Self::Files(exchange) => finish_files(&exchange),
         }
     }
 }
