@@ -18,12 +18,15 @@ type Live = (String, String);
 /// A verb at work, again and again.
 struct Scenario {
     name: &'static str,
+    place: fn() -> Place,
     /// Brings the place to where the verb begins; returns what the verb is to make of it.
     prepare: fn(&Place) -> Live,
     command: &'static [&'static str],
 }
 
 const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+const RESTORE_CERTIFICATES: &[&str] =
+    &["restore", "before", "--only", "certificates", "--restore-certificates"];
 const RESUME: &[&str] = &["restore", "--resume"];
 
 /// A profile that saves the accounts of its database.
@@ -40,14 +43,61 @@ const INTERRUPTED: &[&str] = &[
 ];
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "restore", prepare: use_again, command: RESTORE },
-    Scenario { name: "restore onto nothing", prepare: remove_all, command: RESTORE },
-    Scenario { name: "rollback", prepare: restore_used, command: &["rollback"] },
-    Scenario { name: "rollback to nothing", prepare: restore_removed, command: &["rollback"] },
-    Scenario { name: "create", prepare: without_new, command: &["create", "new"] },
-    Scenario { name: "delete", prepare: with_new, command: &["delete", "new"] },
-    Scenario { name: "upload", prepare: without_new, command: &["upload", "FILE", "-s", "new"] },
-    Scenario { name: "prune", prepare: Place::all, command: &["prune", "--grace", "0s"] },
+    Scenario { name: "restore", place: Place::used_studio, prepare: use_again, command: RESTORE },
+    Scenario {
+        name: "restore onto nothing",
+        place: Place::used_studio,
+        prepare: remove_all,
+        command: RESTORE,
+    },
+    Scenario {
+        name: "rollback",
+        place: Place::used_studio,
+        prepare: restore_used,
+        command: &["rollback"],
+    },
+    Scenario {
+        name: "rollback to nothing",
+        place: Place::used_studio,
+        prepare: restore_removed,
+        command: &["rollback"],
+    },
+    Scenario {
+        name: "create",
+        place: Place::used_studio,
+        prepare: without_new,
+        command: &["create", "new"],
+    },
+    Scenario {
+        name: "delete",
+        place: Place::used_studio,
+        prepare: with_new,
+        command: &["delete", "new"],
+    },
+    Scenario {
+        name: "upload",
+        place: Place::used_studio,
+        prepare: without_new,
+        command: &["upload", "FILE", "-s", "new"],
+    },
+    Scenario {
+        name: "prune",
+        place: Place::used_studio,
+        prepare: Place::all,
+        command: &["prune", "--grace", "0s"],
+    },
+    Scenario {
+        name: "restore onto a mount point",
+        place: Place::mounted_studio,
+        prepare: use_certificates_again,
+        command: RESTORE_CERTIFICATES,
+    },
+    Scenario {
+        name: "rollback of a mount point",
+        place: Place::mounted_studio,
+        prepare: restore_used_certificates,
+        command: &["rollback"],
+    },
 ];
 
 /// Puts back what was saved; returns it.
@@ -83,6 +133,20 @@ fn restore_removed(place: &Place) -> Live {
     let removed = place.all();
     restore(place);
     removed
+}
+
+fn use_certificates_again(place: &Place) -> Live {
+    place.snap(RESTORE_CERTIFICATES).succeeded();
+    let saved = place.all();
+    place.overwrite_certificates();
+    saved
+}
+
+fn restore_used_certificates(place: &Place) -> Live {
+    use_certificates_again(place);
+    let used = place.all();
+    place.snap(RESTORE_CERTIFICATES).succeeded();
+    used
 }
 
 fn with_new(place: &Place) -> Live {
@@ -180,8 +244,8 @@ fn counted(points: &[String]) -> Vec<(&str, usize)> {
 
 /// Kills at every point of a scenario.
 fn walk(scenario: &Scenario) {
-    let Scenario { name, prepare, command } = scenario;
-    let place = Place::used_studio();
+    let Scenario { name, place, prepare, command } = scenario;
+    let place = place();
     place.prepare_upload();
     prepare(&place);
     let points = place.points(command);
@@ -199,27 +263,43 @@ fn walk(scenario: &Scenario) {
     io::stderr().write_all(said.as_bytes()).expect("say so");
 }
 
-/// Kills a resume at each of its points, after a restore was killed in the middle.
-fn walk_resume() {
-    let place = Place::used_studio();
+/// Kills a resume at each of its points, after a scenario was killed in the middle: `interrupt` does
+/// that at one of the points, and leaves what is to be resumed.
+fn walk_resume(scenario: &Scenario, points: &[&str], interrupt: fn(&Place, &str, &[&str])) {
+    let Scenario { name, place, prepare, command } = scenario;
+    let place = place();
     let mut kills = 0;
-    for first in INTERRUPTED {
-        use_again(&place);
-        place.kill_at(first, 1, RESTORE);
+    for first in points {
+        prepare(&place);
+        interrupt(&place, first, command);
         let points = place.points(RESUME);
         for (point, time) in counted(&points) {
-            let at = format!("resume after {first}, at {point} the {time}. time");
-            let new = use_again(&place);
+            let at = format!("resume of {name} after {first}, at {point} the {time}. time");
+            let new = prepare(&place);
             let old = place.all();
-            place.kill_at(first, 1, RESTORE);
+            interrupt(&place, first, command);
             place.kill_at(point, time, RESUME);
             place.snap(RESUME).succeeded();
             place.assert_old_or_new(&old, &new, &at);
         }
         kills += points.len();
     }
-    let said = format!("fault points: resume: killed at {kills} of {kills}\n");
+    let said = format!("fault points: resume of {name}: killed at {kills} of {kills}\n");
     io::stderr().write_all(said.as_bytes()).expect("say so");
+}
+
+fn kill(place: &Place, point: &str, command: &[&str]) {
+    place.kill_at(point, 1, command);
+}
+
+/// Kills a restore onto a mount point when two entries are in, and takes one away that is not.
+fn kill_and_lose(place: &Place, point: &str, command: &[&str]) {
+    place.kill_at(point, 2, command);
+    let staging = place.beside().into_iter().find(|name| name.contains(".snap-staging-"));
+    let staging = staging.expect("what comes in is there");
+    let waiting = fs::read_dir(staging).expect("list what comes in");
+    let waiting = waiting.map(|entry| entry.expect("read what comes in").path()).max();
+    fs::remove_file(waiting.expect("something waits")).expect("remove it");
 }
 
 #[test]
@@ -264,7 +344,35 @@ fn a_prune_that_is_killed_at_any_fault_point_loses_nothing() {
 
 #[test]
 fn a_resume_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume();
+    walk_resume(&SCENARIOS[0], INTERRUPTED, kill);
+}
+
+#[test]
+fn a_restore_onto_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk(&SCENARIOS[8]);
+}
+
+#[test]
+fn a_rollback_of_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk(&SCENARIOS[9]);
+}
+
+#[test]
+fn a_resume_onto_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk_resume(&SCENARIOS[8], &["inside.in", "inside.exchanged"], kill);
+    walk_resume(&SCENARIOS[8], &["inside.in"], kill_and_lose);
+}
+
+#[test]
+fn without_its_mount_a_killed_restore_is_not_resumed_and_with_it_it_is() {
+    let place = Place::mounted_studio();
+    let new = use_certificates_again(&place);
+    place.kill_at("inside.in", 2, RESTORE_CERTIFICATES);
+    let unmounted = place.unmounted(RESUME);
+    unmounted.failed(14, &["ssl is not the folder that it was", "hint: mount what was mounted"]);
+    place.snap(&["rollback"]).failed(11, &["--resume"]);
+    place.snap(RESUME).succeeded();
+    assert!(place.all() == new, "it was not finished");
 }
 
 #[test]
@@ -272,10 +380,20 @@ fn every_fault_point_is_come_to() {
     let place = Place::used_studio();
     place.prepare_upload();
     let mut seen = BTreeSet::new();
-    for Scenario { prepare, command, .. } in SCENARIOS {
+    let (mounted, others): (Vec<_>, Vec<_>) =
+        SCENARIOS.iter().partition(|it| it.name.contains("mount point"));
+    for Scenario { prepare, command, .. } in others {
         restore(&place);
         prepare(&place);
         seen.extend(place.points(command));
+    }
+    for Scenario { place, prepare, command, .. } in mounted {
+        let place = place();
+        prepare(&place);
+        seen.extend(place.points(command));
+        use_certificates_again(&place);
+        kill_and_lose(&place, "inside.in", RESTORE_CERTIFICATES);
+        seen.extend(place.points(RESUME));
     }
     for first in INTERRUPTED {
         use_again(&place);

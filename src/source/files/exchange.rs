@@ -50,7 +50,7 @@ pub struct Exchange {
     pub(super) made_folders: Vec<PathBuf>,
     /// What it takes to exchange the entries, where the target is a mount point.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    inside: Option<Inside>,
+    inside: Option<Box<Inside>>,
 }
 
 /// How far an exchange came.
@@ -86,7 +86,10 @@ impl Exchange {
 
     /// Returns the places of an exchange by which nothing comes in.
     fn onto(target: &Path, way: Way, suffix: &str) -> Result<Self> {
-        let inside = (way == Way::Inside).then(|| Inside::of(target)).transpose()?;
+        let inside = match way {
+            Way::Inside => Some(Box::new(Inside::of(target)?)),
+            Way::Whole => None,
+        };
         Ok(Self {
             target: target.to_owned(),
             incoming: None,
@@ -153,11 +156,18 @@ impl Exchange {
     /// Takes the exchange back, however far it came: what was live is live, what came in is where
     /// it was. What was built for this exchange is removed.
     pub fn take_back(&self) -> Result<()> {
-        let cannot = || format!("cannot put back {}", self.target.display());
-        if let Some((inside, folders)) = self.inside() {
-            inside.take_back(folders).map_err(|error| error.while_doing(&cannot()))?;
-            return self.discard();
+        match self.inside() {
+            Some((inside, folders)) => {
+                let doing = format!("cannot put back {}", self.target.display());
+                inside.take_back(folders).map_err(|error| error.while_doing(&doing))?;
+            }
+            None => self.take_back_whole()?,
         }
+        self.discard()
+    }
+
+    fn take_back_whole(&self) -> Result<()> {
+        let cannot = || format!("cannot put back {}", self.target.display());
         let Some(incoming) = &self.incoming else {
             if self.keeps_something() && !exists(&self.target) {
                 self.step("undo", rename::to_free(&self.previous, &self.target)).context(cannot)?;
@@ -192,7 +202,7 @@ impl Exchange {
             }
             Progress::CrossedBack => self.put_back_aside()?,
         }
-        self.discard()
+        Ok(())
     }
 
     /// Removes what was built for this exchange and is not live, and the folders made for it.
@@ -202,13 +212,17 @@ impl Exchange {
         };
         remove(incoming)?;
         remove_made(&self.made_folders);
-        self.inside.iter().for_each(|inside| inside.put_back_time(&self.target));
+        if let Some(inside) = &self.inside {
+            inside.put_back_time(&self.target);
+        }
         Ok(())
     }
 
     /// Ends a complete exchange, when what earlier ones kept is gone.
     pub fn finish(&self) {
-        self.inside.iter().for_each(|inside| inside.put_time(&self.target));
+        if let Some(inside) = &self.inside {
+            inside.put_time(&self.target);
+        }
     }
 
     /// Returns what tells of an exchange of entries.

@@ -192,7 +192,7 @@ mod tests {
         let found = |target| mounts_from(mounts, Path::new(target));
         assert_eq!(found("/etc/my ssl"), [PathBuf::from("/etc/my ssl")]);
         assert_eq!(found("/opt/manager"), [PathBuf::from("/opt/manager/disk")]);
-        assert_eq!(found("/opt/man"), [PathBuf::new(); 0]);
-        assert_eq!(found("/etc/my ssl/ca"), [PathBuf::new(); 0]);
+        assert_eq!(found("/opt/man"), Vec::<PathBuf>::new());
+        assert_eq!(found("/etc/my ssl/ca"), Vec::<PathBuf>::new());
     }
 }

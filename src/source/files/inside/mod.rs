@@ -235,7 +235,9 @@ pub(super) fn keeping_time(folder: &Path, work: impl FnOnce() -> Result<()>) -> 
     let before = attributes::of_folder(folder);
     work()?;
     fault::point("inside.discarded");
-    before.iter().for_each(|before| set_time(before, folder));
+    if let Ok(before) = before {
+        set_time(&before, folder);
+    }
     Ok(())
 }
 
