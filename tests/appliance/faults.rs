@@ -368,8 +368,9 @@ fn without_its_mount_a_killed_restore_is_not_resumed_and_with_it_it_is() {
     let place = Place::mounted_studio();
     let new = use_certificates_again(&place);
     place.kill_at("inside.in", 2, RESTORE_CERTIFICATES);
-    let unmounted = place.unmounted(RESUME);
-    unmounted.failed(14, &["ssl is not the folder that it was", "hint: mount what was mounted"]);
+    let unmounted = place.unmounted_command(RESUME).output().expect("start snap");
+    Output::of(unmounted)
+        .failed(14, &["ssl is not the folder that it was", "hint: mount what was mounted"]);
     place.snap(&["rollback"]).failed(11, &["--resume"]);
     place.snap(RESUME).succeeded();
     assert!(place.all() == new, "it was not finished");

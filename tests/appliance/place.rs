@@ -134,12 +134,8 @@ impl Place {
         if words.is_empty() { command } else { run_by(&words, &command) }
     }
 
-    /// Runs `snap` where nothing is mounted.
-    pub(crate) fn unmounted(&self, arguments: &[&str]) -> Output {
-        Output::of(self.unmounted_command(arguments).output().expect("start snap"))
-    }
-
-    fn unmounted_command(&self, arguments: &[&str]) -> Command {
+    /// Returns the command that runs `snap` where nothing is mounted.
+    pub(crate) fn unmounted_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
         command.env_clear().stdin(Stdio::null());
         command
