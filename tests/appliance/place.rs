@@ -100,6 +100,11 @@ impl Place {
         self.mount.as_ref().map_or(root.clone(), |mount| mount.seen_by_others(&root))
     }
 
+    /// Returns whether a disk is mounted.
+    pub(crate) const fn has_mount(&self) -> bool {
+        self.mount.is_some()
+    }
+
     /// Returns the disk that is mounted.
     pub(crate) fn mount(&self) -> &Disk {
         self.mount.as_ref().expect("a disk is mounted")
@@ -200,12 +205,14 @@ impl Place {
     /// Returns the same of another root.
     #[expect(clippy::unused_self, reason = "reads as the above")]
     pub(crate) fn tree_below(&self, root: &Path) -> String {
-        let describe = |path: &str| tree::describe(&root.join(path));
-        let certificates = describe(CERTIFICATES);
-        // In a mount point, what is beside it elsewhere is inside.
-        let lines = certificates.split_inclusive('\n').filter(|line| !line.starts_with("./.snap-"));
-        format!("{}{}", lines.collect::<String>(), describe(SECURITY_FILE))
+        format!("{}{}", files_below(root, CERTIFICATES), files_below(root, SECURITY_FILE))
     }
+}
+
+/// Returns all that is at a path below a root, but for what restores keep inside a mount point.
+pub(crate) fn files_below(root: &Path, path: &str) -> String {
+    let described = tree::describe(&root.join(path));
+    described.split_inclusive('\n').filter(|line| !line.starts_with("./.snap-")).collect()
 }
 
 /// Returns the command run by these words in front of it: another program that starts it.
