@@ -11,6 +11,8 @@ use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::place::run_by;
+use crate::restore_failures::WAITING;
+use crate::restore_failures::finished;
 
 const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
 
@@ -145,6 +147,24 @@ fn a_restore_that_fails_leaves_a_mount_point_as_it_was() {
     assert!(failures > 0, "each was refused beforehand");
     place.mount().leave(u64::MAX);
     place.snap(RESTORE).succeeded();
+}
+
+#[test]
+fn a_later_part_that_cannot_be_swapped_takes_a_mount_point_back_too() {
+    let place = Place::mounted_studio();
+    let used = place.live();
+    let (folder, away) = (place.root().join("opt/manager"), place.root().join("opt/away"));
+    let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
+    let restore = place.start(RESTORE);
+    // All is staged now, and the swap waits for the reader.
+    place.wait_for(WAITING);
+    fs::rename(&folder, &away).expect("move the folder away");
+    drop(reader);
+    finished(restore).failed(1, &["cannot replace", SECURITY_FILE]);
+    fs::rename(&away, &folder).expect("move the folder back");
+    assert!(place.live() == used, "something was touched");
+    let beside = place.beside();
+    assert!(!beside.iter().any(|it| it.contains(CERTIFICATES)), "{beside:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! - From the step `swapped` on all is restored: what is left of staging is dropped.
 //!
 //! How far a part came is read from its own durable state: the note in the schema that keeps what
-//! was live, and the names that trees of files have. The statements that the dead process left
+//! was live, and the names that trees of files have, or their entries in a mount point. The statements that the dead process left
 //! running in the server are ended first. Resuming may itself be killed, and resumed.
 
 use serde::Serialize;

@@ -4,7 +4,7 @@
 //! where the file system can, the two exchange their names and there is no moment without a
 //! target. What was live is kept beside as the previous one. Killed at any instant, the target
 //! is the old tree or the new one, whole; [`Exchange`] tells how far it came. In a target that is
-//! a mount point both lie inside of it.
+//! a mount point both lie inside of it, and its entries go one by one.
 
 use std::fs;
 use std::fs::File;
@@ -25,7 +25,8 @@ use crate::source::files::place::folder_and_name;
 /// The mode of folders that are made above a target.
 const FOLDER_MODE: u32 = 0o755;
 
-/// A hidden path beside a target, or in one that is a mount point, removed when it is dropped before it is released.
+/// A hidden path beside a target, or in one that is a mount point; removed when it is dropped
+/// before it is released.
 #[derive(Debug)]
 pub(super) struct Staging {
     exchange: Exchange,
@@ -35,7 +36,8 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Returns a free path for what replaces the target; the folders above are made where they are absent.
+    /// Returns a free path for what replaces the target; the folders above are made where they are
+    /// absent.
     pub(super) fn of(target: &Path, suffix: &str) -> Result<Self> {
         let mut exchange = Exchange::of_staging(target, suffix)?;
         let path = exchange.incoming.clone().expect("a staging comes in");

@@ -177,7 +177,7 @@ impl Walk<'_> {
         for name in names {
             let path = list::join(path, name.bytes());
             match find(folder, name.os()) {
-                Ok(Found::Folder(..)) if is_top && is_apart(self.base, name.os()) => {}
+                Ok(_) if is_top && is_apart(self.base, name.os()) => {}
                 Ok(found) => self.visit(path, found)?,
                 // It went away meanwhile: the tree is as whole without it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -125,6 +125,7 @@ impl Inside {
         let exchange = || {
             if exists(incoming) {
                 make(previous)?;
+                sync(target)?;
                 fault::point("inside.begun");
                 self.settle(folders, Side::Coming)?;
                 give(&self.live, previous)?;
@@ -144,7 +145,7 @@ impl Inside {
     pub(super) fn take_back(&self, folders: Folders<'_>) -> Result<()> {
         let Folders { target, incoming, previous } = folders;
         self.demand_mount(target)?;
-        // It is made before anything goes.
+        // It is durably made before anything goes.
         if let Some(coming) = self.coming.as_ref().filter(|_| exists(previous)) {
             let cannot = || "what was in it cannot be put back".to_owned();
             make(incoming).context(cannot)?;
@@ -223,10 +224,12 @@ impl Inside {
     }
 }
 
-/// Returns whether a folder in a target is no part of its tree: what restores build and keep in a
-/// mount point, and what belongs to its file system.
+/// Returns whether this is a folder in a target and no part of its tree: what restores build and
+/// keep in a mount point, and what belongs to its file system.
 pub(super) fn is_apart(target: &Path, name: &OsStr) -> bool {
-    is_hidden_inside(name) || (name == LOST_AND_FOUND && is_on_another_device(target))
+    let is_folder = || target.join(name).symlink_metadata().is_ok_and(|found| found.is_dir());
+    let is_of_disk = || name == LOST_AND_FOUND && is_on_another_device(target);
+    (is_hidden_inside(name) || is_of_disk()) && is_folder()
 }
 
 /// Does what changes nothing but a hidden folder in this one, and gives it back its time, as far
