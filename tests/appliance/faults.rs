@@ -42,9 +42,27 @@ const RESTORE_CERTIFICATES: &[&str] =
     &["restore", "before", "--only", "certificates", "--restore-certificates"];
 const RESUME: &[&str] = &["restore", "--resume"];
 
+/// A restore of everything with an account that is not there.
+const WITH_USERS: &[&str] =
+    &["restore", "with-users", "--force", "--restore-certificates", "--full", "--restore-users"];
+
 /// A profile that saves the accounts of its database.
-const SAVING_USERS: &str = "[[profiles.studio.sources]]\nname = 'database'\nkind = 'database'\n\
-    database = 'centreon_studio'\nusers = true\n";
+const SAVING_USERS: &str = "
+    [[profiles.studio.sources]]
+    name = 'database'
+    kind = 'database'
+    database = 'centreon_studio'
+    users = true
+    [[profiles.studio.sources]]
+    name = 'certificates'
+    kind = 'files'
+    path = '/etc/cloudify/ssl'
+    certificates = true
+    [[profiles.studio.sources]]
+    name = 'users'
+    kind = 'files'
+    path = '/opt/manager/rest-security.conf'
+";
 
 /// Where a restore of everything is killed before it is resumed.
 const INTERRUPTED: &[&str] = &[
@@ -112,9 +130,6 @@ const SCENARIOS: &[Scenario] = &[
         command: &["rollback"],
     },
 ];
-
-const FULL_RESTORE: Scenario =
-    Scenario { name: "full restore", place: Place::used_studio, prepare: use_again, command: FULL };
 
 /// Puts back what was saved; returns it.
 fn restore(place: &Place) -> Live {
@@ -220,6 +235,15 @@ impl Place {
         self.snap(&["download", "before", "-o", &file]).succeeded();
     }
 
+    /// Saves what is live with an account as `with-users`, and drops the account.
+    fn save_users(&self) {
+        restore(self);
+        self.server.sql("CREATE USER somebody; GRANT SELECT ON centreon_studio.* TO somebody");
+        self.configure(SAVING_USERS);
+        self.snap(&["create", "with-users"]).succeeded();
+        self.server.sql("DROP USER somebody");
+    }
+
     /// Returns all that can be replaced.
     fn all(&self) -> Live {
         let there = self.server.sql("SHOW DATABASES LIKE 'centreon_studio'");
@@ -317,39 +341,29 @@ fn walk(scenario: &Scenario) {
     tally::tell(points.len(), "kills", &format!("of {name}, one at each fault point it comes to"));
 }
 
-/// Kills a resume at each of its points, after a scenario was killed in the middle: `interrupt` does
-/// that at each of these points, and leaves what is to be resumed.
-fn walk_resume(scenario: &Scenario, points: &[&str], interrupt: fn(&Place, &str, &[&str])) {
-    let Scenario { name, place, prepare, command } = scenario;
-    let place = place();
-    let mut kills = 0;
-    for first in points {
-        prepare(&place);
-        interrupt(&place, first, command);
-        let points = place.points(RESUME);
-        for (point, time) in counted(&points) {
-            let at = format!("resume of {name} after {first}, at {point} the {time}. time");
-            let new = prepare(&place);
-            let old = place.all();
-            interrupt(&place, first, command);
-            place.kill_at(point, time, RESUME);
-            place.assert_parts_are_whole(&old.parts, &new.parts, &at);
-            place.snap(RESUME).succeeded();
-            place.assert_old_or_new(&old, &new, &at);
-        }
-        kills += points.len();
+/// Kills a resume at each of its points, after `interrupt` has killed what it resumes; returns how
+/// often.
+fn walk_resume(place: &Place, prepare: fn(&Place) -> Live, interrupt: impl Fn()) -> usize {
+    prepare(place);
+    interrupt();
+    let points = place.points(RESUME);
+    for (point, time) in counted(&points) {
+        let at = format!("resume, at {point} the {time}. time");
+        let new = prepare(place);
+        let old = place.all();
+        interrupt();
+        place.kill_at(point, time, RESUME);
+        place.assert_parts_are_whole(&old.parts, &new.parts, &at);
+        place.snap(RESUME).succeeded();
+        place.assert_old_or_new(&old, &new, &at);
     }
-    let of = format!("of restore --resume of {name}, one at each fault point it comes to");
-    tally::tell(kills, "kills", &of);
+    points.len()
 }
 
-fn kill(place: &Place, point: &str, command: &[&str]) {
-    place.kill_at(point, 1, command);
-}
-
-/// Kills a restore onto a mount point when two entries are in, and takes one away that is not.
-fn kill_and_lose(place: &Place, point: &str, command: &[&str]) {
-    place.kill_at(point, 2, command);
+/// Kills a restore onto a mount point when two entries are in, and takes one away that is not: it
+/// cannot go on.
+fn kill_and_lose(place: &Place) {
+    place.kill_at("inside.in", 2, RESTORE_CERTIFICATES);
     let staging = place.beside().into_iter().find(|name| name.contains(".snap-staging-"));
     let staging = staging.expect("what comes in is there");
     let waiting = fs::read_dir(staging).expect("list what comes in");
@@ -399,7 +413,32 @@ fn a_prune_that_is_killed_at_any_fault_point_loses_nothing() {
 
 #[test]
 fn a_resume_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume(&FULL_RESTORE, INTERRUPTED, kill);
+    let place = Place::used_studio();
+    let kills = INTERRUPTED
+        .iter()
+        .map(|first| walk_resume(&place, use_again, || place.kill_at(first, 1, FULL)));
+    let kills = kills.sum();
+    tally::tell(
+        kills,
+        "kills",
+        "of restore --resume that goes on, one at each fault point it comes to",
+    );
+}
+
+#[test]
+fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
+    let place = Place::used_studio();
+    place.save_users();
+    // Nobody can complete the accounts of another process: that restore goes back.
+    let kill_at = |point| place.kill_at(point, 1, WITH_USERS);
+    let kills = walk_resume(&place, use_again, || kill_at("database.moved"))
+        + walk_resume(&place, use_again, || kill_at("database.complete"));
+    assert_eq!(place.server.sql("SELECT User FROM mysql.global_priv WHERE User = 'somebody'"), "");
+    tally::tell(
+        kills,
+        "kills",
+        "of restore --resume that goes back, one at each fault point it comes to",
+    );
 }
 
 #[test]
@@ -414,8 +453,14 @@ fn a_rollback_of_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing()
 
 #[test]
 fn a_resume_onto_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume(&SCENARIOS[8], &["inside.in", "inside.exchanged"], kill);
-    walk_resume(&SCENARIOS[8], &["inside.in"], kill_and_lose);
+    let place = Place::mounted_studio();
+    let prepare = use_certificates_again;
+    let kill_at = |point| place.kill_at(point, 1, RESTORE_CERTIFICATES);
+    let kills = walk_resume(&place, prepare, || kill_at("inside.in"))
+        + walk_resume(&place, prepare, || kill_at("inside.exchanged"))
+        + walk_resume(&place, prepare, || kill_and_lose(&place));
+    let of = "of restore --resume onto a mount point, one at each fault point it comes to";
+    tally::tell(kills, "kills", of);
 }
 
 #[test]
@@ -448,7 +493,7 @@ fn every_fault_point_is_come_to() {
         prepare(&place);
         seen.extend(place.points(command));
         use_certificates_again(&place);
-        kill_and_lose(&place, "inside.in", RESTORE_CERTIFICATES);
+        kill_and_lose(&place);
         seen.extend(place.points(RESUME));
     }
     for first in INTERRUPTED {
@@ -456,19 +501,13 @@ fn every_fault_point_is_come_to() {
         place.kill_at(first, 1, FULL);
         seen.extend(place.points(RESUME));
     }
-    // Nobody can complete the accounts of another process: that restore goes back.
-    place.server.sql("CREATE USER somebody; GRANT SELECT ON centreon_studio.* TO somebody");
-    place.configure(SAVING_USERS);
-    place.snap(&["create", "with-users"]).succeeded();
-    place.server.sql("DROP USER somebody");
-    let users = ["restore", "with-users", "--force", "--restore-users"];
+    place.save_users();
+    use_again(&place);
     let old = place.all();
-    assert!(!old.dump.is_empty(), "there is a database");
-    place.kill_at("database.moved", 1, &users);
-    let resumed = place.points(RESUME);
-    seen.extend(resumed);
+    place.kill_at("database.moved", 1, WITH_USERS);
+    seen.extend(place.points(RESUME));
     assert!(place.all() == old, "it did not go back");
-    seen.extend(place.points(&users));
+    seen.extend(place.points(WITH_USERS));
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let missed: Vec<_> = written.iter().filter(|point| !seen.contains(*point)).collect();
     assert!(missed.is_empty(), "no scenario comes to these points: {missed:?}");

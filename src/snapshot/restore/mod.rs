@@ -27,7 +27,7 @@ use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Places;
 use crate::snapshot::execution::Step;
-use crate::snapshot::execution::refuse_unfinished;
+use crate::snapshot::execution::refuse_unfinished_at;
 use crate::snapshot::restore::database::Compared;
 use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::plan::Plan;
@@ -147,9 +147,9 @@ pub async fn restore(
     let Restoring { repository, profile, monitor, .. } = *restoring;
     let mut stop = pin!(stop);
     let turn = Turn::take(host, profile, "restore").await?;
-    refuse_unfinished(&host.journals(), "restore")?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
+        refuse_unfinished_at(&host.journals(), &planned.plan.targets(), monitor)?;
         match planned.refusal.take() {
             Some(refusal) => Err(refusal),
             None => Ok((build(restoring, &mut planned, options, journal).await?, planned)),
@@ -166,7 +166,7 @@ pub async fn restore(
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = Outcome { safety_snapshot, ..swapping::finish(swapped, monitor).await };
+    let outcome = Outcome { safety_snapshot, ..swapping::finish(swapped, monitor).await? };
     drop(planned.lock);
     if let Err(error) = safety::forget_older(repository, profile, host, id).await {
         monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));

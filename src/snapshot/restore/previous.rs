@@ -17,7 +17,6 @@ use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::execution::rewrite;
 use crate::snapshot::turn::Turn;
 use crate::source::files;
-use crate::source::files::Exchange;
 use crate::source::files::Role;
 use crate::source::mariadb::swap;
 
@@ -87,15 +86,8 @@ pub(super) fn forget_replaced(host: &Host, journal: &Journal) -> Result<()> {
     Ok(())
 }
 
-/// Ends the exchange of a path: what earlier restores of it kept goes.
-pub(super) fn finish_files(exchange: &Exchange) -> Result<()> {
-    discard_older_files(&exchange.target, Some(&exchange.previous))?;
-    exchange.finish();
-    Ok(())
-}
-
 /// Removes what restores of a path kept of it, but one; returns the paths that are gone.
-fn discard_older_files(target: &Path, kept: Option<&Path>) -> Result<Vec<String>> {
+pub(super) fn discard_older_files(target: &Path, kept: Option<&Path>) -> Result<Vec<String>> {
     let mut discarded = Vec::new();
     for leftover in files::leftovers(target)? {
         if matches!(leftover.role, Role::Previous) && Some(leftover.path.as_path()) != kept {

@@ -9,8 +9,9 @@
 //! - From the step `swapped` on all is restored: what is left of staging is dropped.
 //!
 //! How far a part came is read from its own durable state: the note in the schema that keeps what
-//! was live, and the names that trees of files have, or their entries in a mount point. The statements that the dead process left
-//! running in the server are ended first. Resuming may itself be killed, and resumed.
+//! was live, and the names that trees of files have, or their entries in a mount point. The
+//! statements that the dead process left running in the server are ended first. Resuming may itself
+//! be killed, and resumed.
 
 use serde::Serialize;
 
@@ -30,7 +31,6 @@ use crate::snapshot::execution::Step;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::previous;
-use crate::snapshot::restore::previous::finish_files;
 use crate::snapshot::restore::swapping;
 use crate::snapshot::restore::swapping::Swapped;
 use crate::snapshot::turn::Turn;
@@ -54,7 +54,7 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
     let mut resumed = Vec::new();
     for execution in unfinished(&journals)? {
         if execution.profile != profile.name {
-            monitor.note(&format!("{}: {}", execution.unfinished(), execution.resume_command()));
+            execution.tell_unfinished(monitor);
             continue;
         }
         check_server(&execution, host)?;
@@ -112,7 +112,7 @@ async fn settle(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result
         }
     };
     journal.swapped()?;
-    let outcome = swapping::finish(swapped, monitor).await;
+    let outcome = swapping::finish(swapped, monitor).await?;
     previous::forget_replaced(host, journal)?;
     journal.conclude(Step::Done, None)?;
     Ok(Some(outcome))
@@ -160,12 +160,9 @@ async fn finish_all(
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for Part { places, .. } in &journal.execution().parts {
-        let finished = match places {
-            Places::MariaDb(schemas) => schemas.finish(login, monitor).await,
-            Places::Files(exchange) => finish_files(exchange),
-        };
-        if let Err(error) = finished {
-            monitor.note(&format!("something is left behind: {}", error.chain()));
+        match places {
+            Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
+            Places::Files(exchange) => swapping::finish_files(exchange, monitor),
         }
         outcome.previous.extend(places.keeps_something().then(|| places.previous()));
     }

@@ -164,12 +164,14 @@ impl Inside {
     /// Gives the target the time of before the exchange: a folder that comes and goes in it has
     /// changed it.
     pub(super) fn put_back_time(&self, target: &Path) {
-        set_time(&self.live, target);
+        if self.is_there(target) {
+            set_time(&self.live, target);
+        }
     }
 
     /// Gives the target the time of after the exchange.
     pub(super) fn put_time(&self, target: &Path) {
-        if let Some(coming) = &self.coming {
+        if let Some(coming) = self.coming.as_ref().filter(|_| self.is_there(target)) {
             set_time(&coming.top, target);
         }
     }
