@@ -16,7 +16,7 @@ use crate::repository::Repository;
 use crate::repository::lock::Holder;
 use crate::snapshot::Host;
 use crate::snapshot::disk;
-use crate::source::files;
+use crate::source::files::Way;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::rights::Missing;
@@ -222,16 +222,17 @@ fn is_makeable(location: &Path) -> bool {
 /// Returns the check of a file source.
 fn path(source: &SourceSpec, host: &Host) -> Option<Check> {
     let What::Files { .. } = &source.what else { return None };
-    let found = host.locate(source).and_then(|path| {
-        files::refuse_mounts(&path)?;
-        Ok(path)
-    });
-    let path = match found {
-        Ok(path) => path,
+    let found = host.locate(source).and_then(|path| Ok((Way::of(&path)?, path)));
+    let (way, path) = match found {
+        Ok(found) => found,
         Err(error) => return Some(Check::failed(&source.name, &error)),
     };
     let shown = path.display();
     Some(match path.symlink_metadata() {
+        Ok(_) if way == Way::Inside => {
+            let detail = format!("{shown} is a mount point, which a restore fills in place");
+            Check::new(&source.name, Outcome::Good, detail)
+        }
         Ok(_) => Check::new(&source.name, Outcome::Good, format!("{shown} is there")),
         Err(_) if source.optional => {
             Check::new(&source.name, Outcome::Note, format!("{shown} is absent, and optional"))

@@ -45,6 +45,7 @@ mod kills;
 mod server_kills;
 mod executions;
 mod rollback;
+mod mounts;
 #[cfg(feature = "fault-points")]
 mod faults;
 mod users;

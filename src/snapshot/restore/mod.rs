@@ -243,8 +243,10 @@ async fn build(
     journal.plan(parts(plan, execution.suffix())?)?;
     let staged = stage(restoring, contents, plan, options, execution.suffix()).await?;
     // What was found identical is no part of it any more.
-    let parts = parts(plan, execution.suffix())?;
-    journal.change(|execution| execution.parts = parts)?;
+    let is_restored = |part: &Part| {
+        plan.sources.iter().any(|source| source.name == part.source && source.is_restored())
+    };
+    journal.change(|execution| execution.parts.retain(is_restored))?;
     journal.reach(Step::Staged)?;
     let mut ready = Vec::new();
     let mut waiting = staged.into_iter();
@@ -337,7 +339,7 @@ async fn stage_parts(
                 let accounts = source.accounts.clone();
                 found.stage(repository, host, accounts, suffix, monitor).await
             }
-            (Some(Site::Files { path, certificates }), _) => {
+            (Some(Site::Files { path, certificates, .. }), _) => {
                 let (record, index) = saved(contents, &source.name)?;
                 let serving = certificates.then(|| host.serving());
                 let target = staged::Target { path, suffix, serving };

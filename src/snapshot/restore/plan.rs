@@ -28,12 +28,16 @@ pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::untrusted;
 use crate::source::files;
 use crate::source::files::FileList;
+use crate::source::files::Way;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::compare::Comparison;
 use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
+
+/// What is said of a target that cannot be renamed.
+const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
 
 /// What a restore does, source by source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -111,8 +115,8 @@ impl Action {
 pub(super) enum Site {
     /// The database of this name.
     Database { database: String },
-    /// This path, below `--root`, and whether it holds certificates.
-    Files { path: PathBuf, certificates: bool },
+    /// This path, below `--root`, how it is replaced, and whether it holds certificates.
+    Files { path: PathBuf, way: Way, certificates: bool },
 }
 
 /// Returns what a restore would do. Fails where it could not be done at all.
@@ -158,7 +162,7 @@ impl SourcePlan {
     /// Returns the folder that the source is staged in, where it can be seen from here.
     pub(super) fn staging_folder(&self) -> Option<&Path> {
         match self.site.as_ref()? {
-            Site::Files { path, .. } => path.parent(),
+            Site::Files { path, way, .. } => way.staging_folder(path),
             Site::Database { .. } => self.live_folder.as_deref(),
         }
     }
@@ -289,9 +293,9 @@ async fn with_live(
         }
         (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
-            files::refuse_mounts(&path)?;
             let detail = index.map(|index| index.detail.clone()).unwrap_or_default();
             let list = FileList::from_detail(detail)?;
+            let way = Way::of_list(&path, &list)?;
             let is_there = path.symlink_metadata().is_ok();
             let parts = parts::of_files(files::changes(&path, &list).await?);
             let is_identical = parts.iter().all(|part| part.fate == Fate::Identical);
@@ -301,11 +305,15 @@ async fn with_live(
                 (true, false) if is_identical => (Action::Replace, "--full restores everything"),
                 (true, false) => (Action::Replace, "it differs"),
             };
+            let reason = match way {
+                Way::Inside if action.is_restored() => format!("{reason}; {FILLED_IN_PLACE}"),
+                _ => reason.to_owned(),
+            };
             Ok(SourcePlan {
                 parts,
                 target: path.display().to_string(),
-                site: Some(Site::Files { path, certificates: *certificates }),
-                ..outline(record, action, Some(reason.to_owned()))
+                site: Some(Site::Files { path, way, certificates: *certificates }),
+                ..outline(record, action, Some(reason))
             })
         }
         (_, kind) => Err(Error::new(

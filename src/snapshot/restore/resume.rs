@@ -9,8 +9,9 @@
 //! - From the step `swapped` on all is restored: what is left of staging is dropped.
 //!
 //! How far a part came is read from its own durable state: the note in the schema that keeps what
-//! was live, and the names that trees of files have. The statements that the dead process left
-//! running in the server are ended first. Resuming may itself be killed, and resumed.
+//! was live, and the names that trees of files have, or their entries in a mount point. The
+//! statements that the dead process left running in the server are ended first. Resuming may itself
+//! be killed, and resumed.
 
 use serde::Serialize;
 
@@ -161,7 +162,7 @@ async fn finish_all(
     for Part { places, .. } in &journal.execution().parts {
         match places {
             Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
-            Places::Files(exchange) => swapping::discard_replaced(exchange, monitor),
+            Places::Files(exchange) => swapping::finish_files(exchange, monitor),
         }
         outcome.previous.extend(places.keeps_something().then(|| places.previous()));
     }

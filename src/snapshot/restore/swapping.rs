@@ -243,18 +243,19 @@ impl Swapped {
                 swapped.finish(monitor).await
             }
             Self::Files(exchange) => {
-                discard_replaced(&exchange, monitor);
+                finish_files(&exchange, monitor);
                 Ok(())
             }
         }
     }
 }
 
-/// Removes what earlier restores of a path kept; that it cannot be is a note.
-pub(super) fn discard_replaced(exchange: &Exchange, monitor: &dyn Monitor) {
+/// Ends the exchange of a path. That what earlier restores of it kept cannot be removed is a note.
+pub(super) fn finish_files(exchange: &Exchange, monitor: &dyn Monitor) {
     if let Err(error) = discard_older_files(&exchange.target, Some(&exchange.previous)) {
         left_behind(&error, monitor);
     }
+    exchange.finish();
 }
 
 /// Notes what only takes room, and goes with the next restore.

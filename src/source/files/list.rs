@@ -18,6 +18,7 @@ use crate::base::digest::Hasher;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::files::byte_string::ByteString;
+use crate::source::files::leftovers::is_hidden_inside;
 
 /// The path of the top folder of a tree.
 pub(super) const TOP: &[u8] = b".";
@@ -123,10 +124,12 @@ impl FileList {
 
     /// Returns the folder that the entries lie in when they lie at `target`.
     pub(super) fn base<'a>(&self, target: &'a Path) -> &'a Path {
-        match self.entries.first().map(|top| &top.content) {
-            Some(Content::File { .. }) => target.parent().unwrap_or(target),
-            _ => target,
-        }
+        if self.is_single_file() { target.parent().unwrap_or(target) } else { target }
+    }
+
+    /// Returns whether it is that of a single file, not of a folder.
+    pub(super) fn is_single_file(&self) -> bool {
+        self.entries.first().is_some_and(|top| matches!(top.content, Content::File { .. }))
     }
 
     /// Returns the number of bytes in all files.
@@ -198,6 +201,9 @@ fn check(entries: &[Entry]) -> Result<()> {
         check_path(&entry.path, previous, &mut folders).map_err(|why| refusal(entry, why))?;
         check_attributes(entry)?;
         match &entry.content {
+            Content::Folder if is_hidden_inside(entry.path.os()) => {
+                return Err(refusal(entry, "its name is for what a restore keeps"));
+            }
             Content::Folder => folders.push(&entry.path),
             Content::File { .. } => _ = files.insert(&entry.path),
             Content::Symlink { to } if to.bytes().is_empty() || to.bytes().contains(&0) => {
