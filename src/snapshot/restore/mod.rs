@@ -10,7 +10,6 @@ use std::pin::pin;
 use serde::Serialize;
 
 use crate::base::error::Error;
-use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
 use crate::base::monitor::Monitor;
@@ -47,6 +46,7 @@ mod accounts;
 mod database;
 mod definers;
 mod parts;
+mod refusals;
 pub mod previous;
 pub mod resume;
 pub mod rollback;
@@ -126,6 +126,7 @@ pub async fn dry_run(
     let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
     let would_save = options.safety_snapshot && safety::is_due(&plan);
     let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    let refusal = refusal.or_else(|| plan.demand_unpinned().err());
     let refusal = refusal.or_else(|| room::demand(&plan, options.binlog).err());
     plan.estimated_seconds = Some(room::seconds(&plan));
     Ok(Restored { plan, done: false, would_save, refusal, outcome: Outcome::default() })
@@ -150,10 +151,9 @@ pub async fn restore(
     refuse_unfinished(&host.journals(), "restore")?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
-        match planned.refusal.take() {
-            Some(refusal) => Err(refusal),
-            None => Ok((build(restoring, &mut planned, options, journal).await?, planned)),
-        }
+        planned.refusal.take().map_or(Ok(()), Err)?;
+        survey::demand_unpinned(&planned.plan, restoring, &planned.contents, options).await?;
+        Ok((build(restoring, &mut planned, options, journal).await?, planned))
     };
     let ((ready, safety_snapshot), planned) = tokio::select! {
         biased;
@@ -315,6 +315,7 @@ async fn stage(
             compared.push((source.name.clone(), found));
         }
     }
+    plan.demand_unpinned()?;
     room::demand(plan, options.binlog)?;
     stage_parts(restoring, contents, plan, compared, suffix).await
 }
@@ -370,26 +371,4 @@ fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'
         .filter(|(record, _)| record.name == name)
         .find_map(|(record, index)| Some((record, index.as_ref()?)))
         .ok_or_else(|| Error::damaged(format!("the snapshot has no index of {name}")))
-}
-
-/// Returns the error for a target that is not empty.
-fn not_empty(database: &str, tables: usize) -> Error {
-    Error::new(
-        Kind::Refused,
-        format!("cannot restore: database {database} has {tables} tables and views"),
-    )
-    .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
-}
-
-/// Returns the error for programs of an uploaded snapshot that belong to other accounts.
-fn untrusted(source: &str, definers: &[String]) -> Error {
-    let definers = definers.join(", ");
-    Error::new(
-        Kind::Refused,
-        format!(
-            "cannot restore {source}: the snapshot was uploaded, and its views, triggers, routines \
-             and events would run with the rights of {definers}"
-        ),
-    )
-    .hint("--trust-definers restores them so, if you trust whoever made the archive")
 }

@@ -21,16 +21,16 @@ use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
 use crate::snapshot::restore::RestoreOptions;
-use crate::snapshot::restore::not_empty;
 use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
-use crate::snapshot::restore::untrusted;
+use crate::snapshot::restore::refusals;
 use crate::source::files;
 use crate::source::files::FileList;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::compare::Comparison;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
@@ -71,6 +71,13 @@ pub struct SourcePlan {
     /// trusts them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub untrusted_definers: Vec<String>,
+    /// The foreign keys of other databases that would follow tables that are replaced, once it is
+    /// known which are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<String>,
+    /// What else is to be known, and stands in no way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What happens to each table, sequence and file, once it is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
@@ -155,6 +162,11 @@ impl SourcePlan {
         self.live.as_ref().is_some_and(Target::writes_log)
     }
 
+    /// Returns whether foreign keys of other databases point to what is live.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.is_restored() && self.live.as_ref().is_some_and(|live| !live.pins().is_empty())
+    }
+
     /// Returns the folder that the source is staged in, where it can be seen from here.
     pub(super) fn staging_folder(&self) -> Option<&Path> {
         match self.site.as_ref()? {
@@ -167,6 +179,12 @@ impl SourcePlan {
     /// accounts go with it.
     pub(super) fn take_in(&mut self, found: &Comparison, items: &[Item]) {
         self.parts = parts::of_database(found, items);
+        if let Some(live) = &self.live {
+            let built = self.parts.iter().filter(|part| part.is_built());
+            let tables: Vec<&str> = built.map(|part| part.name.as_str()).collect();
+            self.notes.extend(live.fates_of_rights(found, &tables));
+            self.pins = live.pins_on_replaced(found);
+        }
         if found.is_identical && self.accounts.is_none() {
             self.action = Action::Keep;
             self.reason = Some("it is identical already".to_owned());
@@ -179,7 +197,7 @@ impl Plan {
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {
             if !source.untrusted_definers.is_empty() {
-                return Err(untrusted(&source.name, &source.untrusted_definers));
+                return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
             }
             let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
                 continue;
@@ -187,10 +205,16 @@ impl Plan {
             live.check()?;
             let tables = live.tables.unwrap_or_default();
             if tables > 0 && !options.force {
-                return Err(not_empty(&source.target, tables));
+                return Err(refusals::not_empty(&source.target, tables));
             }
         }
         Ok(())
+    }
+
+    /// Fails with [`Kind::Refused`] where foreign keys of other databases point to what was found to
+    /// be replaced.
+    pub(super) fn demand_unpinned(&self) -> Result<()> {
+        self.sources.iter().try_for_each(|source| foreign_keys::refuse(&source.pins))
     }
 }
 
@@ -235,6 +259,8 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         raw_bytes,
         accounts: None,
         untrusted_definers: Vec::new(),
+        pins: Vec::new(),
+        notes: Vec::new(),
         parts: Vec::new(),
         site: None,
         live: None,
@@ -277,6 +303,7 @@ async fn with_live(
                 target: database.clone(),
                 site: Some(Site::Database { database: database.clone() }),
                 live_folder: live.local_folder(&host.database, &host.name),
+                notes: live.note_on_read_only().into_iter().collect(),
                 live: Some(live),
                 ..outline(record, action, Some(reason))
             })
