@@ -4,16 +4,26 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
-use std::io::Write;
 use std::path::Path;
 
+use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
+use crate::tally;
+use crate::tree;
 
-/// What can be replaced: the dump of the database, empty where there is none, and the files.
-type Live = (String, String);
+/// What can be replaced.
+#[derive(PartialEq)]
+struct Live {
+    /// The database with its programs, empty where there is none.
+    dump: String,
+    parts: Parts,
+}
+
+/// What is swapped one after the other, each at once: the rows of the database, empty where it has no
+/// tables, the certificates, and the security file.
+type Parts = [String; 3];
 
 /// A verb at work, again and again.
 struct Scenario {
@@ -23,14 +33,17 @@ struct Scenario {
     command: &'static [&'static str],
 }
 
+/// A restore of what differs: some tables stay where they are.
 const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+/// A restore of everything: no table stays.
+const FULL: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--full"];
 const RESUME: &[&str] = &["restore", "--resume"];
 
 /// A profile that saves the accounts of its database.
 const SAVING_USERS: &str = "[[profiles.studio.sources]]\nname = 'database'\nkind = 'database'\n\
     database = 'centreon_studio'\nusers = true\n";
 
-/// Where a restore is killed before it is resumed.
+/// Where a restore of everything is killed before it is resumed.
 const INTERRUPTED: &[&str] = &[
     "journal.staged",
     "database.triggers-dropped",
@@ -145,7 +158,30 @@ impl Place {
         let there = self.server.sql("SHOW DATABASES LIKE 'centreon_studio'");
         let dump =
             if there.is_empty() { String::new() } else { self.server.dump("centreon_studio") };
-        (dump, self.tree())
+        Live { dump, parts: self.parts() }
+    }
+
+    /// Returns the parts, as they are at any moment.
+    fn parts(&self) -> Parts {
+        let names = self.server.sql(
+            "SELECT table_name FROM information_schema.tables
+             WHERE table_schema = 'centreon_studio' AND table_type = 'BASE TABLE' ORDER BY 1",
+        );
+        let rows = match names.as_str() {
+            "" => String::new(),
+            names => self.server.dump_rows("centreon_studio", names.lines()),
+        };
+        let file = |path: &str| tree::describe(&self.root().join(path));
+        [rows, file(CERTIFICATES), file(SECURITY_FILE)]
+    }
+
+    /// Checks that each part is as it was before, or as it was to be, right after a kill.
+    fn assert_parts_are_whole(&self, old: &Parts, new: &Parts, at: &str) {
+        // The server ends by itself what it was told last.
+        self.wait_until_alone();
+        for (part, (old, new)) in self.parts().iter().zip(old.iter().zip(new)) {
+            assert!(part == old || part == new, "{at}: a part is neither old nor new:\n{part}");
+        }
     }
 
     /// Checks that all that can be replaced is as it was before, or as it was to be, and that
@@ -190,13 +226,13 @@ fn walk(scenario: &Scenario) {
         let new = prepare(&place);
         let old = place.all();
         place.kill_at(point, time, command);
+        place.assert_parts_are_whole(&old.parts, &new.parts, &at);
         place.assert_repository_is_whole(&at);
         place.snap(RESUME).succeeded();
         place.assert_old_or_new(&old, &new, &at);
     }
     restore(&place);
-    let said = format!("fault points: {name}: killed at {} of {}\n", points.len(), points.len());
-    io::stderr().write_all(said.as_bytes()).expect("say so");
+    tally::tell(points.len(), "kills", &format!("of {name}, one at each fault point it comes to"));
 }
 
 /// Kills a resume at each of its points, after a restore was killed in the middle.
@@ -205,21 +241,21 @@ fn walk_resume() {
     let mut kills = 0;
     for first in INTERRUPTED {
         use_again(&place);
-        place.kill_at(first, 1, RESTORE);
+        place.kill_at(first, 1, FULL);
         let points = place.points(RESUME);
         for (point, time) in counted(&points) {
             let at = format!("resume after {first}, at {point} the {time}. time");
             let new = use_again(&place);
             let old = place.all();
-            place.kill_at(first, 1, RESTORE);
+            place.kill_at(first, 1, FULL);
             place.kill_at(point, time, RESUME);
+            place.assert_parts_are_whole(&old.parts, &new.parts, &at);
             place.snap(RESUME).succeeded();
             place.assert_old_or_new(&old, &new, &at);
         }
         kills += points.len();
     }
-    let said = format!("fault points: resume: killed at {kills} of {kills}\n");
-    io::stderr().write_all(said.as_bytes()).expect("say so");
+    tally::tell(kills, "kills", "of restore --resume, one at each fault point it comes to");
 }
 
 #[test]
@@ -279,7 +315,7 @@ fn every_fault_point_is_come_to() {
     }
     for first in INTERRUPTED {
         use_again(&place);
-        place.kill_at(first, 1, RESTORE);
+        place.kill_at(first, 1, FULL);
         seen.extend(place.points(RESUME));
     }
     // Nobody can complete the accounts of another process: that restore goes back.
@@ -289,7 +325,7 @@ fn every_fault_point_is_come_to() {
     place.server.sql("DROP USER somebody");
     let users = ["restore", "with-users", "--force", "--restore-users"];
     let old = place.all();
-    assert!(!old.0.is_empty(), "there is a database");
+    assert!(!old.dump.is_empty(), "there is a database");
     place.kill_at("database.moved", 1, &users);
     let resumed = place.points(RESUME);
     seen.extend(resumed);
@@ -298,8 +334,7 @@ fn every_fault_point_is_come_to() {
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let missed: Vec<_> = written.iter().filter(|point| !seen.contains(*point)).collect();
     assert!(missed.is_empty(), "no scenario comes to these points: {missed:?}");
-    let said = format!("fault points: {} in all, each is come to\n", seen.len());
-    io::stderr().write_all(said.as_bytes()).expect("say so");
+    tally::tell(seen.len(), "points", "where a process can be killed, each come to by a verb");
 }
 
 /// Returns the points that are written in the sources by their whole name.

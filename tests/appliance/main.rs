@@ -6,6 +6,7 @@
 
 mod server;
 mod session;
+mod aim;
 mod tree;
 mod place;
 mod layout;
