@@ -77,8 +77,13 @@ impl Host {
 
     /// Returns the host with a login whose connections an execution remembers.
     fn on_record(&self, journal: &Journal, binlog: Binlog) -> Self {
-        let database = Login { sessions: journal.sessions(), binlog, ..self.database.clone() };
-        Self { database, ..self.clone() }
+        let database = Login { sessions: journal.sessions(), ..self.database.clone() };
+        Self { database, ..self.clone() }.with_binlog(binlog)
+    }
+
+    /// Returns the host with a login whose changes replicas hear of, or not.
+    fn with_binlog(self, binlog: Binlog) -> Self {
+        Self { database: Login { binlog, ..self.database }, ..self }
     }
 
     /// Returns the path of a file source below the root.

@@ -248,18 +248,6 @@ fn a_verb_that_is_told_to_end_is_cancelled_and_nothing_of_it_runs_on() {
 }
 
 #[test]
-fn keeping_replicas_out_takes_a_right_that_is_named() {
-    let place = Place::used_studio();
-    place.server.sql(
-        "CREATE USER plain@localhost; GRANT ALL ON *.* TO plain@localhost;
-         REVOKE BINLOG ADMIN, SUPER ON *.* FROM plain@localhost",
-    );
-    let restore = ["restore", "before", "--force", "--binlog", "off", "--user", "plain"];
-    let hint = "hint: GRANT BINLOG ADMIN ON *.* TO `plain`@`localhost`;";
-    place.snap(&restore).failed(14, &["binary log", hint]);
-}
-
-#[test]
 fn a_resume_at_another_server_is_refused() {
     let (place, other) = (Place::used_studio(), Place::empty());
     place.kill_a_restore_at_its_swap();

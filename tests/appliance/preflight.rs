@@ -84,6 +84,21 @@ fn a_server_that_is_read_only_is_refused_unless_the_account_may_write_to_it() {
 }
 
 #[test]
+fn keeping_replicas_out_takes_a_right_that_is_named_before_anything_is_written() {
+    let place = Place::used_studio();
+    place.server.sql(
+        "CREATE USER plain@localhost; GRANT ALL ON *.* TO plain@localhost;
+         REVOKE BINLOG ADMIN, SUPER ON *.* FROM plain@localhost",
+    );
+    let restore = ["restore", "before", "--force", "--binlog", "off", "--user", "plain"];
+    let hint = "hint: GRANT BINLOG ADMIN ON *.* TO `plain`@`localhost`;";
+    place.assert_refused(&restore, 14, &["cannot keep changes out of the binary log", hint]);
+    assert_eq!(place.ids(), "before", "a safety snapshot was taken for nothing");
+    place.server.sql("GRANT BINLOG ADMIN ON *.* TO plain@localhost");
+    place.snap(&restore).succeeded();
+}
+
+#[test]
 fn foreign_keys_of_other_databases_refuse_only_what_they_point_to() {
     let place = Place::used_studio();
     place.server.sql(

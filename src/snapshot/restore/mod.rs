@@ -123,6 +123,8 @@ pub async fn dry_run(
     id: &SnapshotId,
     options: &RestoreOptions,
 ) -> Result<Restored> {
+    let host = &restoring.host.clone().with_binlog(options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
     let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
     let would_save = options.safety_snapshot && safety::is_due(&plan);
     let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
