@@ -193,6 +193,44 @@ fn a_restore_saves_what_it_replaces_and_keeps_the_last_two() {
 }
 
 #[test]
+fn a_restore_that_replaces_nothing_leaves_no_safety_snapshot_and_pushes_none_out() {
+    let place = Place::small_studio();
+    place.snap(&["create", "before"]).succeeded();
+    let restore = ["restore", "before", "--force"];
+    for _ in 0..2 {
+        place.use_on();
+        place.snap(&restore).succeeded();
+    }
+    let listed = place.ids();
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    let identical = place.snap(&[&restore[..], &["--json"]].concat());
+    identical.succeeded();
+    assert_eq!(identical.json()["restore"].get("safety_snapshot"), None);
+    assert!(identical.stderr.contains("nothing was replaced: snapshot_"), "{identical:#?}");
+    assert_eq!(place.ids(), listed);
+    // What fails or is stopped before the swap has replaced nothing either.
+    place.use_on();
+    let used = place.live();
+    let writer = place.session("LOCK TABLES centreon_studio.element WRITE");
+    let stopped = place.start(&restore);
+    place.wait_for(WAITING);
+    kill_process(Pid::from_child(&stopped), Signal::INT).expect("tell snap to end");
+    assert_eq!(finished(stopped).code, 130);
+    drop(writer);
+    let folder = place.root().join("opt/manager");
+    fs::rename(&folder, place.path("away")).expect("move the folder away");
+    fs::write(&folder, "in the way").expect("put a file in its place");
+    place.snap(&restore).failed(1, &["opt/manager"]);
+    fs::remove_file(&folder).expect("remove the file");
+    fs::rename(place.path("away"), &folder).expect("move the folder back");
+    assert_eq!(place.ids(), listed);
+    assert!(place.live() == used, "something was touched");
+    let executions = place.executions();
+    let left = executions.iter().filter(|one| one["safety_snapshot"].is_string());
+    assert_eq!(left.count(), 2, "{executions:#?}");
+}
+
+#[test]
 fn a_safety_snapshot_that_cannot_be_taken_is_noted_and_the_restore_goes_on() {
     let place = Place::used_studio();
     place.server.sql("USE centreon_studio; CREATE TABLE odd (id INT) ENGINE=MERGE");

@@ -157,22 +157,33 @@ pub async fn restore(
         survey::demand_unpinned(&planned.plan, restoring, &planned.contents, options).await?;
         Ok((build(restoring, &mut planned, options, journal).await?, planned))
     };
-    let ((ready, safety_snapshot), planned) = tokio::select! {
+    let built = tokio::select! {
         biased;
         stopped = &mut stop => {
             resume::take_back(journal, host, monitor).await;
-            return Err(stopped);
+            Err(stopped)
         }
-        built = building => built?,
+        built = building => built,
     };
+    let (ready, planned) = match built {
+        Ok(built) => built,
+        Err(error) => {
+            safety::withdraw(repository, journal, monitor).await;
+            return Err(error);
+        }
+    };
+    let is_swapped = !ready.is_empty();
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = Outcome { safety_snapshot, ..swapping::finish(swapped, monitor).await };
+    let outcome = swapping::finish(swapped, monitor).await;
     drop(planned.lock);
-    if let Err(error) = safety::forget_older(repository, profile, host, id).await {
-        monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));
+    if is_swapped {
+        safety::forget_older(repository, profile, host, id, monitor).await;
+    } else {
+        safety::withdraw(repository, journal, monitor).await;
     }
+    let outcome = Outcome { safety_snapshot: journal.execution().safety_snapshot, ..outcome };
     previous::forget_replaced(host, journal)?;
     turn.end();
     Ok(Restored { plan: planned.plan, done: true, would_save: false, refusal: None, outcome })
@@ -227,7 +238,7 @@ async fn build(
     planned: &mut Planned,
     options: &RestoreOptions,
     journal: &Journal,
-) -> Result<(Vec<Ready>, Option<String>)> {
+) -> Result<Vec<Ready>> {
     let Restoring { repository, profile, host, monitor } = *restoring;
     let Planned { contents, plan, .. } = planned;
     let execution = journal.execution();
@@ -261,7 +272,7 @@ async fn build(
         }
     }
     verified(journal, &ready)?;
-    Ok((ready, saved))
+    Ok(ready)
 }
 
 /// Writes that all is ready, with what tells later how far each part came.
