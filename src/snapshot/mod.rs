@@ -22,6 +22,7 @@ pub mod execution;
 pub mod restore;
 pub mod archive;
 pub mod delete;
+pub mod pin;
 pub mod prune;
 pub mod doctor;
 mod chunks;

@@ -193,6 +193,29 @@ fn a_restore_saves_what_it_replaces_and_keeps_the_last_two() {
 }
 
 #[test]
+fn a_pinned_safety_snapshot_is_neither_deleted_nor_counted() {
+    let place = Place::used_studio();
+    let restored = || {
+        place.use_on();
+        let restored = place.snap(&["restore", "before", "--force", "--json"]);
+        restored.succeeded();
+        restored.json()["restore"]["safety_snapshot"].as_str().expect("an id").to_owned()
+    };
+    place.snap(&["restore", "before", "--force", "--no-safety-snapshot"]).succeeded();
+    let pinned = restored();
+    assert_eq!(place.snap(&["pin", &pinned]).succeeded(), format!("pinned {pinned}"));
+    let ids: Vec<String> = std::iter::repeat_with(restored).take(3).collect();
+    let mut expected = vec!["before", &pinned, &ids[1], &ids[2]];
+    let mut listed = place.ids();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), expected);
+    place.snap(&["unpin", &pinned]).succeeded();
+    let last = restored();
+    expected = vec!["before", &ids[2], &last];
+    listed = place.ids();
+    assert_eq!(listed.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_restore_that_replaces_nothing_leaves_no_safety_snapshot_and_pushes_none_out() {
     let place = Place::small_studio();
     place.snap(&["create", "before"]).succeeded();

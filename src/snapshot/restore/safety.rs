@@ -74,7 +74,8 @@ pub(super) async fn withdraw(repository: &Repository, journal: &Journal, monitor
     }
 }
 
-/// Deletes the older safety snapshots of a profile and host, but for the one that was restored.
+/// Deletes the older safety snapshots of a profile and host, but for the one that was restored. One
+/// that is pinned stays, and counts for none.
 pub(super) async fn forget_older(
     repository: &Repository,
     profile: &Profile,
@@ -101,7 +102,8 @@ async fn older(
     for (id, listed) in repository.list().await? {
         let Ok(summary) = listed.map(|listed| listed.summary) else { continue };
         let is_ours = summary.profile == profile.name && summary.host == host.name;
-        if is_ours && summary.tags.iter().any(|tag| tag == TAG) {
+        let is_safety = is_ours && summary.tags.iter().any(|tag| tag == TAG);
+        if is_safety && !repository.marks(&id).await?.pinned {
             safety.push((summary.created, id));
         }
     }
