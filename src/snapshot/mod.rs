@@ -21,6 +21,7 @@ pub mod verify;
 pub mod execution;
 pub mod restore;
 pub mod archive;
+mod definitions;
 pub mod delete;
 pub mod pin;
 pub mod prune;

@@ -143,7 +143,10 @@ fn a_catalog_of_other_tables_than_its_schema_is_damaged() {
         catalog.sources[0].items[0].name.push('x');
         index.items[0].name.push('x');
     });
-    place.assert_fails_harmlessly(FORGED, 13, &["other tables than the catalog"]);
+    let words = ["the definitions of database", "other tables than the catalog"];
+    place.assert_fails_harmlessly(FORGED, 13, &words);
+    place.assert_fails_harmlessly(&[FORGED, &["--dry-run"]].concat(), 13, &words);
+    assert_eq!(place.ids(), "before\nforged", "a safety snapshot was taken for nothing");
 }
 
 #[test]

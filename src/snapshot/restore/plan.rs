@@ -20,6 +20,7 @@ use crate::repository::catalog::SourceState;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
+use crate::snapshot::definitions;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
@@ -290,10 +291,8 @@ async fn with_live(
             target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
             note_server(record, *index, &live, monitor);
-            if let Some(schema) = &record.schema {
-                let schema = repository.read_blob(schema).await?;
-                preflight::demand_support(&host.database, &schema, database).await?;
-            }
+            let schema = definitions::read(repository, record).await?;
+            preflight::demand_support(&host.database, &schema, database).await?;
             let (action, reason) = match live.tables {
                 None => (Action::Create, "there is no such database".to_owned()),
                 Some(0) => (Action::Replace, "the database is empty".to_owned()),
