@@ -38,6 +38,7 @@ pub mod summary;
 pub mod contents;
 pub mod manifest;
 pub mod blob;
+mod unpacking;
 pub mod listing;
 pub mod marks;
 pub mod writer;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -310,8 +311,7 @@ async fn with_live(
         (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
             files::refuse_mounts(&path)?;
-            let detail = index.map(|index| index.detail.clone()).unwrap_or_default();
-            let list = FileList::from_detail(detail)?;
+            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
             let is_there = path.symlink_metadata().is_ok();
             let parts = parts::of_files(files::changes(&path, &list).await?);
             let is_identical = parts.iter().all(|part| part.fate == Fate::Identical);
