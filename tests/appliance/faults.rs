@@ -39,9 +39,27 @@ const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificat
 const FULL: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--full"];
 const RESUME: &[&str] = &["restore", "--resume"];
 
+/// A restore of everything with an account that is not there.
+const WITH_USERS: &[&str] =
+    &["restore", "with-users", "--force", "--restore-certificates", "--full", "--restore-users"];
+
 /// A profile that saves the accounts of its database.
-const SAVING_USERS: &str = "[[profiles.studio.sources]]\nname = 'database'\nkind = 'database'\n\
-    database = 'centreon_studio'\nusers = true\n";
+const SAVING_USERS: &str = "
+    [[profiles.studio.sources]]
+    name = 'database'
+    kind = 'database'
+    database = 'centreon_studio'
+    users = true
+    [[profiles.studio.sources]]
+    name = 'certificates'
+    kind = 'files'
+    path = '/etc/cloudify/ssl'
+    certificates = true
+    [[profiles.studio.sources]]
+    name = 'users'
+    kind = 'files'
+    path = '/opt/manager/rest-security.conf'
+";
 
 /// Where a restore of everything is killed before it is resumed.
 const INTERRUPTED: &[&str] = &[
@@ -153,6 +171,15 @@ impl Place {
         self.snap(&["download", "before", "-o", &file]).succeeded();
     }
 
+    /// Saves what is live with an account as `with-users`, and drops the account.
+    fn save_users(&self) {
+        restore(self);
+        self.server.sql("CREATE USER somebody; GRANT SELECT ON centreon_studio.* TO somebody");
+        self.configure(SAVING_USERS);
+        self.snap(&["create", "with-users"]).succeeded();
+        self.server.sql("DROP USER somebody");
+    }
+
     /// Returns all that can be replaced.
     fn all(&self) -> Live {
         let there = self.server.sql("SHOW DATABASES LIKE 'centreon_studio'");
@@ -235,27 +262,22 @@ fn walk(scenario: &Scenario) {
     tally::tell(points.len(), "kills", &format!("of {name}, one at each fault point it comes to"));
 }
 
-/// Kills a resume at each of its points, after a restore was killed in the middle.
-fn walk_resume() {
-    let place = Place::used_studio();
-    let mut kills = 0;
-    for first in INTERRUPTED {
-        use_again(&place);
-        place.kill_at(first, 1, FULL);
-        let points = place.points(RESUME);
-        for (point, time) in counted(&points) {
-            let at = format!("resume after {first}, at {point} the {time}. time");
-            let new = use_again(&place);
-            let old = place.all();
-            place.kill_at(first, 1, FULL);
-            place.kill_at(point, time, RESUME);
-            place.assert_parts_are_whole(&old.parts, &new.parts, &at);
-            place.snap(RESUME).succeeded();
-            place.assert_old_or_new(&old, &new, &at);
-        }
-        kills += points.len();
+/// Kills a resume at each of its points, after `command` was killed at `first`; returns how often.
+fn walk_resume(place: &Place, command: &[&str], first: &str) -> usize {
+    use_again(place);
+    place.kill_at(first, 1, command);
+    let points = place.points(RESUME);
+    for (point, time) in counted(&points) {
+        let at = format!("resume after {first}, at {point} the {time}. time");
+        let new = use_again(place);
+        let old = place.all();
+        place.kill_at(first, 1, command);
+        place.kill_at(point, time, RESUME);
+        place.assert_parts_are_whole(&old.parts, &new.parts, &at);
+        place.snap(RESUME).succeeded();
+        place.assert_old_or_new(&old, &new, &at);
     }
-    tally::tell(kills, "kills", "of restore --resume, one at each fault point it comes to");
+    points.len()
 }
 
 #[test]
@@ -300,7 +322,28 @@ fn a_prune_that_is_killed_at_any_fault_point_loses_nothing() {
 
 #[test]
 fn a_resume_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume();
+    let place = Place::used_studio();
+    let kills = INTERRUPTED.iter().map(|first| walk_resume(&place, FULL, first)).sum();
+    tally::tell(
+        kills,
+        "kills",
+        "of restore --resume that goes on, one at each fault point it comes to",
+    );
+}
+
+#[test]
+fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
+    let place = Place::used_studio();
+    place.save_users();
+    // Nobody can complete the accounts of another process: that restore goes back.
+    let kills = walk_resume(&place, WITH_USERS, "database.moved")
+        + walk_resume(&place, WITH_USERS, "database.complete");
+    assert_eq!(place.server.sql("SELECT User FROM mysql.global_priv WHERE User = 'somebody'"), "");
+    tally::tell(
+        kills,
+        "kills",
+        "of restore --resume that goes back, one at each fault point it comes to",
+    );
 }
 
 #[test]
@@ -318,19 +361,13 @@ fn every_fault_point_is_come_to() {
         place.kill_at(first, 1, FULL);
         seen.extend(place.points(RESUME));
     }
-    // Nobody can complete the accounts of another process: that restore goes back.
-    place.server.sql("CREATE USER somebody; GRANT SELECT ON centreon_studio.* TO somebody");
-    place.configure(SAVING_USERS);
-    place.snap(&["create", "with-users"]).succeeded();
-    place.server.sql("DROP USER somebody");
-    let users = ["restore", "with-users", "--force", "--restore-users"];
+    place.save_users();
+    use_again(&place);
     let old = place.all();
-    assert!(!old.dump.is_empty(), "there is a database");
-    place.kill_at("database.moved", 1, &users);
-    let resumed = place.points(RESUME);
-    seen.extend(resumed);
+    place.kill_at("database.moved", 1, WITH_USERS);
+    seen.extend(place.points(RESUME));
     assert!(place.all() == old, "it did not go back");
-    seen.extend(place.points(&users));
+    seen.extend(place.points(WITH_USERS));
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let missed: Vec<_> = written.iter().filter(|point| !seen.contains(*point)).collect();
     assert!(missed.is_empty(), "no scenario comes to these points: {missed:?}");

@@ -213,7 +213,10 @@ impl Studio {
         finish(&self.place);
         let live = Live::of(&self.place);
         let state = self.live.iter().position(|state| *state == live);
-        let state = state.expect("after the next command all is of one state");
+        let state = state.unwrap_or_else(|| {
+            let [old, new] = [self.current, 1 - self.current].map(|it| live.but(&self.live[it]));
+            panic!("after the next command it is of two states; not old:\n{old}\nnot new:\n{new}")
+        });
         if state == self.current {
             self.restore_whole();
             assert!(Live::of(&self.place) == self.live[self.current], "it is not what was saved");
@@ -234,6 +237,18 @@ impl Studio {
 }
 
 impl Live {
+    /// Returns the lines that another one does not have.
+    fn but(&self, other: &Self) -> String {
+        let text = |live: &Self| {
+            format!("{}{}{}", live.dump, live.files.certificates, live.files.security_file)
+        };
+        let there = text(other);
+        let there: BTreeSet<&str> = there.lines().collect();
+        let own = text(self);
+        let lines = own.lines().filter(|line| !there.contains(line)).take(20);
+        lines.map(|line| format!("{line:.300}")).collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn of(place: &Place) -> Self {
         Self { dump: place.server.dump("centreon_studio"), files: Files::of(place) }
     }

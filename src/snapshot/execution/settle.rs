@@ -7,6 +7,7 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
@@ -68,23 +69,46 @@ pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Executi
 pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
     match unfinished(journals)?.first() {
         None => Ok(()),
-        Some(execution) => {
-            let text = format!("cannot {verb}: {}", execution.unfinished());
-            Err(Error::new(Kind::Busy, text).hint(execution.resume_command()))
-        }
+        Some(execution) => Err(execution.refuse(verb)),
     }
 }
 
+/// Fails with [`Kind::Busy`] where an execution was killed that replaces one of these databases or
+/// paths too; one that replaces others is noted.
+pub(in crate::snapshot) fn refuse_unfinished_at(
+    journals: &Journals,
+    targets: &[String],
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    for execution in unfinished(journals)? {
+        if execution.parts.iter().any(|part| targets.contains(&part.places.target())) {
+            return Err(execution.refuse("restore"));
+        }
+        execution.tell_unfinished(monitor);
+    }
+    Ok(())
+}
+
 impl Execution {
+    fn refuse(&self, verb: &str) -> Error {
+        let text = format!("cannot {verb}: {}", self.unfinished());
+        Error::new(Kind::Busy, text).hint(self.resume_command())
+    }
+
+    /// Notes that this execution was killed, and what brings it to its end.
+    pub(in crate::snapshot) fn tell_unfinished(&self, monitor: &dyn Monitor) {
+        monitor.note(&format!("{}: {}", self.unfinished(), self.resume_command()));
+    }
+
     /// Returns that this execution was killed, in words.
-    pub(in crate::snapshot) fn unfinished(&self) -> String {
+    fn unfinished(&self) -> String {
         let (id, verb, step) = (&self.id, &self.verb, self.step.name());
         let began = self.started.strftime("%Y-%m-%d %H:%M:%S UTC");
         format!("{verb} {id} of {began} was killed when it was {step}, and is unfinished")
     }
 
     /// Returns the command that finishes or undoes it.
-    pub(in crate::snapshot) fn resume_command(&self) -> String {
+    fn resume_command(&self) -> String {
         let Self { profile, .. } = self;
         format!(
             "`snap restore --resume --profile {profile}` finishes or undoes it: give it the flags that {} had for \

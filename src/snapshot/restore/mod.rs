@@ -26,7 +26,7 @@ use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Places;
 use crate::snapshot::execution::Step;
-use crate::snapshot::execution::refuse_unfinished;
+use crate::snapshot::execution::refuse_unfinished_at;
 use crate::snapshot::restore::database::Compared;
 use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::plan::Plan;
@@ -150,9 +150,9 @@ pub async fn restore(
     let Restoring { repository, profile, monitor, .. } = *restoring;
     let mut stop = pin!(stop);
     let turn = Turn::take(host, profile, "restore").await?;
-    refuse_unfinished(&host.journals(), "restore")?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
+        refuse_unfinished_at(&host.journals(), &planned.plan.targets(), monitor)?;
         planned.refusal.take().map_or(Ok(()), Err)?;
         survey::demand_unpinned(&planned.plan, restoring, &planned.contents, options).await?;
         Ok((build(restoring, &mut planned, options, journal).await?, planned))
@@ -176,7 +176,7 @@ pub async fn restore(
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = swapping::finish(swapped, monitor).await;
+    let outcome = swapping::finish(swapped, monitor).await?;
     drop(planned.lock);
     if is_swapped {
         safety::forget_older(repository, profile, host, id, monitor).await;

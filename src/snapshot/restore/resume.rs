@@ -30,7 +30,6 @@ use crate::snapshot::execution::Step;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::previous;
-use crate::snapshot::restore::previous::discard_older_files;
 use crate::snapshot::restore::swapping;
 use crate::snapshot::restore::swapping::Swapped;
 use crate::snapshot::turn::Turn;
@@ -54,7 +53,7 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
     let mut resumed = Vec::new();
     for execution in unfinished(&journals)? {
         if execution.profile != profile.name {
-            monitor.note(&format!("{}: {}", execution.unfinished(), execution.resume_command()));
+            execution.tell_unfinished(monitor);
             continue;
         }
         check_server(&execution, host)?;
@@ -112,7 +111,7 @@ async fn settle(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result
         }
     };
     journal.swapped()?;
-    let outcome = swapping::finish(swapped, monitor).await;
+    let outcome = swapping::finish(swapped, monitor).await?;
     previous::forget_replaced(host, journal)?;
     journal.conclude(Step::Done, None)?;
     Ok(Some(outcome))
@@ -160,14 +159,9 @@ async fn finish_all(
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     for Part { places, .. } in &journal.execution().parts {
-        let finished = match places {
-            Places::MariaDb(schemas) => schemas.finish(login, monitor).await,
-            Places::Files(exchange) => {
-                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
-            }
-        };
-        if let Err(error) = finished {
-            monitor.note(&format!("something is left behind: {}", error.chain()));
+        match places {
+            Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
+            Places::Files(exchange) => swapping::discard_replaced(exchange, monitor),
         }
         outcome.previous.extend(places.keeps_something().then(|| places.previous()));
     }

@@ -76,7 +76,7 @@ pub async fn rollback(
     };
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = swapping::finish(swapped, monitor).await;
+    let outcome = swapping::finish(swapped, monitor).await?;
     previous::forget_replaced(host, journal)?;
     turn.end();
     Ok(RolledBack { done: true, outcome, ..planned })

@@ -70,21 +70,24 @@ pub(super) async fn swap_all(
     Ok(swapped)
 }
 
-/// Ends all parts: what is left of their staging goes, and what earlier restores of them kept.
-pub(super) async fn finish(swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Outcome {
+/// Ends all parts: what is live and not restored goes, what is left of their staging, and what
+/// earlier restores of them kept. Where that fails the journal stays open, and a resume goes on.
+pub(super) async fn finish(swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Result<Outcome> {
     let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
     let outcome = Outcome {
         incomplete_seconds: incomplete.as_secs_f64(),
         previous: swapped.iter().filter_map(Swapped::previous).collect(),
         safety_snapshot: None,
     };
+    let mut finished = Ok(outcome);
     for part in swapped {
-        // All is restored: what is left only takes room, and goes with the next restore.
         if let Err(error) = part.finish(monitor).await {
-            monitor.note(&format!("something is left behind: {}", error.chain()));
+            finished = Err(error
+                .while_doing("all is restored, but could not be tidied up")
+                .hint("`snap restore --resume` does the rest"));
         }
     }
-    outcome
+    finished
 }
 
 /// Takes back what was made ready; that it cannot be is a warning.
@@ -224,14 +227,29 @@ impl Swapped {
     async fn finish(self, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database { swapped, accounts } => {
-                if let Some(accounts) = accounts {
-                    accounts.finish().await?;
+                if let Some(accounts) = accounts
+                    && let Err(error) = accounts.finish().await
+                {
+                    left_behind(&error, monitor);
                 }
                 swapped.finish(monitor).await
             }
             Self::Files(exchange) => {
-                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
+                discard_replaced(&exchange, monitor);
+                Ok(())
             }
         }
     }
+}
+
+/// Removes what earlier restores of a path kept; that it cannot be is a note.
+pub(super) fn discard_replaced(exchange: &Exchange, monitor: &dyn Monitor) {
+    if let Err(error) = discard_older_files(&exchange.target, Some(&exchange.previous)) {
+        left_behind(&error, monitor);
+    }
+}
+
+/// Notes what only takes room, and goes with the next restore.
+fn left_behind(error: &Error, monitor: &dyn Monitor) {
+    monitor.note(&format!("something is left behind: {}", error.chain()));
 }
