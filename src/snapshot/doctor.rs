@@ -19,6 +19,7 @@ use crate::snapshot::disk;
 use crate::source::files::Way;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::rights::Missing;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::target;
@@ -142,7 +143,7 @@ async fn look_at_database(
     let rights = connection.read_rights().await?;
     checks.push(rights_check("rights to create", &rights.missing_for_create(database)));
     checks.push(rights_check("rights to restore", &rights.missing_for_restore(database, facts)));
-    checks.push(match live.check() {
+    checks.push(match live.check().and_then(|()| foreign_keys::refuse(&live.pins())) {
         Ok(()) => Check::new("restore", Outcome::Good, "nothing stands in its way"),
         Err(error) => Check::failed("restore", &error),
     });

@@ -10,7 +10,6 @@ use std::pin::pin;
 use serde::Serialize;
 
 use crate::base::error::Error;
-use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
 use crate::base::monitor::Monitor;
@@ -47,6 +46,7 @@ mod accounts;
 mod database;
 mod definers;
 mod parts;
+mod refusals;
 pub mod previous;
 pub mod resume;
 pub mod rollback;
@@ -123,9 +123,12 @@ pub async fn dry_run(
     id: &SnapshotId,
     options: &RestoreOptions,
 ) -> Result<Restored> {
+    let host = &restoring.host.clone().with_binlog(options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
     let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
     let would_save = options.safety_snapshot && safety::is_due(&plan);
     let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    let refusal = refusal.or_else(|| plan.demand_unpinned().err());
     let refusal = refusal.or_else(|| room::demand(&plan, options.binlog).err());
     plan.estimated_seconds = Some(room::seconds(&plan));
     Ok(Restored { plan, done: false, would_save, refusal, outcome: Outcome::default() })
@@ -150,27 +153,37 @@ pub async fn restore(
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
         refuse_unfinished_at(&host.journals(), &planned.plan.targets(), monitor)?;
-        match planned.refusal.take() {
-            Some(refusal) => Err(refusal),
-            None => Ok((build(restoring, &mut planned, options, journal).await?, planned)),
-        }
+        planned.refusal.take().map_or(Ok(()), Err)?;
+        survey::demand_unpinned(&planned.plan, restoring, &planned.contents, options).await?;
+        Ok((build(restoring, &mut planned, options, journal).await?, planned))
     };
-    let ((ready, safety_snapshot), planned) = tokio::select! {
+    let built = tokio::select! {
         biased;
         stopped = &mut stop => {
             resume::take_back(journal, host, monitor).await;
-            return Err(stopped);
+            Err(stopped)
         }
-        built = building => built?,
+        built = building => built,
     };
+    let (ready, planned) = match built {
+        Ok(built) => built,
+        Err(error) => {
+            safety::withdraw(repository, journal, monitor).await;
+            return Err(error);
+        }
+    };
+    let is_swapped = !ready.is_empty();
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = Outcome { safety_snapshot, ..swapping::finish(swapped, monitor).await? };
+    let outcome = swapping::finish(swapped, monitor).await?;
     drop(planned.lock);
-    if let Err(error) = safety::forget_older(repository, profile, host, id).await {
-        monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));
+    if is_swapped {
+        safety::forget_older(repository, profile, host, id, monitor).await;
+    } else {
+        safety::withdraw(repository, journal, monitor).await;
     }
+    let outcome = Outcome { safety_snapshot: journal.execution().safety_snapshot, ..outcome };
     previous::forget_replaced(host, journal)?;
     turn.end();
     Ok(Restored { plan: planned.plan, done: true, would_save: false, refusal: None, outcome })
@@ -225,7 +238,7 @@ async fn build(
     planned: &mut Planned,
     options: &RestoreOptions,
     journal: &Journal,
-) -> Result<(Vec<Ready>, Option<String>)> {
+) -> Result<Vec<Ready>> {
     let Restoring { repository, profile, host, monitor } = *restoring;
     let Planned { contents, plan, .. } = planned;
     let execution = journal.execution();
@@ -261,7 +274,7 @@ async fn build(
         }
     }
     verified(journal, &ready)?;
-    Ok((ready, saved))
+    Ok(ready)
 }
 
 /// Writes that all is ready, with what tells later how far each part came.
@@ -318,6 +331,7 @@ async fn stage(
             compared.push((source.name.clone(), found));
         }
     }
+    plan.demand_unpinned()?;
     room::demand(plan, options.binlog)?;
     stage_parts(restoring, contents, plan, compared, suffix).await
 }
@@ -373,26 +387,4 @@ fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'
         .filter(|(record, _)| record.name == name)
         .find_map(|(record, index)| Some((record, index.as_ref()?)))
         .ok_or_else(|| Error::damaged(format!("the snapshot has no index of {name}")))
-}
-
-/// Returns the error for a target that is not empty.
-fn not_empty(database: &str, tables: usize) -> Error {
-    Error::new(
-        Kind::Refused,
-        format!("cannot restore: database {database} has {tables} tables and views"),
-    )
-    .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
-}
-
-/// Returns the error for programs of an uploaded snapshot that belong to other accounts.
-fn untrusted(source: &str, definers: &[String]) -> Error {
-    let definers = definers.join(", ");
-    Error::new(
-        Kind::Refused,
-        format!(
-            "cannot restore {source}: the snapshot was uploaded, and its views, triggers, routines \
-             and events would run with the rights of {definers}"
-        ),
-    )
-    .hint("--trust-definers restores them so, if you trust whoever made the archive")
 }

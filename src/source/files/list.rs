@@ -95,8 +95,8 @@ struct StoredList {
 impl FileList {
     /// Returns the list that a repository kept, or `Damaged` where following it could lead
     /// outside of the tree, or where it is no list.
-    pub fn from_detail(detail: Value) -> Result<Self> {
-        let StoredList { entries } = serde_json::from_value(detail)
+    pub fn from_detail(detail: &Value) -> Result<Self> {
+        let StoredList { entries } = StoredList::deserialize(detail)
             .map_err(|cause| Error::damaged("cannot read the list of files").caused_by(cause))?;
         check(&entries)?;
         Ok(Self { entries })
@@ -272,7 +272,7 @@ mod tests {
         let top = r#"{"path":".","type":"folder","mode":493,"uid":0,"gid":0,"user":"root","mtime":{"seconds":1,"nanoseconds":2}}"#;
         let file = r#"{"path":"a\\xff","type":"file","size":3,"digest":"sha256:00","mode":256,"uid":1,"gid":2,"mtime":{"seconds":-1,"nanoseconds":0},"xattrs":{"user.x":"\\x00"}}"#;
         let parsed = |text| serde_json::from_str::<Value>(text).unwrap();
-        let list = FileList::from_detail(json!({ "entries": [parsed(top), parsed(file)] }));
+        let list = FileList::from_detail(&json!({ "entries": [parsed(top), parsed(file)] }));
         let list = list.unwrap();
         assert_eq!(list.digest(), sha256(format!("{top}\n{file}\n").as_bytes()));
         assert_eq!((list.count(), list.content_bytes()), (2, 3));
