@@ -273,7 +273,7 @@ impl Place {
         for (part, (old, new)) in self.parts().iter().zip(old.iter().zip(new)) {
             let is_whole = part == old || part == new;
             // The entries of a mount point are swapped one after the other.
-            let is_on_the_way = self.has_mount() && is_between(part, old, new);
+            let is_on_the_way = self.mount.is_some() && is_between(part, old, new);
             assert!(is_whole || is_on_the_way, "{at}: a part is neither old nor new:\n{part}");
         }
     }

@@ -28,7 +28,7 @@ pub(crate) struct Place {
     /// The server that holds `centreon_studio`.
     pub(crate) server: Server,
     /// What is mounted in it, where something is.
-    mount: Option<Disk>,
+    pub(crate) mount: Option<Disk>,
     folder: TempDir,
 }
 
@@ -98,11 +98,6 @@ impl Place {
     pub(crate) fn root(&self) -> PathBuf {
         let root = self.path("root");
         self.mount.as_ref().map_or(root.clone(), |mount| mount.seen_by_others(&root))
-    }
-
-    /// Returns whether a disk is mounted.
-    pub(crate) const fn has_mount(&self) -> bool {
-        self.mount.is_some()
     }
 
     /// Returns the disk that is mounted.
