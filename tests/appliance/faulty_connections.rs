@@ -204,6 +204,9 @@ fn a_connection_cut_in_a_restore_fails_it_and_the_next_one_makes_all_whole() {
         assert!(output.code == 0 || output.stderr.contains("hint: "), "{output:#?}");
         studio.place.wait_until_alone();
         studio.check_at_once(&output, &earlier);
+        // A resume goes the way that the restore went.
+        network.mend(usize::MAX, true);
+        finished(start(&studio.place, &["restore", "--resume"])).succeeded();
         studio.check_after_next();
     }
     tally::tell(CUTS, "faults", "of a connection cut in restore");
