@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
+use crate::snapshot::execution::in_place::MIXTURE;
 use crate::snapshot::execution::journal::forget_lock;
 use crate::snapshot::execution::journal::write;
 use crate::snapshot::execution::list::all;
@@ -66,8 +67,18 @@ pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Executi
 
 /// Fails with [`Kind::Busy`] where a restore was killed and has to be finished first.
 pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
-    match unfinished(journals)?.first() {
-        None => Ok(()),
+    refuse_unfinished_but(journals, verb, |_| false).map(drop)
+}
+
+/// Does the same, but for executions that this one ends in a way of its own: returns those.
+pub(in crate::snapshot) fn refuse_unfinished_but(
+    journals: &Journals,
+    verb: &str,
+    is_ended: impl Fn(&Execution) -> bool,
+) -> Result<Vec<Execution>> {
+    let unfinished = unfinished(journals)?;
+    match unfinished.iter().find(|execution| !is_ended(execution)) {
+        None => Ok(unfinished),
         Some(execution) => {
             let text = format!("cannot {verb}: {}", execution.unfinished());
             Err(Error::new(Kind::Busy, text).hint(execution.resume_command()))
@@ -80,12 +91,20 @@ impl Execution {
     pub(in crate::snapshot) fn unfinished(&self) -> String {
         let (id, verb, step) = (&self.id, &self.verb, self.step.name());
         let began = self.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+        if self.is_mixed() {
+            return format!(
+                "{verb} {id} of {began} stopped half-way, in place, and is unfinished: {MIXTURE}"
+            );
+        }
         format!("{verb} {id} of {began} was killed when it was {step}, and is unfinished")
     }
 
     /// Returns the command that finishes or undoes it.
     pub(in crate::snapshot) fn resume_command(&self) -> String {
         let Self { profile, .. } = self;
+        if self.is_mixed() {
+            return self.ways_out();
+        }
         format!(
             "`snap restore --resume --profile {profile}` finishes or undoes it: give it the flags that {} had for \
              state, configuration and database",

@@ -8,8 +8,9 @@ use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Places;
-use crate::snapshot::execution::Step;
 use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::in_place::InPlaceDatabase;
+use crate::snapshot::restore::in_place::ReplacedDatabase;
 use crate::snapshot::restore::previous::discard_older_files;
 use crate::source::files::Exchange;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
@@ -22,6 +23,7 @@ use crate::source::mariadb::swap;
 /// A part whose swap may begin: from now on its places tell how far it came.
 pub(super) enum Ready {
     Database(Box<ReadyDatabase>),
+    InPlace(Box<InPlaceDatabase>),
     Files(Exchange),
 }
 
@@ -37,7 +39,17 @@ pub(super) struct ReadyDatabase {
 /// A part that took the place of what was live.
 pub(super) enum Swapped {
     Database { swapped: Box<swap::Swapped>, accounts: Option<Box<RestoredAccounts>> },
+    InPlace(Box<ReplacedDatabase>),
     Files(Exchange),
+}
+
+/// What becomes of what was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It is kept for a rollback.
+    Previous,
+    /// It goes: a restore in place has kept none of its databases.
+    Nothing,
 }
 
 /// Swaps all parts in; where one fails, those before it are swapped back. Where even that fails
@@ -47,7 +59,7 @@ pub(super) async fn swap_all(
     journal: &Journal,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Swapped>> {
-    if let Err(error) = journal.reach(Step::Swapping) {
+    if let Err(error) = journal.swapping() {
         discard(ready, monitor).await;
         return Err(error);
     }
@@ -71,16 +83,17 @@ pub(super) async fn swap_all(
 }
 
 /// Ends all parts: what is left of their staging goes, and what earlier restores of them kept.
-pub(super) async fn finish(swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Outcome {
+pub(super) async fn finish(swapped: Vec<Swapped>, keep: Keep, monitor: &dyn Monitor) -> Outcome {
     let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    let previous = swapped.iter().filter(|_| keep == Keep::Previous).filter_map(Swapped::previous);
     let outcome = Outcome {
         incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-        safety_snapshot: None,
+        previous: previous.collect(),
+        ..Outcome::default()
     };
     for part in swapped {
         // All is restored: what is left only takes room, and goes with the next restore.
-        if let Err(error) = part.finish(monitor).await {
+        if let Err(error) = part.finish(keep, monitor).await {
             monitor.note(&format!("something is left behind: {}", error.chain()));
         }
     }
@@ -114,6 +127,10 @@ async fn taken_back(failed: Unswapped, swapped: Vec<Swapped>, monitor: &dyn Moni
 /// Returns the error of a swap; where all is as it was, the execution has ended with it.
 fn ended(unswapped: Unswapped, journal: &Journal) -> Error {
     let Unswapped { error, is_put_back } = unswapped;
+    let execution = journal.execution();
+    if execution.is_mixed() {
+        return execution.mixed(&error);
+    }
     if is_put_back {
         // Left open it would be resumed, which finds nothing to do.
         drop(journal.fail(&error));
@@ -126,6 +143,7 @@ impl Ready {
     pub(super) fn places(&self) -> Places {
         match self {
             Self::Database(database) => Places::MariaDb(database.ready.schemas().clone()),
+            Self::InPlace(database) => Places::MariaDb(database.places.clone()),
             Self::Files(exchange) => Places::Files(exchange.clone()),
         }
     }
@@ -133,6 +151,7 @@ impl Ready {
     async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
         match self {
             Self::Database(database) => database.swap(monitor).await,
+            Self::InPlace(database) => database.swap(monitor).await,
             Self::Files(exchange) => match exchange.complete() {
                 Ok(()) => Ok(Swapped::Files(exchange)),
                 Err(error) => {
@@ -146,6 +165,7 @@ impl Ready {
     async fn discard(self, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database(database) => database.ready.discard(monitor).await,
+            Self::InPlace(database) => database.discard().await,
             Self::Files(exchange) => exchange.take_back(),
         }
     }
@@ -197,6 +217,7 @@ impl Swapped {
                 }
                 swapped.undo(monitor).await
             }
+            Self::InPlace(database) => Err(database.undo(monitor).await),
             Self::Files(exchange) => exchange.take_back(),
         }
     }
@@ -207,6 +228,7 @@ impl Swapped {
             Self::Database { swapped, .. } => {
                 swapped.previous.as_ref().map(|schema| format!("database {schema}"))
             }
+            Self::InPlace(_) => None,
             Self::Files(exchange) => {
                 exchange.keeps_something().then(|| exchange.previous.display().to_string())
             }
@@ -217,11 +239,12 @@ impl Swapped {
     fn incomplete(&self) -> Duration {
         match self {
             Self::Database { swapped, .. } => swapped.incomplete,
+            Self::InPlace(database) => database.incomplete,
             Self::Files(_) => Duration::ZERO,
         }
     }
 
-    async fn finish(self, monitor: &dyn Monitor) -> Result<()> {
+    async fn finish(self, keep: Keep, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database { swapped, accounts } => {
                 if let Some(accounts) = accounts {
@@ -229,8 +252,10 @@ impl Swapped {
                 }
                 swapped.finish(monitor).await
             }
+            Self::InPlace(database) => database.finish(monitor).await,
             Self::Files(exchange) => {
-                discard_older_files(&exchange.target, Some(&exchange.previous)).map(drop)
+                let kept = (keep == Keep::Previous).then_some(exchange.previous.as_path());
+                discard_older_files(&exchange.target, kept).map(drop)
             }
         }
     }

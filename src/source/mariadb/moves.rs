@@ -1,6 +1,7 @@
 //! Moving tables between schemas: all of them in one statement, or none.
 
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::tables;
@@ -26,7 +27,39 @@ pub(super) async fn stored(connection: &mut Connection, schema: &str) -> Result<
     Ok(stored.map(|table| table.name().to_owned()).collect())
 }
 
+/// The name that a table has beside the one that took its place, until it is dropped.
+const REPLACED: &str = "__snap_replaced";
+
 impl Connection {
+    /// Puts a table in the place of the one of its name, where there is one, which is dropped at once.
+    pub(super) async fn replace_table(
+        &mut self,
+        table: &str,
+        from: &str,
+        database: &str,
+    ) -> Result<()> {
+        let (incoming, live) = (quote::qualified(from, table), quote::qualified(database, table));
+        let replaced = quote::qualified(from, REPLACED);
+        let is_there = stored(self, database).await?.iter().any(|name| name == table);
+        // In one statement: at no moment is there no table of the name.
+        let out = if is_there { format!("{live} TO {replaced}, ") } else { String::new() };
+        let statement = format!("RENAME TABLE {out}{incoming} TO {live}");
+        self.execute(&format!("cannot replace table {table:?}"), &statement).await?;
+        fault::point("in-place.moved");
+        if is_there {
+            self.drop_table(from, REPLACED).await?;
+            fault::point("in-place.dropped");
+        }
+        Ok(())
+    }
+
+    /// Drops a table or a sequence of a database.
+    pub(super) async fn drop_table(&mut self, database: &str, table: &str) -> Result<()> {
+        let name = quote::qualified(database, table);
+        let doing = format!("cannot drop table {name}");
+        self.execute(&doing, &format!("DROP TABLE IF EXISTS {name}")).await
+    }
+
     /// Moves all tables, or none; fails with `Busy` where somebody holds one of them.
     pub(super) async fn rename_tables(&mut self, moves: &[Move]) -> Result<()> {
         if moves.is_empty() {
