@@ -252,7 +252,9 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
         let given_up = if restored.in_place { GIVEN_UP } else { "" };
         let seconds = restored.plan.estimated_seconds.unwrap_or_default();
         let seconds = format!("it may take about {seconds} s, by the sizes alone\n");
-        return format!("would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}");
+        return format!(
+            "would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}"
+        );
     }
     let mut restored_kinds = restored
         .plan
@@ -286,7 +288,8 @@ in place: nothing is kept aside, and there is no rollback
 
 /// Returns what there is instead of a rollback, after a restore in place.
 fn way_back(outcome: &Outcome) -> String {
-    let told = |back| format!("nothing is kept aside, and there is no rollback: `{back}` goes back\n");
+    let told =
+        |back| format!("nothing is kept aside, and there is no rollback: `{back}` goes back\n");
     outcome.way_back.as_ref().map(told).unwrap_or_default()
 }
 

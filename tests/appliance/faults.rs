@@ -24,6 +24,7 @@ struct Scenario {
 }
 
 const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
+const IN_PLACE: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--in-place"];
 const RESUME: &[&str] = &["restore", "--resume"];
 
 /// A profile that saves the accounts of its database.
@@ -47,6 +48,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "create", prepare: without_new, command: &["create", "new"] },
     Scenario { name: "delete", prepare: with_new, command: &["delete", "new"] },
     Scenario { name: "upload", prepare: without_new, command: &["upload", "FILE", "-s", "new"] },
+    Scenario { name: "restore in place", prepare: use_oddly, command: IN_PLACE },
     Scenario { name: "prune", prepare: Place::all, command: &["prune", "--grace", "0s"] },
 ];
 
@@ -59,6 +61,14 @@ fn restore(place: &Place) -> Live {
 fn use_again(place: &Place) -> Live {
     let saved = restore(place);
     place.use_on();
+    saved
+}
+
+/// Has something of all that is replaced in place.
+fn use_oddly(place: &Place) -> Live {
+    let saved = use_again(place);
+    place.snap(&["restore", "--discard-previous"]).succeeded();
+    place.server.sql("DO NEXTVAL(centreon_studio.number)");
     saved
 }
 
@@ -138,6 +148,14 @@ impl Place {
     fn prepare_upload(&self) {
         let file = self.path("file").display().to_string();
         self.snap(&["download", "before", "-o", &file]).succeeded();
+    }
+
+    /// Returns the safety snapshot of the execution that is unfinished, where it has one.
+    fn safety_of_unfinished(&self) -> Option<String> {
+        let listed = self.snap(&["executions", "list", "--json"]).json();
+        let executions = listed["executions"].as_array().expect("a list");
+        let last = executions.iter().rfind(|one| one["status"] == "started")?;
+        Some(last["safety_snapshot"].as_str()?.to_owned())
     }
 
     /// Returns all that can be replaced.
@@ -222,6 +240,42 @@ fn walk_resume() {
     io::stderr().write_all(said.as_bytes()).expect("say so");
 }
 
+/// Kills a restore in place at each of its points, and goes back; goes back again where even that is
+/// killed in the middle.
+fn walk_back() {
+    let place = Place::used_studio();
+    use_oddly(&place);
+    let points = place.points(IN_PLACE);
+    let mut kills = 0;
+    for (point, time) in counted(&points) {
+        let at = format!("going back, at {point} the {time}. time");
+        use_oddly(&place);
+        let old = place.all();
+        place.kill_at(point, time, IN_PLACE);
+        let Some(safety) = place.safety_of_unfinished() else { continue };
+        let back = ["restore", &safety, "--force", "--restore-certificates", "--in-place"];
+        let is_mixed = place.all() != old;
+        if is_mixed && kills % 4 == 0 {
+            place.kill_at("in-place.proven", 1, &back);
+            let mixture = place.snap(&["rollback"]);
+            mixture.failed(11, &["neither what it was nor what was saved"]);
+            // The last one counts: it was on its way back.
+            place.snap(RESUME).succeeded();
+            assert!(place.all() == old, "{at}: a resume went elsewhere");
+            assert_eq!(place.snap(RESUME).succeeded(), "nothing is unfinished", "{at}");
+        } else {
+            place.snap(&back).succeeded();
+        }
+        assert!(place.all() == old, "{at}: what is live is not as it was before");
+        assert_eq!(place.snap(RESUME).succeeded(), "nothing is unfinished", "{at}");
+        assert_eq!(place.beside(), [""; 0], "{at}");
+        kills += 1;
+    }
+    assert!(kills > 20, "only {kills} were unfinished");
+    let said = format!("fault points: back from in place: killed at {kills} of {kills}\n");
+    io::stderr().write_all(said.as_bytes()).expect("say so");
+}
+
 #[test]
 fn a_restore_that_is_killed_at_any_fault_point_loses_nothing() {
     walk(&SCENARIOS[0]);
@@ -259,7 +313,17 @@ fn an_upload_that_is_killed_at_any_fault_point_loses_nothing() {
 
 #[test]
 fn a_prune_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk(&SCENARIOS[8]);
+}
+
+#[test]
+fn a_restore_in_place_that_is_killed_at_any_fault_point_is_finished_by_a_resume() {
     walk(&SCENARIOS[7]);
+}
+
+#[test]
+fn a_restore_in_place_that_is_killed_at_any_fault_point_goes_back_by_its_safety_snapshot() {
+    walk_back();
 }
 
 #[test]

@@ -44,6 +44,7 @@ mod kills;
 mod server_kills;
 mod executions;
 mod rollback;
+mod in_place;
 #[cfg(feature = "fault-points")]
 mod faults;
 mod users;

@@ -77,7 +77,9 @@ pub(in crate::snapshot) fn refuse_unfinished_but(
     is_ended: impl Fn(&Execution) -> bool,
 ) -> Result<Vec<Execution>> {
     let unfinished = unfinished(journals)?;
-    match unfinished.iter().find(|execution| !is_ended(execution)) {
+    let in_the_way = unfinished.iter().filter(|execution| !is_ended(execution));
+    // What is live counts most: the last one that left a mixture says what that is.
+    match in_the_way.max_by_key(|execution| execution.is_mixed()) {
         None => Ok(unfinished),
         Some(execution) => {
             let text = format!("cannot {verb}: {}", execution.unfinished());

@@ -242,7 +242,8 @@ impl Compared<'_> {
         let places = Schemas::of_staging(&target, suffix);
         let (repository, login) = (repository.clone(), host.database.clone());
         let (suffix, jobs) = (suffix.to_owned(), jobs.into());
-        let built = InPlaceDatabase { source, places, suffix, repository, login, database, jobs, accounts };
+        let built =
+            InPlaceDatabase { source, places, suffix, repository, login, database, jobs, accounts };
         Ok(Staged::InPlace(Box::new(built)))
     }
 }

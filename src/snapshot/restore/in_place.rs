@@ -196,7 +196,8 @@ fn is_way_back(execution: &Execution, id: &SnapshotId, options: &RestoreOptions)
 pub(super) async fn take_back_given_up(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
     let Restoring { host, monitor, .. } = *restoring;
     for execution in unfinished(&host.journals())? {
-        if execution.in_place.is_some() && execution.safety_snapshot.as_deref() == Some(id.as_str()) {
+        if execution.in_place.is_some() && execution.safety_snapshot.as_deref() == Some(id.as_str())
+        {
             let journal = Journal::take_up(&host.journals(), execution).await?;
             resume::undo_all(&journal, host, monitor).await?;
         }

@@ -122,8 +122,8 @@ fn last(profile: &Profile, host: &Host) -> Result<Execution> {
     let mut executions = all(&host.journals())?.into_iter().collect::<Result<Vec<Execution>>>()?;
     let is_in_place = |execution: &Execution| execution.in_place.is_some();
     executions.retain(|execution| {
-        let counts = execution.keeps_previous
-            || (is_in_place(execution) && execution.step == Step::Done);
+        let counts =
+            execution.keeps_previous || (is_in_place(execution) && execution.step == Step::Done);
         counts && execution.profile == profile.name
     });
     let last = executions.pop();

@@ -189,7 +189,8 @@ impl InPlace {
         fault::point("in-place.released");
         connection.prepare_altering().await?;
         let incoming = Incoming::without_tables(plan);
-        let incomplete = swap::furnish(connection, &incoming, plan.schema(), began, monitor).await?;
+        let incomplete =
+            swap::furnish(connection, &incoming, plan.schema(), began, monitor).await?;
         removal::drop_other_routines(connection, plan.target(), &incoming.programs).await?;
         fault::point("in-place.furnished");
         Ok(incomplete)

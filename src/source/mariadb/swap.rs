@@ -95,20 +95,14 @@ impl Swap<'_> {
 
     /// Does all that comes after the move, from wherever it was left. Returns how long the live
     /// database was incomplete.
-    pub(super) async fn settle(
-        self,
-        started: Instant,
-        monitor: &dyn Monitor,
-    ) -> Result<Duration> {
+    pub(super) async fn settle(self, started: Instant, monitor: &dyn Monitor) -> Result<Duration> {
         let Schemas { target, staging, previous, .. } = &self.undo.schemas;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.connection.prepare_altering().await?;
         self.connection.select_database(previous).await?;
         foreign_keys::bring_home(self.connection, previous, target).await?;
         let incomplete = match &self.undo.incoming {
-            Some(incoming) => {
-                furnish(self.connection, incoming, staging, started, monitor).await?
-            }
+            Some(incoming) => furnish(self.connection, incoming, staging, started, monitor).await?,
             None => started.elapsed(),
         };
         if let Some(live) = &self.undo.live {
@@ -210,7 +204,11 @@ impl Schemas {
         Ok(())
     }
 
-    pub(super) async fn finish_on(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
+    pub(super) async fn finish_on(
+        &self,
+        connection: &mut Connection,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         fault::point("database.before-finish");
         let found = Undo::find_in(connection, &self.previous).await?;
         let found = found.filter(|found| found.is_complete);
