@@ -218,25 +218,26 @@ fn walk(scenario: &Scenario) {
 }
 
 /// Kills a resume at each of its points, after a restore was killed in the middle.
-fn walk_resume() {
+fn walk_resume(scenario: &Scenario, interrupted: &[&str]) {
+    let Scenario { name, prepare, command } = scenario;
     let place = Place::used_studio();
     let mut kills = 0;
-    for first in INTERRUPTED {
-        use_again(&place);
-        place.kill_at(first, 1, RESTORE);
+    for first in interrupted {
+        prepare(&place);
+        place.kill_at(first, 1, command);
         let points = place.points(RESUME);
         for (point, time) in counted(&points) {
-            let at = format!("resume after {first}, at {point} the {time}. time");
-            let new = use_again(&place);
+            let at = format!("resume of {name} after {first}, at {point} the {time}. time");
+            let new = prepare(&place);
             let old = place.all();
-            place.kill_at(first, 1, RESTORE);
+            place.kill_at(first, 1, command);
             place.kill_at(point, time, RESUME);
             place.snap(RESUME).succeeded();
             place.assert_old_or_new(&old, &new, &at);
         }
         kills += points.len();
     }
-    let said = format!("fault points: resume: killed at {kills} of {kills}\n");
+    let said = format!("fault points: resume of {name}: killed at {kills} of {kills}\n");
     io::stderr().write_all(said.as_bytes()).expect("say so");
 }
 
@@ -328,7 +329,12 @@ fn a_restore_in_place_that_is_killed_at_any_fault_point_goes_back_by_its_safety_
 
 #[test]
 fn a_resume_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume();
+    walk_resume(&SCENARIOS[0], INTERRUPTED);
+}
+
+#[test]
+fn a_resume_in_place_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk_resume(&SCENARIOS[7], &["in-place.moved"]);
 }
 
 #[test]

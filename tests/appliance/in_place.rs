@@ -2,9 +2,11 @@
 //! snapshot as the only way back.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 
 use serde_json::Value;
 
+use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::stored;
@@ -119,7 +121,15 @@ const ODDLY_USED: &str = "
 
 #[test]
 fn in_place_keys_sequences_views_and_programs_that_need_each_other_come_out_right() {
-    let place = Place::empty();
+    restore_oddly(&Place::empty());
+}
+
+#[test]
+fn in_place_they_come_out_right_on_mariadb_11_8_too() {
+    restore_oddly(&Place::of_release("11.8", &[]));
+}
+
+fn restore_oddly(place: &Place) {
     place.make_security_file();
     place.server.sql(ODD);
     place.snap(&["create", "before"]).succeeded();
@@ -128,7 +138,7 @@ fn in_place_keys_sequences_views_and_programs_that_need_each_other_come_out_righ
     place.server.sql(ODDLY_USED);
     place.server.sql("SET GLOBAL event_scheduler = ON");
     place.snap(&["restore", "before", "--force", "--database", "normal"]).succeeded();
-    let restored = place.snap(&IN_PLACE[..]);
+    let restored = place.snap(IN_PLACE);
     restored.succeeded();
     assert!(place.live() == saved, "it is not what was saved:\n{}", place.live().0);
     let normal = place.server.dump("normal");
@@ -200,6 +210,11 @@ fn without_a_whole_safety_snapshot_nothing_is_replaced_in_place() {
     refused.failed(14, &["no safety snapshot could be taken", "odd", "hint: "]);
     assert_eq!(place.beside(), [""; 0]);
     place.server.sql("DROP TABLE centreon_studio.odd");
+    let socket = place.root().join(CERTIFICATES).join("socket");
+    let listener = UnixListener::bind(&socket).expect("make a socket");
+    place.snap(IN_PLACE).failed(14, &["the only way back, is partial", "socket", "hint: `--only`"]);
+    drop(listener);
+    fs::remove_file(socket).expect("remove the socket");
     place.snap(IN_PLACE).succeeded();
 }
 
@@ -228,7 +243,7 @@ fn a_program_that_the_server_refuses_is_met_before_the_first_table_is_replaced()
 fn somebody_who_holds_a_table_is_met_before_the_first_one_is_replaced() {
     let place = Place::used_studio();
     let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
-    place.assert_fails_harmlessly(IN_PLACE, 11, &["somebody holds its tables", "as it was"]);
+    place.assert_fails_harmlessly(IN_PLACE, 11, &["somebody holds \"element\"", "PROCESSLIST"]);
     drop(reader);
 }
 
@@ -266,6 +281,9 @@ fn one_that_fails_in_the_middle_says_what_is_live_and_is_finished_or_given_up() 
     ] {
         place.snap(other).failed(11, &[mixture, &back, finish]);
     }
+    for needed in ["before", safety.as_str()] {
+        place.snap(&["delete", needed]).failed(11, &[mixture, &back, finish]);
+    }
     let created = place.snap(&["create", "mixture"]);
     assert!(created.stderr.contains(mixture), "{created:#?}");
     place.snap(&["restore", "--resume"]).failed(13, &[mixture, &back, finish]);
@@ -291,6 +309,29 @@ fn one_that_fails_in_the_middle_says_what_is_live_and_is_finished_or_given_up() 
         .iter()
         .filter(|one| one["status"] == "started");
     assert_eq!(open.count(), 0, "{unfinished:#}");
+}
+
+#[test]
+fn a_table_that_broke_meanwhile_is_replaced_in_place_by_the_resume() {
+    let place = Place::used_studio();
+    place.server.sql(
+        "CREATE TABLE centreon_studio.worn (id INT) ENGINE=MyISAM;
+         INSERT INTO centreon_studio.worn VALUES (1), (2)",
+    );
+    place.snap(&["create", "worn"]).succeeded();
+    let saved = place.live();
+    place.server.sql("UPDATE centreon_studio.element SET name = 'x'");
+    let chunk = stored::chunk(&place, "worn", "property");
+    let whole = fs::read(&chunk).expect("read a blob");
+    place.server.sql("DELETE FROM centreon_studio.property");
+    stored::flip_a_bit(&chunk);
+    place.snap(&["restore", "worn", "--force", "--in-place"]).failed(13, &["property"]);
+    let rows = place.server.databases().join("centreon_studio/worn.MYD");
+    fs::remove_file(rows).expect("remove the rows");
+    place.server.sql("FLUSH TABLES");
+    fs::write(&chunk, whole).expect("repair the blob");
+    place.snap(&["restore", "--resume"]).succeeded();
+    assert!(place.live() == saved, "it is not what was saved");
 }
 
 #[test]

@@ -14,7 +14,6 @@ pub(super) const MIXTURE: &str =
 
 /// What a restore in place was told: what it takes to do the same again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct InPlace {
     /// Whether certificates are restored too.
     pub certificates: bool,
@@ -58,7 +57,8 @@ impl Execution {
             command += " --restore-certificates";
         }
         if let Some(database) = &in_place.database {
-            command += &format!(" --database {database}");
+            command += " --database ";
+            command += database;
         }
         Some(command)
     }

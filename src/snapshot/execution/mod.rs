@@ -30,6 +30,7 @@ pub(super) use crate::snapshot::execution::list::all;
 pub use crate::snapshot::execution::list::get;
 pub use crate::snapshot::execution::list::list;
 pub(super) use crate::snapshot::execution::list::rewrite;
+pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
 pub(super) use crate::snapshot::execution::settle::refuse_unfinished_but;
 pub(super) use crate::snapshot::execution::settle::unfinished;

@@ -7,6 +7,7 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
@@ -86,6 +87,21 @@ pub(in crate::snapshot) fn refuse_unfinished_but(
             Err(Error::new(Kind::Busy, text).hint(execution.resume_command()))
         }
     }
+}
+
+/// Fails with [`Kind::Busy`] where one of these snapshots is what finishes an unfinished restore in
+/// place, or its only way back.
+pub fn refuse_needed(journals: &Journals, ids: &[SnapshotId]) -> Result<()> {
+    for execution in unfinished(journals)?.iter().filter(|execution| execution.in_place.is_some()) {
+        let needed = [&execution.snapshot, &execution.safety_snapshot];
+        let is_needed =
+            |id: &&SnapshotId| needed.iter().any(|it| it.as_deref() == Some(id.as_str()));
+        if let Some(id) = ids.iter().find(is_needed) {
+            let text = format!("cannot delete {id}: {}", execution.unfinished());
+            return Err(Error::new(Kind::Busy, text).hint(execution.resume_command()));
+        }
+    }
+    Ok(())
 }
 
 impl Execution {

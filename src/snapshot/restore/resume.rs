@@ -150,7 +150,8 @@ async fn do_again(
     let repository = &opened.map_err(|error| execution.mixed(&error))?;
     let host = &Host { database: login(journal, host), ..host.clone() };
     let restoring = Restoring { repository, profile, host, monitor };
-    let done = in_place::again(&restoring, told, journal).await;
+    // It holds all that a restore holds.
+    let done = Box::pin(in_place::again(&restoring, told, journal)).await;
     journal.end(done.as_ref().err())?;
     done
 }

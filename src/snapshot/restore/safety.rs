@@ -90,16 +90,22 @@ async fn prove(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
     let ids = std::slice::from_ref(id);
     let verified = verify(repository, ids, Depth::ReadData, monitor).await?;
     let hurt: Vec<_> = verified.checked.into_iter().flat_map(|checked| checked.hurt).collect();
-    if hurt.is_empty() {
-        monitor.note(&format!("{id} is verified: every blob of it was read"));
-        return Ok(());
+    let refused = |how: &str, why: &[String]| {
+        let why = why.join("; ");
+        let text = format!("cannot restore in place: {id}, the only way back, is {how}: {why}");
+        Err(Error::new(Kind::Refused, text))
+    };
+    if !hurt.is_empty() {
+        let hint = "`snap verify --read-data` names every snapshot that is hurt";
+        return refused("damaged", &hurt).map_err(|error| error.hint(hint));
     }
-    let text = format!(
-        "cannot restore in place: {id}, the only way back, is damaged: {}",
-        hurt.join("; ")
-    );
-    Err(Error::new(Kind::Refused, text)
-        .hint("nothing was touched; `snap verify --read-data` names every snapshot that is hurt"))
+    let lacks = repository.contents(id).await?.catalog.warnings;
+    if !lacks.is_empty() {
+        let hint = "`--only` restores the other sources alone";
+        return refused("partial", &lacks).map_err(|error| error.hint(hint));
+    }
+    monitor.note(&format!("{id} is verified: every blob of it was read"));
+    Ok(())
 }
 
 /// Saves what a restore replaces; returns the id of the snapshot.

@@ -91,15 +91,20 @@ impl InPlace {
         let Some(live) = &self.live else { return Ok(()) };
         let (connection, target) = (&mut self.staging.connection, self.staging.plan.target());
         connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
-        let locked = connection.lock_tables(target, &live.tables).await;
-        locked.map_err(|error| match error.kind() {
-            Kind::Busy => Error::new(
-                Kind::Busy,
-                format!("cannot replace database {target:?} in place: somebody holds its tables"),
-            )
-            .hint("SHOW FULL PROCESSLIST names who; the live database is as it was"),
-            _ => error,
-        })?;
+        for table in &live.tables {
+            match connection.lock_tables(target, std::slice::from_ref(table)).await {
+                Err(error) if error.kind() == Kind::Busy => {
+                    let text = format!(
+                        "cannot replace database {target:?} in place: somebody holds {table:?}"
+                    );
+                    return Err(Error::new(Kind::Busy, text)
+                        .hint("SHOW FULL PROCESSLIST names who; wait until they have ended"));
+                }
+                Err(error) if error.kind() == Kind::Unreachable => return Err(error),
+                // Nobody holds one that is broken.
+                _ => {}
+            }
+        }
         connection.unlock_tables().await
     }
 

@@ -1,5 +1,6 @@
 //! Moving tables between schemas: all of them in one statement, or none.
 
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
 use crate::source::mariadb::connection::Connection;
@@ -41,15 +42,24 @@ impl Connection {
         let (incoming, live) = (quote::qualified(from, table), quote::qualified(database, table));
         let replaced = quote::qualified(from, REPLACED);
         let is_there = stored(self, database).await?.iter().any(|name| name == table);
-        // In one statement: at no moment is there no table of the name.
-        let out = if is_there { format!("{live} TO {replaced}, ") } else { String::new() };
-        let statement = format!("RENAME TABLE {out}{incoming} TO {live}");
-        self.execute(&format!("cannot replace table {table:?}"), &statement).await?;
-        fault::point("in-place.moved");
+        let doing = format!("cannot replace table {table:?}");
         if is_there {
-            self.drop_table(from, REPLACED).await?;
-            fault::point("in-place.dropped");
+            // In one statement: at no moment is there no table of the name.
+            let moves = format!("RENAME TABLE {live} TO {replaced}, {incoming} TO {live}");
+            match self.execute(&doing, &moves).await {
+                Ok(()) => {
+                    fault::point("in-place.moved");
+                    return self.drop_table(from, REPLACED).await;
+                }
+                Err(error) if matches!(error.kind(), Kind::Busy | Kind::Unreachable) => {
+                    return Err(error);
+                }
+                // One that is broken, such as by a server that died when it moved, goes as it is.
+                Err(_) => self.drop_table(database, table).await?,
+            }
         }
+        self.execute(&doing, &format!("RENAME TABLE {incoming} TO {live}")).await?;
+        fault::point("in-place.moved");
         Ok(())
     }
 
