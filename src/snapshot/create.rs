@@ -78,8 +78,7 @@ pub async fn create(
     }
     let turn = Turn::take(host, profile, "create").await?;
     for execution in execution::unfinished(&host.journals())? {
-        let (text, hint) = (execution.unfinished(), execution.resume_command());
-        monitor.note(&format!("{text}: {hint}"));
+        execution.tell_unfinished(monitor);
     }
     let recorded = host.on_record(journal, Binlog::On);
     let summary = tokio::select! {

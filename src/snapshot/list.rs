@@ -102,6 +102,7 @@ mod tests {
             assert_eq!(list(&repository, &Silent).await.unwrap().len(), 1000);
             fastest = fastest.min(began.elapsed());
         }
-        assert!(fastest < Duration::from_millis(300), "{fastest:?}");
+        // Many times what a usual machine takes, even where nothing is optimized.
+        assert!(fastest < Duration::from_secs(2), "{fastest:?}");
     }
 }

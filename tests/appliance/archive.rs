@@ -81,7 +81,7 @@ fn certificates_that_would_not_work_are_restored_and_said_loudly() {
     place.snap(&["create", "mixed"]).succeeded();
     fs::write(folder.join("certificate_metadata"), "{}").expect("change the tree");
     let arguments = ["restore", "mixed", "--only", "certificates", "--restore-certificates"];
-    let output = place.snap(&arguments);
+    let output = place.snap(&[&arguments[..], &["--no-safety-snapshot"]].concat());
     assert_eq!(output.code, 3, "{output:#?}");
     let warning = "warning: key rabbitmq-key.pem does not belong to certificate rabbitmq-cert.pem: \
         what uses them will not start\n";

@@ -28,10 +28,11 @@ impl Place {
         self.executions().iter().map(line).collect()
     }
 
-    /// Kills a restore that waits for a table, just before it swaps.
+    /// Kills a restore of everything that waits for a table, just before it swaps.
     fn kill_a_restore_at_its_swap(&self) {
         let reader = self.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
-        let restore = self.start(&["restore", "before", "--force", "--restore-certificates"]);
+        let arguments = ["restore", "before", "--force", "--full", "--restore-certificates"];
+        let restore = self.start(&arguments);
         self.wait_for(WAITING);
         kill_process(Pid::from_child(&restore), Signal::KILL).expect("kill snap");
         assert_eq!(finished(restore).code, -1);
@@ -42,7 +43,7 @@ impl Place {
 #[test]
 fn every_verb_that_changes_something_is_an_execution_with_its_end() {
     let place = Place::used_studio();
-    place.snap(&["restore", "before", "--dry-run"]).succeeded();
+    place.snap(&["restore", "before", "--force", "--dry-run"]).succeeded();
     place.snap(&["restore", "before", "--force"]).succeeded();
     place.snap(&["rollback"]).succeeded();
     place.snap(&["restore", "before"]).failed(14, &["--force"]);
@@ -121,10 +122,26 @@ fn an_unfinished_restore_stops_what_would_lose_it_and_is_resumed() {
 }
 
 #[test]
-fn what_waits_in_the_server_for_a_dead_restore_is_ended_before_anything_else() {
+fn what_stayed_where_it_is_may_be_written_to_once_the_restore_is_dead_and_so_that_is_undone() {
     let place = Place::used_studio();
     let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
     let restore = place.start(&["restore", "before", "--force"]);
+    place.wait_for(WAITING);
+    kill_process(Pid::from_child(&restore), Signal::KILL).expect("kill snap");
+    finished(restore);
+    drop(reader);
+    let used = place.live();
+    let resumed = place.snap(&["restore", "--resume"]);
+    assert!(resumed.succeeded().starts_with("undone: restore execution_"), "{resumed:#?}");
+    assert!(place.live() == used, "something was touched");
+    assert_eq!(place.beside(), [""; 0]);
+}
+
+#[test]
+fn what_waits_in_the_server_for_a_dead_restore_is_ended_before_anything_else() {
+    let place = Place::used_studio();
+    let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
+    let restore = place.start(&["restore", "before", "--force", "--full"]);
     place.wait_for(WAITING);
     kill_process(Pid::from_child(&restore), Signal::KILL).expect("kill snap");
     finished(restore);
@@ -194,11 +211,11 @@ fn without_the_binary_log_replicas_hear_nothing_of_a_restore_and_its_rollback() 
     place.snap(&["create", "before"]).succeeded();
     let position = || place.server.sql("SHOW MASTER STATUS");
     let start = position();
-    let quiet = ["restore", "before", "--force", "--only", "database", "--binlog", "off"];
+    let quiet = ["restore", "before", "--force", "--full", "--only", "database", "--binlog", "off"];
     place.snap(&quiet).succeeded();
     place.snap(&["rollback"]).succeeded();
     assert_eq!(position(), start);
-    place.snap(&quiet[..5]).succeeded();
+    place.snap(&quiet[..6]).succeeded();
     assert_ne!(position(), start);
 }
 

@@ -4,16 +4,28 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
-use std::io::Write;
 use std::path::Path;
 
+use crate::faults_in_place::IN_PLACE;
+use crate::faults_in_place::use_oddly;
+use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
+use crate::tally;
+use crate::tree;
 
-/// What can be replaced: the dump of the database, empty where there is none, and the files.
-type Live = (String, String);
+/// What can be replaced.
+#[derive(PartialEq)]
+pub(crate) struct Live {
+    /// The database with its programs, empty where there is none.
+    dump: String,
+    parts: Parts,
+}
+
+/// What is swapped one after the other, each at once: the rows of the database, empty where it has no
+/// tables, the certificates, and the security file.
+type Parts = [String; 3];
 
 /// A verb at work, again and again.
 struct Scenario {
@@ -23,15 +35,35 @@ struct Scenario {
     command: &'static [&'static str],
 }
 
+/// A restore of what differs: some tables stay where they are.
 const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
-const IN_PLACE: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--in-place"];
-const RESUME: &[&str] = &["restore", "--resume"];
+/// A restore of everything: no table stays.
+const FULL: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--full"];
+pub(crate) const RESUME: &[&str] = &["restore", "--resume"];
+
+/// A restore of everything with an account that is not there.
+const WITH_USERS: &[&str] =
+    &["restore", "with-users", "--force", "--restore-certificates", "--full", "--restore-users"];
 
 /// A profile that saves the accounts of its database.
-const SAVING_USERS: &str = "[[profiles.studio.sources]]\nname = 'database'\nkind = 'database'\n\
-    database = 'centreon_studio'\nusers = true\n";
+const SAVING_USERS: &str = "
+    [[profiles.studio.sources]]
+    name = 'database'
+    kind = 'database'
+    database = 'centreon_studio'
+    users = true
+    [[profiles.studio.sources]]
+    name = 'certificates'
+    kind = 'files'
+    path = '/etc/cloudify/ssl'
+    certificates = true
+    [[profiles.studio.sources]]
+    name = 'users'
+    kind = 'files'
+    path = '/opt/manager/rest-security.conf'
+";
 
-/// Where a restore is killed before it is resumed.
+/// Where a restore of everything is killed before it is resumed.
 const INTERRUPTED: &[&str] = &[
     "journal.staged",
     "database.triggers-dropped",
@@ -48,8 +80,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "create", prepare: without_new, command: &["create", "new"] },
     Scenario { name: "delete", prepare: with_new, command: &["delete", "new"] },
     Scenario { name: "upload", prepare: without_new, command: &["upload", "FILE", "-s", "new"] },
-    Scenario { name: "restore in place", prepare: use_oddly, command: IN_PLACE },
     Scenario { name: "prune", prepare: Place::all, command: &["prune", "--grace", "0s"] },
+    Scenario { name: "restore in place", prepare: use_oddly, command: IN_PLACE },
 ];
 
 /// Puts back what was saved; returns it.
@@ -58,17 +90,9 @@ fn restore(place: &Place) -> Live {
     place.all()
 }
 
-fn use_again(place: &Place) -> Live {
+pub(crate) fn use_again(place: &Place) -> Live {
     let saved = restore(place);
     place.use_on();
-    saved
-}
-
-/// Has something of all that is replaced in place.
-fn use_oddly(place: &Place) -> Live {
-    let saved = use_again(place);
-    place.snap(&["restore", "--discard-previous"]).succeeded();
-    place.server.sql("DO NEXTVAL(centreon_studio.number)");
     saved
 }
 
@@ -123,7 +147,7 @@ impl Place {
     }
 
     /// Returns the points that a run comes to, in order; it must succeed.
-    fn points(&self, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn points(&self, arguments: &[&str]) -> Vec<String> {
         let trace = self.path("trace");
         let variable = trace.display().to_string();
         let output = self.snap_with(&[("SNAP_FAULT_TRACE", &variable)], arguments);
@@ -135,7 +159,7 @@ impl Place {
     }
 
     /// Kills a run at the n-th time that it comes to a point.
-    fn kill_at(&self, point: &str, time: usize, arguments: &[&str]) {
+    pub(crate) fn kill_at(&self, point: &str, time: usize, arguments: &[&str]) {
         let how = format!(
             "{point}={}return",
             if time == 1 { String::new() } else { format!("{}*off->", time - 1) }
@@ -150,25 +174,49 @@ impl Place {
         self.snap(&["download", "before", "-o", &file]).succeeded();
     }
 
-    /// Returns the safety snapshot of the execution that is unfinished, where it has one.
-    fn safety_of_unfinished(&self) -> Option<String> {
-        let listed = self.snap(&["executions", "list", "--json"]).json();
-        let executions = listed["executions"].as_array().expect("a list");
-        let last = executions.iter().rfind(|one| one["status"] == "started")?;
-        Some(last["safety_snapshot"].as_str()?.to_owned())
+    /// Saves what is live with an account as `with-users`, and drops the account.
+    fn save_users(&self) {
+        restore(self);
+        self.server.sql("CREATE USER somebody; GRANT SELECT ON centreon_studio.* TO somebody");
+        self.configure(SAVING_USERS);
+        self.snap(&["create", "with-users"]).succeeded();
+        self.server.sql("DROP USER somebody");
     }
 
     /// Returns all that can be replaced.
-    fn all(&self) -> Live {
+    pub(crate) fn all(&self) -> Live {
         let there = self.server.sql("SHOW DATABASES LIKE 'centreon_studio'");
         let dump =
             if there.is_empty() { String::new() } else { self.server.dump("centreon_studio") };
-        (dump, self.tree())
+        Live { dump, parts: self.parts() }
+    }
+
+    /// Returns the parts, as they are at any moment.
+    fn parts(&self) -> Parts {
+        let names = self.server.sql(
+            "SELECT table_name FROM information_schema.tables
+             WHERE table_schema = 'centreon_studio' AND table_type = 'BASE TABLE' ORDER BY 1",
+        );
+        let rows = match names.as_str() {
+            "" => String::new(),
+            names => self.server.dump_rows("centreon_studio", names.lines()),
+        };
+        let file = |path: &str| tree::describe(&self.root().join(path));
+        [rows, file(CERTIFICATES), file(SECURITY_FILE)]
+    }
+
+    /// Checks that each part is as it was before, or as it was to be, right after a kill.
+    fn assert_parts_are_whole(&self, old: &Parts, new: &Parts, at: &str) {
+        // The server ends by itself what it was told last.
+        self.wait_until_alone();
+        for (part, (old, new)) in self.parts().iter().zip(old.iter().zip(new)) {
+            assert!(part == old || part == new, "{at}: a part is neither old nor new:\n{part}");
+        }
     }
 
     /// Checks that all that can be replaced is as it was before, or as it was to be, and that
     /// nothing is left beside it but what it replaced.
-    fn assert_old_or_new(&self, old: &Live, new: &Live, at: &str) {
+    pub(crate) fn assert_old_or_new(&self, old: &Live, new: &Live, at: &str) {
         let live = self.all();
         assert!(live == *old || live == *new, "{at}: what is live is neither old nor new");
         let beside = self.beside();
@@ -176,7 +224,7 @@ impl Place {
     }
 
     /// Checks what holds whatever was killed: every snapshot is listed and sound.
-    fn assert_repository_is_whole(&self, at: &str) {
+    pub(crate) fn assert_repository_is_whole(&self, at: &str) {
         let ids = self.ids();
         assert!(ids.lines().any(|id| id == "before"), "{at}: {ids}");
         let verified = self.snap(&["verify"]);
@@ -185,7 +233,7 @@ impl Place {
 }
 
 /// Returns each point, and the how manieth time it is that it is come to.
-fn counted(points: &[String]) -> Vec<(&str, usize)> {
+pub(crate) fn counted(points: &[String]) -> Vec<(&str, usize)> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     let mut counted = Vec::new();
     for point in points {
@@ -208,73 +256,31 @@ fn walk(scenario: &Scenario) {
         let new = prepare(&place);
         let old = place.all();
         place.kill_at(point, time, command);
+        place.assert_parts_are_whole(&old.parts, &new.parts, &at);
         place.assert_repository_is_whole(&at);
         place.snap(RESUME).succeeded();
         place.assert_old_or_new(&old, &new, &at);
     }
     restore(&place);
-    let said = format!("fault points: {name}: killed at {} of {}\n", points.len(), points.len());
-    io::stderr().write_all(said.as_bytes()).expect("say so");
+    tally::tell(points.len(), "kills", &format!("of {name}, one at each fault point it comes to"));
 }
 
-/// Kills a resume at each of its points, after a restore was killed in the middle.
-fn walk_resume(scenario: &Scenario, interrupted: &[&str]) {
-    let Scenario { name, prepare, command } = scenario;
-    let place = Place::used_studio();
-    let mut kills = 0;
-    for first in interrupted {
-        prepare(&place);
-        place.kill_at(first, 1, command);
-        let points = place.points(RESUME);
-        for (point, time) in counted(&points) {
-            let at = format!("resume of {name} after {first}, at {point} the {time}. time");
-            let new = prepare(&place);
-            let old = place.all();
-            place.kill_at(first, 1, command);
-            place.kill_at(point, time, RESUME);
-            place.snap(RESUME).succeeded();
-            place.assert_old_or_new(&old, &new, &at);
-        }
-        kills += points.len();
-    }
-    let said = format!("fault points: resume of {name}: killed at {kills} of {kills}\n");
-    io::stderr().write_all(said.as_bytes()).expect("say so");
-}
-
-/// Kills a restore in place at each of its points, and goes back; goes back again where even that is
-/// killed in the middle.
-fn walk_back() {
-    let place = Place::used_studio();
-    use_oddly(&place);
-    let points = place.points(IN_PLACE);
-    let mut kills = 0;
+/// Kills a resume at each of its points, after `command` was killed at `first`; returns how often.
+fn walk_resume(place: &Place, command: &[&str], first: &str) -> usize {
+    use_again(place);
+    place.kill_at(first, 1, command);
+    let points = place.points(RESUME);
     for (point, time) in counted(&points) {
-        let at = format!("going back, at {point} the {time}. time");
-        use_oddly(&place);
+        let at = format!("resume after {first}, at {point} the {time}. time");
+        let new = use_again(place);
         let old = place.all();
-        place.kill_at(point, time, IN_PLACE);
-        let Some(safety) = place.safety_of_unfinished() else { continue };
-        let back = ["restore", &safety, "--force", "--restore-certificates", "--in-place"];
-        let is_mixed = place.all() != old;
-        if is_mixed && kills % 4 == 0 {
-            place.kill_at("in-place.proven", 1, &back);
-            let mixture = place.snap(&["rollback"]);
-            mixture.failed(11, &["neither what it was nor what was saved"]);
-            // The last one counts: it was on its way back.
-            place.snap(RESUME).succeeded();
-            assert!(place.all() == old, "{at}: a resume went elsewhere");
-            assert_eq!(place.snap(RESUME).succeeded(), "nothing is unfinished", "{at}");
-        } else {
-            place.snap(&back).succeeded();
-        }
-        assert!(place.all() == old, "{at}: what is live is not as it was before");
-        assert_eq!(place.snap(RESUME).succeeded(), "nothing is unfinished", "{at}");
-        assert_eq!(place.beside(), [""; 0], "{at}");
-        kills += 1;
+        place.kill_at(first, 1, command);
+        place.kill_at(point, time, RESUME);
+        place.assert_parts_are_whole(&old.parts, &new.parts, &at);
+        place.snap(RESUME).succeeded();
+        place.assert_old_or_new(&old, &new, &at);
     }
-    assert!(kills > 20, "only {kills} were unfinished");
-    let said = format!("fault points: back from in place: killed at {kills} of {kills}\n");
-    io::stderr().write_all(said.as_bytes()).expect("say so");
+    points.len()
 }
 
 #[test]
@@ -314,27 +320,33 @@ fn an_upload_that_is_killed_at_any_fault_point_loses_nothing() {
 
 #[test]
 fn a_prune_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk(&SCENARIOS[8]);
-}
-
-#[test]
-fn a_restore_in_place_that_is_killed_at_any_fault_point_is_finished_by_a_resume() {
     walk(&SCENARIOS[7]);
 }
 
 #[test]
-fn a_restore_in_place_that_is_killed_at_any_fault_point_goes_back_by_its_safety_snapshot() {
-    walk_back();
-}
-
-#[test]
 fn a_resume_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume(&SCENARIOS[0], INTERRUPTED);
+    let place = Place::used_studio();
+    let kills = INTERRUPTED.iter().map(|first| walk_resume(&place, FULL, first)).sum();
+    tally::tell(
+        kills,
+        "kills",
+        "of restore --resume that goes on, one at each fault point it comes to",
+    );
 }
 
 #[test]
-fn a_resume_in_place_that_is_killed_at_any_fault_point_loses_nothing() {
-    walk_resume(&SCENARIOS[7], &["in-place.moved"]);
+fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
+    let place = Place::used_studio();
+    place.save_users();
+    // Nobody can complete the accounts of another process: that restore goes back.
+    let kills = walk_resume(&place, WITH_USERS, "database.moved")
+        + walk_resume(&place, WITH_USERS, "database.complete");
+    assert_eq!(place.server.sql("SELECT User FROM mysql.global_priv WHERE User = 'somebody'"), "");
+    tally::tell(
+        kills,
+        "kills",
+        "of restore --resume that goes back, one at each fault point it comes to",
+    );
 }
 
 #[test]
@@ -349,27 +361,20 @@ fn every_fault_point_is_come_to() {
     }
     for first in INTERRUPTED {
         use_again(&place);
-        place.kill_at(first, 1, RESTORE);
+        place.kill_at(first, 1, FULL);
         seen.extend(place.points(RESUME));
     }
-    // Nobody can complete the accounts of another process: that restore goes back.
-    place.server.sql("CREATE USER somebody; GRANT SELECT ON centreon_studio.* TO somebody");
-    place.configure(SAVING_USERS);
-    place.snap(&["create", "with-users"]).succeeded();
-    place.server.sql("DROP USER somebody");
-    let users = ["restore", "with-users", "--force", "--restore-users"];
+    place.save_users();
+    use_again(&place);
     let old = place.all();
-    assert!(!old.0.is_empty(), "there is a database");
-    place.kill_at("database.moved", 1, &users);
-    let resumed = place.points(RESUME);
-    seen.extend(resumed);
+    place.kill_at("database.moved", 1, WITH_USERS);
+    seen.extend(place.points(RESUME));
     assert!(place.all() == old, "it did not go back");
-    seen.extend(place.points(&users));
+    seen.extend(place.points(WITH_USERS));
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let missed: Vec<_> = written.iter().filter(|point| !seen.contains(*point)).collect();
     assert!(missed.is_empty(), "no scenario comes to these points: {missed:?}");
-    let said = format!("fault points: {} in all, each is come to\n", seen.len());
-    io::stderr().write_all(said.as_bytes()).expect("say so");
+    tally::tell(seen.len(), "points", "where a process can be killed, each come to by a verb");
 }
 
 /// Returns the points that are written in the sources by their whole name.

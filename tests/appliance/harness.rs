@@ -6,12 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
-use std::time::Instant;
 
 use crate::place::CERTIFICATES;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::server::Server;
+use crate::server::until;
 
 #[test]
 fn a_server_answers_with_the_options_it_was_given() {
@@ -42,11 +42,8 @@ fn a_server_ends_with_the_thread_that_started_it() {
     let path = folder.path().to_owned();
     let forgotten = thread::spawn(move || forget(Server::start(&path, &[])));
     forgotten.join().expect("start a server and forget it");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while UnixStream::connect(folder.path().join("server.sock")).is_ok() {
-        assert!(Instant::now() < deadline, "the server outlived its thread");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let socket = folder.path().join("server.sock");
+    until("the server ends with its thread", || UnixStream::connect(&socket).is_err());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::UNIX_EPOCH;
 
 use rustix::process::Signal;
 
+use crate::aim::Aim;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
@@ -33,8 +34,11 @@ use crate::tree;
 /// How many restores are killed; five times as many in a long run.
 const KILLS: usize = 20;
 
-/// How long after the swap began half of the kills come at most: about as long as it takes.
-const SWAP: Duration = Duration::from_millis(500);
+/// How many times as many are killed where none came in time for each phase.
+pub(crate) const PATIENCE: usize = 5;
+
+/// How long after the swap began half of the kills come at most, at first: about as long as it takes.
+pub(crate) const SWAP: Duration = Duration::from_millis(500);
 
 /// Tables that make a restore take a second or two, one of them held by the other.
 const BULK: &str = "
@@ -123,10 +127,10 @@ impl Studio {
         }
     }
 
-    /// Returns a time below `most`.
-    pub(crate) fn while_below(&mut self, most: Duration) -> Duration {
-        let micros = usize::try_from(most.as_micros()).expect("a short time");
-        Duration::from_micros(self.dice.below(micros.max(1)) as u64)
+    /// Waits for a time that chance chooses.
+    pub(crate) fn wait(&mut self, aim: &Aim) {
+        let micros = usize::try_from(aim.most().as_micros()).expect("a short time");
+        thread::sleep(Duration::from_micros(self.dice.below(micros.max(1)) as u64));
     }
 
     /// Starts the restore of the snapshot that is not live.
@@ -153,8 +157,13 @@ impl Studio {
     /// Waits until the swap of a restore begins, or until it has ended.
     pub(crate) fn wait_for_swap(&self, restore: &mut Child, earlier: &BTreeSet<String>) {
         while self.previous_schemas().is_subset(earlier) && !has_ended(restore) {
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    /// Returns whether a kill landed in each of these phases.
+    pub(crate) fn has_met(&self, phases: &[Phase]) -> bool {
+        phases.iter().all(|phase| self.phases.contains_key(phase))
     }
 
     /// Checks all that must hold at once after a kill: each part of what is live is whole, old or
@@ -201,10 +210,13 @@ impl Studio {
     /// that the restore that was wanted comes to its end, and leaves nothing of staging.
     #[track_caller]
     pub(crate) fn check_after_next(&mut self) {
-        finish(&self.place, IDS[1 - self.current]);
+        finish(&self.place);
         let live = Live::of(&self.place);
         let state = self.live.iter().position(|state| *state == live);
-        let state = state.expect("after the next command all is of one state");
+        let state = state.unwrap_or_else(|| {
+            let [old, new] = [self.current, 1 - self.current].map(|it| live.but(&self.live[it]));
+            panic!("after the next command it is of two states; not old:\n{old}\nnot new:\n{new}")
+        });
         if state == self.current {
             self.restore_whole();
             assert!(Live::of(&self.place) == self.live[self.current], "it is not what was saved");
@@ -225,6 +237,18 @@ impl Studio {
 }
 
 impl Live {
+    /// Returns the lines that another one does not have.
+    fn but(&self, other: &Self) -> String {
+        let text = |live: &Self| {
+            format!("{}{}{}", live.dump, live.files.certificates, live.files.security_file)
+        };
+        let there = text(other);
+        let there: BTreeSet<&str> = there.lines().collect();
+        let own = text(self);
+        let lines = own.lines().filter(|line| !there.contains(line)).take(20);
+        lines.map(|line| format!("{line:.300}")).collect::<Vec<_>>().join("\n")
+    }
+
     pub(crate) fn of(place: &Place) -> Self {
         Self { dump: place.server.dump("centreon_studio"), files: Files::of(place) }
     }
@@ -251,35 +275,34 @@ fn restore(id: &str) -> [&str; 4] {
     ["restore", id, "--force", "--restore-certificates"]
 }
 
-/// Runs the command that comes next after a restore of `id` was killed.
-fn finish(place: &Place, id: &str) {
-    place.snap(&restore(id)).succeeded();
+/// Runs the command that comes next after a restore was killed.
+#[track_caller]
+fn finish(place: &Place) {
+    place.snap(&["restore", "--resume"]).succeeded();
 }
 
 #[test]
 fn a_restore_killed_at_any_time_leaves_each_part_whole_and_the_next_command_all_of_one_state() {
     let mut studio = Studio::new(&[], "DO 0");
-    let mut whole = studio.restore_whole().max(studio.restore_whole());
-    for round in 0..times(KILLS) {
+    studio.restore_whole();
+    let mut aims = [Aim::new(studio.restore_whole()), Aim::new(SWAP)];
+    let mut round = 0;
+    while round < times(KILLS) || !studio.has_met(&[Phase::Staging, Phase::Swap]) {
+        let seed = studio.seed;
+        assert!(round < PATIENCE * times(KILLS), "{:?} (SNAP_TEST_SEED={seed})", studio.phases);
         let earlier = studio.previous_schemas();
         let mut restore = studio.start_restore();
-        let most = if round % 2 == 0 {
-            whole
-        } else {
+        if round % 2 == 1 {
             studio.wait_for_swap(&mut restore, &earlier);
-            SWAP
-        };
-        thread::sleep(studio.while_below(most));
+        }
+        studio.wait(&aims[round % 2]);
         signal(&mut restore, Signal::KILL);
         let output = finished(restore);
         studio.place.wait_until_alone();
-        studio.check_at_once(&output, &earlier);
-        let started = Instant::now();
+        let phase = studio.check_at_once(&output, &earlier);
+        aims[round % 2].learn(phase == Phase::Ended);
         studio.check_after_next();
-        whole = whole.min(started.elapsed());
+        round += 1;
     }
-    let killed_in = |phase| studio.phases.get(&phase).copied().unwrap_or_default();
-    assert!(killed_in(Phase::Staging) > 0, "{:?}", studio.phases);
-    assert!(killed_in(Phase::Swap) > 0, "{:?}", studio.phases);
     studio.tell("snap restore");
 }

@@ -6,6 +6,7 @@
 
 mod server;
 mod session;
+mod aim;
 mod tree;
 mod place;
 mod layout;
@@ -47,6 +48,8 @@ mod rollback;
 mod in_place;
 #[cfg(feature = "fault-points")]
 mod faults;
+#[cfg(feature = "fault-points")]
+mod faults_in_place;
 mod users;
 mod users_hostile;
 mod users_failures;

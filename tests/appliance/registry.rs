@@ -7,12 +7,10 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 use crate::place::Place;
 use crate::server::assert_succeeds;
+use crate::server::until;
 
 /// A registry on loopback. It ends with this value, or with the thread that started it.
 struct Registry {
@@ -42,11 +40,7 @@ impl Registry {
             .spawn()
             .expect("start docker-registry");
         let registry = Self { process, port };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "docker-registry does not listen on port {port}");
-            thread::sleep(Duration::from_millis(50));
-        }
+        until("docker-registry listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         registry
     }
 }

@@ -6,8 +6,12 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::aim::Aim;
 use crate::kills::IDS;
 use crate::kills::Live;
+use crate::kills::PATIENCE;
+use crate::kills::Phase;
+use crate::kills::SWAP;
 use crate::kills::Studio;
 use crate::kills::times;
 use crate::place::Place;
@@ -19,8 +23,8 @@ use crate::tally;
 /// How often the server is killed, every third time in a create; five times as often in a long run.
 const KILLS: usize = 10;
 
-/// How long after the swap began half of the kills of a restore come at most.
-const SWAP: Duration = Duration::from_millis(400);
+/// How often a server is killed until it dies in the few milliseconds in which partitions move.
+const TRIES: usize = 60;
 
 /// A server that keeps what it has confirmed, unlike the tests' own, when its process dies.
 const DURABLE: &[&str] =
@@ -35,16 +39,24 @@ fn a_server_killed_at_any_time_of_create_or_restore_has_lost_nothing_when_it_is_
     let mut studio = Studio::new(DURABLE, UNPARTITIONED);
     let started = Instant::now();
     studio.place.snap(&["create", "timed"]).succeeded();
-    let create = started.elapsed();
-    let restore = studio.restore_whole();
-    let mut creates = 0;
-    for round in 0..times(KILLS) {
-        if round % 3 == 2 {
-            kill_in_create(&mut studio, &format!("round-{round}"), create);
-            creates += 1;
-        } else {
-            kill_in_restore(&mut studio, restore, round % 3 == 1);
+    let mut create = Aim::new(started.elapsed());
+    let mut restore = Aim::new(studio.restore_whole());
+    let mut swap = Aim::new(SWAP);
+    let (mut round, mut creates, mut cut_short) = (0, 0, 0);
+    while round < times(KILLS) || cut_short == 0 || !studio.has_met(&[Phase::Staging, Phase::Swap])
+    {
+        assert!(round < PATIENCE * times(KILLS), "no kill came in time for each phase");
+        match round % 3 {
+            0 => kill_in_restore(&mut studio, &mut restore, false),
+            1 => kill_in_restore(&mut studio, &mut swap, true),
+            _ => {
+                let has_ended = kill_in_create(&mut studio, &format!("round-{round}"), &create);
+                create.learn(has_ended);
+                creates += 1;
+                cut_short += usize::from(!has_ended);
+            }
         }
+        round += 1;
     }
     tally::tell(creates, "kills", "of mariadbd in snap create");
     studio.tell("mariadbd in snap restore");
@@ -61,7 +73,7 @@ fn partitions_that_a_dying_server_left_in_two_databases_are_not_dropped() {
     let only = ["--only", "database", "--force"];
     place.snap(&["create", "before"]).succeeded();
     place.server.sql("INSERT INTO centreon_studio.parts VALUES (801)");
-    for _ in 0..5 {
+    for _ in 0..TRIES {
         place.snap(&["restore", "--discard-previous"]).succeeded();
         let mut restore = place.start(&[&["restore", "before"], &only[..]].concat());
         while !moves_partitions(&place) && !has_ended(&mut restore) {
@@ -74,7 +86,7 @@ fn partitions_that_a_dying_server_left_in_two_databases_are_not_dropped() {
                     WHERE name LIKE 'centreon@_studio/%' ESCAPE '@'
                         OR name LIKE 'centreon@_studio@_@_snap@_previous@_%' ESCAPE '@'";
         let before = place.server.sql(kept);
-        let output = place.snap(&[&["restore", "before"], &only[..]].concat());
+        let output = place.snap(&["restore", "--resume"]);
         if output.code != 0 {
             assert!(output.stderr.contains("hint: "), "{output:#?}");
             assert_eq!(place.server.sql(kept), before, "something was dropped: {output:#?}");
@@ -83,6 +95,7 @@ fn partitions_that_a_dying_server_left_in_two_databases_are_not_dropped() {
             assert_eq!(place.server.sql("SELECT COUNT(*) FROM copy.parts"), "800\n");
             return;
         }
+        place.snap(&[&["restore", "before"], &only[..]].concat()).succeeded();
         assert_eq!(place.server.sql("SELECT COUNT(*) FROM centreon_studio.parts"), "800\n");
         place.server.sql("INSERT INTO centreon_studio.parts VALUES (801)");
     }
@@ -99,9 +112,10 @@ fn moves_partitions(place: &Place) -> bool {
     files.map(|file| file.path()).any(|file| file.to_string_lossy().contains("#P#"))
 }
 
-fn kill_in_create(studio: &mut Studio, id: &str, whole: Duration) {
+/// Returns whether the create had come to its end already.
+fn kill_in_create(studio: &mut Studio, id: &str, aim: &Aim) -> bool {
     let create = studio.place.start(&["create", id]);
-    thread::sleep(studio.while_below(whole));
+    studio.wait(aim);
     studio.place.server.kill();
     let output = finished(create);
     studio.place.server.start_again();
@@ -112,22 +126,21 @@ fn kill_in_create(studio: &mut Studio, id: &str, whole: Duration) {
     assert!(Live::of(&studio.place) == studio.live[studio.current], "a create changed something");
     studio.place.snap(&["verify", "--read-data"]).succeeded();
     studio.place.snap(&["create", &format!("{id}-next")]).succeeded();
+    output.code == 0
 }
 
-fn kill_in_restore(studio: &mut Studio, whole: Duration, in_swap: bool) {
+fn kill_in_restore(studio: &mut Studio, aim: &mut Aim, in_swap: bool) {
     let earlier = studio.previous_schemas();
     let mut restore = studio.start_restore();
-    let most = if in_swap {
+    if in_swap {
         studio.wait_for_swap(&mut restore, &earlier);
-        SWAP
-    } else {
-        whole
-    };
-    thread::sleep(studio.while_below(most));
+    }
+    studio.wait(aim);
     studio.place.server.kill();
     let output = finished(restore);
     assert!([0, 20].contains(&output.code), "{output:#?}");
     studio.place.server.start_again();
-    studio.check_at_once(&output, &earlier);
+    let phase = studio.check_at_once(&output, &earlier);
+    aim.learn(phase == Phase::Ended);
     studio.check_after_next();
 }

@@ -1,5 +1,7 @@
 //! Accounts of a restore that fails, is killed, or loses the server: they come with the database or not at all.
 
+use std::fs;
+
 use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::kill_process;
@@ -7,6 +9,7 @@ use rustix::process::kill_process;
 use crate::place::Place;
 use crate::restore_failures::WAITING;
 use crate::restore_failures::finished;
+use crate::server::until;
 use crate::users::ALL_NAMES;
 use crate::users::SMALL_ROLES;
 use crate::users::SMALL_USERS;
@@ -51,7 +54,7 @@ fn the_accounts_of_a_killed_restore_are_taken_back_by_the_next_one() {
     home.restore_until_killed();
     assert_ne!(home.server.sql(ALL_NAMES), names, "it was killed too early");
     assert_ne!(home.server.sql(NOTES), "");
-    let next = home.snap(&["restore", "before", "--force"]);
+    let next = home.snap(&["restore", "--resume"]);
     next.failed(0, &["note: a killed restore had begun to restore accounts"]);
     assert_eq!(home.server.sql(ALL_NAMES), names);
     assert_same(&home.accounts(&["sleepy@localhost"], &[]), &sleepy);
@@ -62,6 +65,8 @@ fn the_accounts_of_a_killed_restore_are_taken_back_by_the_next_one() {
     let dry = home.snap(&[RESTORE, &["--dry-run"]].concat());
     assert!(dry.succeeded().contains("`studio`@`localhost`  create"), "{dry:#?}");
     assert_ne!(home.server.sql(NOTES), "", "a dry run changed something");
+    // Where its journal is lost, too.
+    fs::remove_dir_all(home.path("state/executions")).expect("remove the journals");
     home.snap(RESTORE).succeeded();
     assert_eq!(home.server.sql(NOTES), "");
     home.server.sql("REVOKE SELECT ON `centreon_studio`.* FROM sleepy@localhost");
@@ -83,7 +88,7 @@ fn what_a_note_says_is_taken_back_only_where_a_restore_could_have_done_it() {
            \"grant\": {{\"rights\": [\"SELECT\"], \"scope\": {{\"databases\": \"other\"}}}}}}}}}}'),
          (93, 'null')"
     ));
-    let next = home.snap(&["restore", "before", "--force"]);
+    let next = home.snap(&["restore", "--resume"]);
     next.failed(3, &["no restore changes that"]);
     let root = home
         .server
@@ -99,12 +104,15 @@ fn accounts_are_taken_back_over_a_new_connection_where_theirs_is_lost() {
     home.server.sql(CHANGED);
     let (live, names) = (home.server.dump("centreon_studio"), home.server.sql(ALL_NAMES));
     let reader = home.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM t");
+    // Who looks is connected before the restore: a later client could still be seen as it ends.
+    let mut onlooker = home.server.session();
+    onlooker.run("DO 0");
     let restore = home.start(RESTORE);
-    home.wait_for(WAITING);
+    until("the swap waits", || !onlooker.run(WAITING).is_empty());
     // The connection of the accounts was opened last of those that sleep; that of the swap waits.
     let last = "SELECT CONCAT('KILL ', MAX(id)) FROM information_schema.processlist WHERE command = 'Sleep'";
-    let kill = home.server.sql(last);
-    home.server.sql(&kill);
+    let kill = onlooker.run(last);
+    onlooker.run(&kill);
     drop(reader);
     finished(restore).failed(20, &["lost the database server"]);
     assert!(home.server.dump("centreon_studio") == live, "the database differs");

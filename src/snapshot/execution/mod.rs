@@ -32,7 +32,7 @@ pub use crate::snapshot::execution::list::list;
 pub(super) use crate::snapshot::execution::list::rewrite;
 pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
-pub(super) use crate::snapshot::execution::settle::refuse_unfinished_but;
+pub(super) use crate::snapshot::execution::settle::refuse_unfinished_at;
 pub(super) use crate::snapshot::execution::settle::unfinished;
 
 /// The verbs whose death leaves something to finish or to take back.

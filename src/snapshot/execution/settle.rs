@@ -7,6 +7,7 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
@@ -68,25 +69,35 @@ pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Executi
 
 /// Fails with [`Kind::Busy`] where a restore was killed and has to be finished first.
 pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
-    refuse_unfinished_but(journals, verb, |_| false).map(drop)
+    let unfinished = unfinished(journals)?;
+    // What is live counts most: the last one that left a mixture says what that is.
+    match unfinished.iter().max_by_key(|execution| execution.is_mixed()) {
+        None => Ok(()),
+        Some(execution) => Err(execution.refuse(verb)),
+    }
 }
 
-/// Does the same, but for executions that this one ends in a way of its own: returns those.
-pub(in crate::snapshot) fn refuse_unfinished_but(
+/// Fails with [`Kind::Busy`] where an execution was killed that replaces one of these databases or
+/// paths too; one that replaces others is noted. Returns those that do, and do not count.
+pub(in crate::snapshot) fn refuse_unfinished_at(
     journals: &Journals,
-    verb: &str,
-    is_ended: impl Fn(&Execution) -> bool,
+    targets: &[String],
+    counts: impl Fn(&Execution) -> bool,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<Execution>> {
-    let unfinished = unfinished(journals)?;
-    let in_the_way = unfinished.iter().filter(|execution| !is_ended(execution));
-    // What is live counts most: the last one that left a mixture says what that is.
-    match in_the_way.max_by_key(|execution| execution.is_mixed()) {
-        None => Ok(unfinished),
-        Some(execution) => {
-            let text = format!("cannot {verb}: {}", execution.unfinished());
-            Err(Error::new(Kind::Busy, text).hint(execution.resume_command()))
-        }
+    let is_in_the_way = |execution: &Execution| {
+        execution.parts.iter().any(|part| targets.contains(&part.places.target()))
+    };
+    let (in_the_way, others): (Vec<_>, Vec<_>) =
+        unfinished(journals)?.into_iter().partition(is_in_the_way);
+    let counting = in_the_way.iter().filter(|execution| counts(execution));
+    if let Some(execution) = counting.max_by_key(|execution| execution.is_mixed()) {
+        return Err(execution.refuse("restore"));
     }
+    for execution in others {
+        execution.tell_unfinished(monitor);
+    }
+    Ok(in_the_way)
 }
 
 /// Fails with [`Kind::Busy`] where one of these snapshots is what finishes an unfinished restore in
@@ -97,16 +108,25 @@ pub fn refuse_needed(journals: &Journals, ids: &[SnapshotId]) -> Result<()> {
         let is_needed =
             |id: &&SnapshotId| needed.iter().any(|it| it.as_deref() == Some(id.as_str()));
         if let Some(id) = ids.iter().find(is_needed) {
-            let text = format!("cannot delete {id}: {}", execution.unfinished());
-            return Err(Error::new(Kind::Busy, text).hint(execution.resume_command()));
+            return Err(execution.refuse(&format!("delete {id}")));
         }
     }
     Ok(())
 }
 
 impl Execution {
+    fn refuse(&self, verb: &str) -> Error {
+        let text = format!("cannot {verb}: {}", self.unfinished());
+        Error::new(Kind::Busy, text).hint(self.resume_command())
+    }
+
+    /// Notes that this execution was killed, and what brings it to its end.
+    pub(in crate::snapshot) fn tell_unfinished(&self, monitor: &dyn Monitor) {
+        monitor.note(&format!("{}: {}", self.unfinished(), self.resume_command()));
+    }
+
     /// Returns that this execution was killed, in words.
-    pub(in crate::snapshot) fn unfinished(&self) -> String {
+    fn unfinished(&self) -> String {
         let (id, verb, step) = (&self.id, &self.verb, self.step.name());
         let began = self.started.strftime("%Y-%m-%d %H:%M:%S UTC");
         if self.is_mixed() {
@@ -118,7 +138,7 @@ impl Execution {
     }
 
     /// Returns the command that finishes or undoes it.
-    pub(in crate::snapshot) fn resume_command(&self) -> String {
+    fn resume_command(&self) -> String {
         let Self { profile, .. } = self;
         if self.is_mixed() {
             return self.ways_out();

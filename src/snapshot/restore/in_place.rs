@@ -18,8 +18,7 @@ use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::InPlace;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Step;
-use crate::snapshot::execution::refuse_unfinished;
-use crate::snapshot::execution::refuse_unfinished_but;
+use crate::snapshot::execution::refuse_unfinished_at;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::Outcome;
@@ -29,6 +28,7 @@ use crate::snapshot::restore::build::build;
 use crate::snapshot::restore::complete;
 use crate::snapshot::restore::database::Job;
 use crate::snapshot::restore::database::fill;
+use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::safety::Safety;
@@ -118,7 +118,9 @@ impl InPlaceDatabase {
             let created = RestoredAccounts::create(&self.login, plan, &self.suffix, monitor).await;
             *accounts = Some(created?);
         }
-        let incomplete = self.replace(monitor).await?;
+        let doing = format!("cannot restore {} in place", self.source);
+        let replaced = self.replace(monitor).await;
+        let incomplete = replaced.map_err(|error| error.while_doing(&doing))?;
         if let Some(accounts) = accounts {
             accounts.complete(monitor).await?;
         }
@@ -167,25 +169,30 @@ impl ReplacedDatabase {
 /// in its way. One in place does not, where its own safety snapshot is restored in place.
 pub(super) fn demanded(
     restoring: &Restoring<'_>,
-    id: &SnapshotId,
+    plan: &Plan,
     options: &RestoreOptions,
 ) -> Result<Safety> {
-    let journals = restoring.host.journals();
-    if !options.in_place {
-        refuse_unfinished(&journals, "restore")?;
-        return Ok(if options.safety_snapshot { Safety::Wanted } else { Safety::Unwanted });
-    }
-    let goes_back = |execution: &Execution| {
-        execution.profile == restoring.profile.name && is_way_back(execution, id, options)
+    let Restoring { profile, host, monitor, .. } = *restoring;
+    let counts = |execution: &Execution| {
+        !(options.in_place
+            && execution.profile == profile.name
+            && is_way_back(execution, &plan.snapshot, options))
     };
-    let given_up = refuse_unfinished_but(&journals, "restore", goes_back)?;
-    Ok(if given_up.is_empty() { Safety::Demanded } else { Safety::Is(id.clone()) })
+    let given_up = refuse_unfinished_at(&host.journals(), &plan.targets(), counts, monitor)?;
+    if !given_up.is_empty() {
+        return Ok(Safety::Is(plan.snapshot.parse()?));
+    }
+    Ok(match (options.in_place, options.safety_snapshot) {
+        (true, _) => Safety::Demanded,
+        (false, true) => Safety::Wanted,
+        (false, false) => Safety::Unwanted,
+    })
 }
 
 /// Returns whether a restore brings back all that an execution in place has replaced.
-fn is_way_back(execution: &Execution, id: &SnapshotId, options: &RestoreOptions) -> bool {
+fn is_way_back(execution: &Execution, id: &str, options: &RestoreOptions) -> bool {
     let Some(told) = &execution.in_place else { return false };
-    execution.safety_snapshot.as_deref() == Some(id.as_str())
+    execution.safety_snapshot.as_deref() == Some(id)
         && options.only.is_empty()
         && options.database == told.database
         && (options.certificates || !told.certificates)

@@ -149,12 +149,13 @@ pub async fn restore(
     let restoring = &Restoring { host, ..*restoring };
     let mut stop = pin!(stop);
     let turn = Turn::take(host, restoring.profile, "restore").await?;
-    let safety = in_place::demanded(restoring, id, options)?;
     let building = async {
+        let mut planned = planned(restoring, id, options).await?;
+        let safety = in_place::demanded(restoring, &planned.plan, options)?;
         if let Safety::Is(safety) = &safety {
             in_place::take_back_given_up(restoring, safety).await?;
+            planned = self::planned(restoring, id, options).await?;
         }
-        let mut planned = planned(restoring, id, options).await?;
         match planned.refusal.take() {
             Some(refusal) => Err(refusal),
             None => Ok((build(restoring, &mut planned, options, safety, journal).await?, planned)),
@@ -187,7 +188,7 @@ async fn complete(
     let execution = journal.execution();
     let in_place = execution.in_place.is_some();
     let keep = if in_place { Keep::Nothing } else { Keep::Previous };
-    let mut outcome = swapping::finish(swapped, keep, monitor).await;
+    let mut outcome = swapping::finish(swapped, keep, monitor).await?;
     outcome.way_back = execution.way_back();
     outcome.safety_snapshot = execution.safety_snapshot;
     drop(planned.lock);

@@ -175,6 +175,12 @@ impl SourcePlan {
 }
 
 impl Plan {
+    /// Returns the databases and paths that it replaces.
+    pub(super) fn targets(&self) -> Vec<String> {
+        let restored = self.sources.iter().filter(|source| source.is_restored());
+        restored.map(|source| source.target.clone()).collect()
+    }
+
     /// Fails with [`Kind::Refused`] where something stands in the plan's way.
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {

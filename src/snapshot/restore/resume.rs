@@ -35,7 +35,6 @@ use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::in_place;
 use crate::snapshot::restore::previous;
-use crate::snapshot::restore::previous::discard_older_files;
 use crate::snapshot::restore::swapping;
 use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Swapped;
@@ -64,7 +63,7 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
             continue;
         }
         if execution.profile != profile.name {
-            monitor.note(&format!("{}: {}", execution.unfinished(), execution.resume_command()));
+            execution.tell_unfinished(monitor);
             continue;
         }
         check_server(&execution, host)?;
@@ -131,7 +130,7 @@ async fn settle(
         }
     };
     journal.swapped()?;
-    let outcome = swapping::finish(swapped, Keep::Previous, monitor).await;
+    let outcome = swapping::finish(swapped, Keep::Previous, monitor).await?;
     previous::forget_replaced(host, journal)?;
     journal.conclude(Step::Done, None)?;
     Ok(Some(outcome))
@@ -198,18 +197,13 @@ async fn finish_all(
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let is_in_place = journal.execution().in_place.is_some();
+    let keep = if is_in_place { Keep::Nothing } else { Keep::Previous };
     for Part { places, .. } in &journal.execution().parts {
-        let finished = match places {
-            Places::MariaDb(schemas) => schemas.finish(login, monitor).await,
-            Places::Files(exchange) => {
-                let kept = (!is_in_place).then_some(exchange.previous.as_path());
-                discard_older_files(&exchange.target, kept).map(drop)
-            }
-        };
-        if let Err(error) = finished {
-            monitor.note(&format!("something is left behind: {}", error.chain()));
+        match places {
+            Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
+            Places::Files(exchange) => swapping::discard_replaced(exchange, keep, monitor),
         }
-        let keeps = places.keeps_something() && !is_in_place;
+        let keeps = places.keeps_something() && keep == Keep::Previous;
         outcome.previous.extend(keeps.then(|| places.previous()));
     }
     previous::forget_replaced(host, journal)?;

@@ -17,6 +17,7 @@ use crate::repository::lock::Access;
 use crate::snapshot::Host;
 use crate::snapshot::create;
 use crate::snapshot::create::CreateOptions;
+use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::plan::Plan;
@@ -123,7 +124,8 @@ async fn take(restoring: &Restoring<'_>, plan: &Plan, execution: &str) -> Result
     Ok(id)
 }
 
-/// Deletes the older safety snapshots of a profile and host, but for the one that was restored.
+/// Deletes the older safety snapshots of a profile and host, but for the one that was restored, and
+/// those that are the only way back from a restore in place.
 pub(super) async fn forget_older(
     repository: &Repository,
     profile: &Profile,
@@ -141,7 +143,11 @@ pub(super) async fn forget_older(
     safety.sort();
     let older = safety.len().saturating_sub(KEPT);
     let older = safety.into_iter().take(older).map(|(_, id)| id);
-    let older: Vec<SnapshotId> = older.filter(|id| id != restored).collect();
+    let open = unfinished(&host.journals())?;
+    let is_needed = |id: &SnapshotId| {
+        open.iter().any(|execution| execution.safety_snapshot.as_deref() == Some(id.as_str()))
+    };
+    let older: Vec<SnapshotId> = older.filter(|id| id != restored && !is_needed(id)).collect();
     if older.is_empty() {
         return Ok(());
     }

@@ -82,8 +82,13 @@ pub(super) async fn swap_all(
     Ok(swapped)
 }
 
-/// Ends all parts: what is left of their staging goes, and what earlier restores of them kept.
-pub(super) async fn finish(swapped: Vec<Swapped>, keep: Keep, monitor: &dyn Monitor) -> Outcome {
+/// Ends all parts: what is live and not restored goes, what is left of their staging, and what
+/// earlier restores of them kept. Where that fails the journal stays open, and a resume goes on.
+pub(super) async fn finish(
+    swapped: Vec<Swapped>,
+    keep: Keep,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
     let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
     let previous = swapped.iter().filter(|_| keep == Keep::Previous).filter_map(Swapped::previous);
     let outcome = Outcome {
@@ -91,13 +96,15 @@ pub(super) async fn finish(swapped: Vec<Swapped>, keep: Keep, monitor: &dyn Moni
         previous: previous.collect(),
         ..Outcome::default()
     };
+    let mut finished = Ok(outcome);
     for part in swapped {
-        // All is restored: what is left only takes room, and goes with the next restore.
         if let Err(error) = part.finish(keep, monitor).await {
-            monitor.note(&format!("something is left behind: {}", error.chain()));
+            finished = Err(error
+                .while_doing("all is restored, but could not be tidied up")
+                .hint("`snap restore --resume` does the rest"));
         }
     }
-    outcome
+    finished
 }
 
 /// Takes back what was made ready; that it cannot be is a warning.
@@ -247,16 +254,32 @@ impl Swapped {
     async fn finish(self, keep: Keep, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database { swapped, accounts } => {
-                if let Some(accounts) = accounts {
-                    accounts.finish().await?;
+                if let Some(accounts) = accounts
+                    && let Err(error) = accounts.finish().await
+                {
+                    left_behind(&error, monitor);
                 }
                 swapped.finish(monitor).await
             }
             Self::InPlace(database) => database.finish(monitor).await,
             Self::Files(exchange) => {
-                let kept = (keep == Keep::Previous).then_some(exchange.previous.as_path());
-                discard_older_files(&exchange.target, kept).map(drop)
+                discard_replaced(&exchange, keep, monitor);
+                Ok(())
             }
         }
     }
+}
+
+/// Removes what restores of a path kept, this one too where nothing is to be kept; that it cannot be is a
+/// note.
+pub(super) fn discard_replaced(exchange: &Exchange, keep: Keep, monitor: &dyn Monitor) {
+    let kept = (keep == Keep::Previous).then_some(exchange.previous.as_path());
+    if let Err(error) = discard_older_files(&exchange.target, kept) {
+        left_behind(&error, monitor);
+    }
+}
+
+/// Notes what only takes room, and goes with the next restore.
+fn left_behind(error: &Error, monitor: &dyn Monitor) {
+    monitor.note(&format!("something is left behind: {}", error.chain()));
 }

@@ -338,7 +338,7 @@ pub async fn survey(
         target: blueprint.target,
         definition: &definition,
         expected,
-        is_same_server: server.version == blueprint.server_version,
+        is_same_server: server.is_of_release(blueprint.server_version),
         connections,
     };
     subject.compare(extent, Hold::Nobody, monitor).await

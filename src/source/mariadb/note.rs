@@ -2,7 +2,8 @@
 //! anything live is touched.
 //!
 //! It lies in the schema that keeps the replaced tables. When the swap is complete the note says so,
-//! and stays: it is what a rollback goes by.
+//! and stays: it is what a rollback goes by. It says, too, that a swap is being taken back, since
+//! tables that have moved back do not tell that their programs have not.
 
 use std::collections::BTreeSet;
 
@@ -88,7 +89,15 @@ pub(super) struct Found {
     pub(super) undo: Undo,
     /// Whether its swap came to its end.
     pub(super) is_complete: bool,
+    /// Whether it was being taken back.
+    pub(super) is_going_back: bool,
 }
+
+/// The rows of a note, the last of which says how far its swap has come. Each is a new one, since no
+/// restore needs the right to update anything.
+const NOTED: u8 = 0;
+const COMPLETE: u8 = 1;
+const GOING_BACK: u8 = 2;
 
 impl Live {
     /// Returns what is live under a name, if anything, where these tables stay.
@@ -132,12 +141,12 @@ impl Undo {
         let json = serde_json::to_string(self).expect("a note is plain JSON");
         let (table, doing) = (quote::qualified(previous, NOTE), "cannot note what is live");
         let create = format!(
-            "CREATE TABLE {table} (state LONGTEXT NOT NULL, is_complete TINYINT NOT NULL) ENGINE=InnoDB"
+            "CREATE TABLE {table} (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, \
+             step TINYINT UNSIGNED NOT NULL, state LONGTEXT NOT NULL) ENGINE=InnoDB"
         );
         connection.execute(doing, &create).await?;
         fault::point("database.note-created");
-        let insert = format!("INSERT INTO {table} VALUES ({}, 0)", quote::text(&json));
-        connection.execute(doing, &insert).await?;
+        self.add(connection, NOTED, &json).await?;
         fault::point("database.noted");
         Ok(())
     }
@@ -152,31 +161,40 @@ impl Undo {
         }
         let table = quote::qualified(schema, NOTE);
         let sql = format!(
-            "SELECT state, (SELECT COUNT(*) FROM {table} WHERE is_complete = 1) > 0 FROM {table} \
-             WHERE is_complete = 0"
+            "SELECT state, (SELECT step FROM {table} ORDER BY id DESC LIMIT 1) FROM {table} \
+             WHERE step = {NOTED}"
         );
-        let note: Option<(String, bool)> =
+        let note: Option<(String, u8)> =
             connection.first("cannot read what was live before a swap", &sql).await?;
         // Without a row, the process died between table and row: nothing was touched yet.
-        note.map(|(json, is_complete)| {
+        note.map(|(json, step)| {
             let undo = serde_json::from_str(&json).map_err(|cause| {
                 let text = format!("cannot understand what was live before the swap in {schema}");
                 Error::failed(text).caused_by(cause)
             })?;
-            Ok(Found { undo, is_complete })
+            Ok(Found { undo, is_complete: step == COMPLETE, is_going_back: step == GOING_BACK })
         })
         .transpose()
     }
 
     /// Notes that the swap is complete: what came in is live for good.
     pub(super) async fn complete(&self, connection: &mut Connection) -> Result<()> {
-        let table = quote::qualified(&self.schemas.previous, NOTE);
-        // A second row, since no restore needs the right to update anything.
-        let insert = format!("INSERT INTO {table} VALUES ('', 1)");
         fault::point("database.before-complete");
-        connection.execute("cannot note that the swap is complete", &insert).await?;
+        self.add(connection, COMPLETE, "").await?;
         fault::point("database.complete");
         Ok(())
+    }
+
+    /// Notes that the swap is being taken back.
+    pub(super) async fn go_back(&self, connection: &mut Connection) -> Result<()> {
+        self.add(connection, GOING_BACK, "").await
+    }
+
+    async fn add(&self, connection: &mut Connection, step: u8, state: &str) -> Result<()> {
+        let table = quote::qualified(&self.schemas.previous, NOTE);
+        let insert =
+            format!("INSERT INTO {table} (step, state) VALUES ({step}, {})", quote::text(state));
+        connection.execute("cannot note how far a swap has come", &insert).await
     }
 
     /// Returns whether the swap moves any table.

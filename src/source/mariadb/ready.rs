@@ -213,7 +213,7 @@ impl Ready {
                     error.chain(),
                     undo.chain()
                 );
-                let error = Error::failed(text).hint(self.undo.advice());
+                let error = Error::new(error.kind(), text).hint(self.undo.advice());
                 Unswapped { error, is_put_back: false }
             }
         }

@@ -82,7 +82,7 @@ impl Halted {
 
     /// Completes a swap whose tables have moved, and makes one ready again whose tables have not.
     async fn settled(mut self, monitor: &dyn Monitor) -> Result<Settled> {
-        let Some(Found { undo, is_complete }) = self.found else {
+        let Some(Found { undo, is_complete, .. }) = self.found else {
             return Err(Error::failed("cannot go on with a swap that was not noted"));
         };
         if is_complete {

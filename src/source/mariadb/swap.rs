@@ -15,6 +15,7 @@
 //! that schema holds a note of all that was live and of all that comes in (`undo`), so that
 //! whoever finds a swap that was killed can put it back, or go on with it (`resume`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -192,9 +193,9 @@ impl Swapped {
 }
 
 impl Schemas {
-    /// Drops what a complete swap does not need any more: the schema that all tables came from, the
-    /// routines that did not come in, what earlier restores of this database kept, and what says
-    /// that there was none.
+    /// Drops what a complete swap does not need any more: the routines that did not come in, the
+    /// schema that all tables came from, what earlier restores of this database kept, and what says
+    /// that there was none. Fails where routines may be left; of what only takes room a note tells.
     pub async fn finish(&self, login: &Login, monitor: &dyn Monitor) -> Result<()> {
         let mut connection = connect(login).await?;
         // Those that a restore changed stay: their database is live.
@@ -211,23 +212,33 @@ impl Schemas {
     ) -> Result<()> {
         fault::point("database.before-finish");
         let found = Undo::find_in(connection, &self.previous).await?;
-        let found = found.filter(|found| found.is_complete);
-        let stayed = found.as_ref().map(|found| found.undo.kept()).unwrap_or_default();
-        connection.drop_emptied_of_all_but(&self.staging, &stayed).await?;
-        fault::point("database.staging-dropped");
+        let undo = found.filter(|found| found.is_complete).map(|found| found.undo);
+        let stayed = undo.as_ref().map(Undo::kept).unwrap_or_default();
         // A routine takes along the rights that were given on it: it goes when nothing will be put
         // back any more.
-        if let Some(Incoming { programs, .. }) = found.and_then(|found| found.undo.incoming)
-            && let Err(error) =
-                removal::drop_other_routines(connection, &self.target, &programs).await
-        {
-            monitor.warn(&error.chain());
+        if let Some(Incoming { programs, .. }) = undo.and_then(|undo| undo.incoming) {
+            match removal::drop_other_routines(connection, &self.target, &programs).await {
+                Err(error) if error.kind() != Kind::Unreachable => monitor.warn(&error.chain()),
+                dropped => dropped?,
+            }
         }
+        fault::point("database.routines-dropped");
+        if let Err(error) = self.clear(connection, &stayed).await {
+            // It only takes room, and goes with the next restore.
+            monitor.note(&format!("something is left behind: {}", error.chain()));
+        }
+        fault::point("database.finished");
+        Ok(())
+    }
+
+    /// Drops the schemas that nobody needs any more; `stayed` are empty in staging.
+    async fn clear(&self, connection: &mut Connection, stayed: &BTreeSet<String>) -> Result<()> {
+        connection.drop_emptied_of_all_but(&self.staging, stayed).await?;
+        fault::point("database.staging-dropped");
         connection.drop_previous(&self.target, Some(&self.previous)).await?;
         if !self.had_target {
             connection.drop_emptied(&self.previous).await?;
         }
-        fault::point("database.finished");
         Ok(())
     }
 }

@@ -97,13 +97,17 @@ impl Undo {
 
     async fn put_back(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
         let Schemas { target, staging, is_kept, .. } = &self.schemas;
+        let found = Self::find_in(connection, &self.schemas.previous).await?;
+        let is_going_back = found.is_some_and(|found| found.is_going_back);
         let is_moved = self.is_moved(connection).await?;
         if is_moved {
+            self.go_back(connection).await?;
             self.move_back(connection).await?;
         }
+        self.bring_keys_home(connection).await?;
         match &self.live {
             None => connection.drop_emptied(target).await?,
-            Some(live) if is_moved => {
+            Some(live) if is_moved || is_going_back => {
                 connection.dress_database(&live.database).await?;
                 let site = Site::new(&live.database, Purpose::Live);
                 for view in programs::replace_all(connection, &site, &live.programs).await? {
@@ -168,11 +172,22 @@ impl Undo {
         fault::point("database.before-undo");
         connection.rename_tables(&back).await?;
         fault::point("database.undo-moved");
+        Ok(())
+    }
+
+    /// Makes the foreign keys of tables that moved back name tables of their own database. One whose
+    /// table was gone may have bound itself to the one that came in, and followed it away; also where
+    /// the server itself moved the tables back, since it died in the move.
+    async fn bring_keys_home(&self, connection: &mut Connection) -> Result<()> {
+        let Schemas { target, staging, previous, .. } = &self.schemas;
         connection.prepare_altering().await?;
-        connection.select_database(staging).await?;
-        foreign_keys::bring_home(connection, staging, target).await?;
-        connection.select_database(target).await?;
-        foreign_keys::bring_home(connection, target, previous).await
+        for (schema, left) in [(staging, target), (target, previous), (target, staging)] {
+            if tables::database(connection, schema).await?.is_some() {
+                connection.select_database(schema).await?;
+                foreign_keys::bring_home(connection, schema, left).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether the tables are where the swap moves them: all of them are, or none. Where none
@@ -236,7 +251,8 @@ pub(super) async fn killed_swaps(
 ) -> Result<()> {
     note::undo_killed(connection, target, monitor).await?;
     for schema in connection.databases_like(&names::previous(target, "")).await? {
-        if let Some(Found { undo, is_complete: false }) = Undo::find_in(connection, &schema).await?
+        if let Some(Found { undo, is_complete: false, .. }) =
+            Undo::find_in(connection, &schema).await?
         {
             undo.run_after_death(connection, monitor).await?;
             monitor.note("a killed restore had begun to swap: what was live before is put back");
