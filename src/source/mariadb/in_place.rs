@@ -67,8 +67,9 @@ impl Staging {
         let live = Live::read(&mut self.connection, &target, self.plan.kept()).await?;
         self.connection.drop_database(self.plan.schema()).await?;
         self.connection.prepare_loading().await?;
-        self.create_schema().await?;
         self.plan = Arc::new(self.plan.in_place()?);
+        let plan = Arc::clone(&self.plan);
+        self.create_schema(plan.kept()).await?;
         fault::point("in-place.rehearsed");
         Ok(live)
     }

@@ -7,6 +7,7 @@
 //! catalog; foreign keys come when all tables stand, and every program is created once to see that
 //! it can be. Nothing live is touched until the swap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::digest::sha256;
@@ -169,12 +170,13 @@ impl Staging {
         }
     }
 
-    /// Creates the staging schema with all sequences, and no tables.
-    pub(super) async fn create_schema(&mut self) -> Result<()> {
+    /// Creates the staging schema with its sequences but these, and no tables.
+    pub(super) async fn create_schema(&mut self, but: &BTreeSet<String>) -> Result<()> {
         let database = self.staging_database();
         self.connection.create_database(&database).await?;
         self.connection.select_database(&database.name).await?;
-        for sequence in &self.plan.definition().sequences {
+        let sequences = self.plan.definition().sequences.iter();
+        for sequence in sequences.filter(|sequence| !but.contains(&sequence.name)) {
             self.connection.create_sequence(sequence).await?;
         }
         Ok(())
@@ -197,7 +199,7 @@ impl Staging {
     }
 
     async fn create_tables(&mut self) -> Result<()> {
-        self.create_schema().await?;
+        self.create_schema(&BTreeSet::new()).await?;
         let plan = Arc::clone(&self.plan);
         for (position, table) in plan.definition().tables.iter().enumerate() {
             self.create_table(position).await?;
