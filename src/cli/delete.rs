@@ -12,8 +12,8 @@ use crate::snapshot::execution::refuse_needed;
 
 /// Delete snapshots
 ///
-/// They are no longer listed and cannot be restored. When one of several ids is unknown, none is
-/// deleted. The space comes back with `snap prune`.
+/// They are no longer listed and cannot be restored. When one of several ids is unknown, or one is
+/// pinned, none is deleted. The space comes back with `snap prune`.
 #[derive(clap::Args)]
 #[command(after_help = "Example: snap delete before-upgrade && snap prune")]
 pub(super) struct Args {

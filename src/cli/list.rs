@@ -13,7 +13,7 @@ use crate::cli::human::moment;
 use crate::cli::human::size;
 use crate::cli::settings::Settings;
 use crate::cli::table::Table;
-use crate::repository::summary::Summary;
+use crate::snapshot::list::Line;
 use crate::snapshot::list::list;
 
 /// List the snapshots of the repository, oldest first
@@ -21,36 +21,38 @@ use crate::snapshot::list::list;
 /// ROWS counts the rows of tables and the entries of file trees. RAW is the size of what was saved,
 /// STORED the size of the blobs that hold it, which snapshots share, and NEW the size of those that
 /// this snapshot added. A snapshot that lacks something is
-/// listed as partial; `snap show` says what it lacks. With --quiet the ids alone are printed.
+/// listed as partial; `snap show` says what it lacks. One that `snap pin` keeps from being deleted is
+/// listed as pinned. With --quiet the ids alone are printed.
 #[derive(clap::Args)]
 #[command(after_help = "Example: snap list --json | jq -r '.snapshots[].id'")]
 pub(super) struct Args {}
 
 pub(super) async fn run(_: &Args, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let repository = settings.open("list").await?;
-    let summaries = list(&repository, monitor).await?;
-    if summaries.is_empty() {
+    let snapshots = list(&repository, monitor).await?;
+    if snapshots.is_empty() {
         monitor.note(&format!("no snapshots in {}", settings.repository));
     }
-    let ids = lines(summaries.iter().map(|summary| summary.id.to_string()));
-    Ok(Answer::new("snapshots", &summaries, to_text(&summaries, settings.now)).least(ids))
+    let ids = lines(snapshots.iter().map(|line| line.summary.id.to_string()));
+    Ok(Answer::new("snapshots", &snapshots, to_text(&snapshots, settings.now)).least(ids))
 }
 
 /// Returns the table; nothing at all where there is nothing to list.
-fn to_text(summaries: &[Summary], now: Timestamp) -> String {
-    if summaries.is_empty() {
+fn to_text(snapshots: &[Line], now: Timestamp) -> String {
+    if snapshots.is_empty() {
         return String::new();
     }
     let mut table = Table::new(&[
         "ID", "CREATED", ">AGE", "STATE", "HOST", "VERSION", ">ROWS", ">RAW", ">STORED", ">NEW",
         "TAGS", "NOTE",
     ]);
-    for summary in summaries {
+    for Line { summary, pinned } in snapshots {
+        let state = if summary.warnings == 0 { "complete" } else { "partial" };
         table.row([
             summary.id.to_string(),
             moment(summary.created),
             age(now, summary.created),
-            if summary.warnings == 0 { "complete" } else { "partial" }.to_owned(),
+            if *pinned { format!("{state}, pinned") } else { state.to_owned() },
             summary.host.clone(),
             summary.product_version.clone().unwrap_or_else(|| "-".to_owned()),
             count(summary.rows),
@@ -66,6 +68,8 @@ fn to_text(summaries: &[Summary], now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::repository::summary::Summary;
+
     use super::*;
 
     fn summary(id: &str) -> Summary {
@@ -99,11 +103,13 @@ mod tests {
         };
         let now = Timestamp::from_second(1_772_337_906 + 7200).expect("in range");
         let expected = "\
-ID  CREATED                  AGE  STATE     HOST  VERSION   ROWS      RAW   STORED   NEW  TAGS  NOTE
-a   2026-03-01 04:05:06 UTC  2 h  complete  map   4.1      1,234  2.0 KiB  1.0 KiB  10 B  a, b  before\\nupgrade
-b   2026-03-01 04:05:06 UTC  2 h  partial   map   -        1,234  2.0 KiB  1.0 KiB     -  -
+ID  CREATED                  AGE  STATE             HOST  VERSION   ROWS      RAW   STORED   NEW  TAGS  NOTE
+a   2026-03-01 04:05:06 UTC  2 h  complete, pinned  map   4.1      1,234  2.0 KiB  1.0 KiB  10 B  a, b  before\\nupgrade
+b   2026-03-01 04:05:06 UTC  2 h  partial           map   -        1,234  2.0 KiB  1.0 KiB     -  -
 ";
-        assert_eq!(to_text(&[summary("a"), partial], now), expected);
+        let pinned = Line { summary: summary("a"), pinned: true };
+        let partial = Line { summary: partial, pinned: false };
+        assert_eq!(to_text(&[pinned, partial], now), expected);
     }
 
     #[test]

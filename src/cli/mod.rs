@@ -38,6 +38,8 @@ mod download;
 mod upload;
 mod verify;
 mod delete;
+mod pin;
+mod unpin;
 mod prune;
 mod rollback;
 mod executions;
@@ -73,7 +75,8 @@ Exit codes:
   11  locked by another process, or a killed restore is unfinished: snap restore --resume
   12  the database refuses the account, or the account lacks a right
   13  a snapshot or an archive is damaged
-  14  refused: the id or the file exists, the target is not empty, or the format is too new
+  14  refused: the id or the file exists, the target is not empty, the snapshot is pinned, or
+      the format is too new
   20  the database cannot be reached
   21  no snapshot of one moment could be had
   22  the restored state is not the saved one
@@ -110,6 +113,8 @@ enum Command {
     Upload(upload::Args),
     Verify(verify::Args),
     Delete(delete::Args),
+    Pin(pin::Args),
+    Unpin(unpin::Args),
     Prune(prune::Args),
     Executions(executions::Args),
     Doctor(doctor::Args),
@@ -152,6 +157,8 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,
         Command::Verify(args) => until(stop, verify::run(&args, &settings()?, monitor)).await,
         Command::Delete(args) => until(stop, delete::run(&args, &settings()?, monitor)).await,
+        Command::Pin(args) => until(stop, pin::run(&args, &settings()?, monitor)).await,
+        Command::Unpin(args) => until(stop, unpin::run(&args, &settings()?, monitor)).await,
         Command::Prune(args) => until(stop, prune::run(&args, &settings()?, monitor)).await,
         Command::Executions(args) => executions::run(&args, &settings()?, monitor),
         Command::Doctor(args) => until(stop, doctor::run(&args, &settings()?, monitor)).await,

@@ -29,7 +29,14 @@ const NAMED: usize = 20;
 pub(super) fn to_text(restored: &Restored, detail: Detail) -> String {
     let parts: String =
         restored.plan.sources.iter().map(|source| parts(source, restored.done, detail)).collect();
-    sources(restored).to_text() + &parts + &accounts(restored)
+    sources(restored).to_text() + &parts + &accounts(restored) + &notes(restored)
+}
+
+/// Returns what else is to be known; nothing where nothing is.
+fn notes(restored: &Restored) -> String {
+    let notes = restored.plan.sources.iter().flat_map(|source| &source.notes);
+    let notes = lines(notes.map(|note| format!("note: {}", printable(note))));
+    if notes.is_empty() { notes } else { format!("\n{notes}") }
 }
 
 /// Returns what happens in a source; nothing where it is left alone, unless all is wanted.

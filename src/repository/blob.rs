@@ -2,15 +2,18 @@
 //!
 //! What is read is proven twice: the stored bytes against the name, the raw bytes against the
 //! catalog. A frame is decompressed no further than the catalog says, whatever it promises itself.
-//! Hashing and compression run on blocking threads; each call holds one blob in memory.
+//! Hashing and compression run on blocking threads. A blob is read and proven piece by piece: whoever
+//! wants its raw bytes holds these, and nobody its stored bytes, documents aside.
 
 use std::io;
-use std::io::Read as _;
+use std::pin::pin;
 
 use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
 use tokio::task::spawn_blocking;
 use zstd::bulk::Compressor;
-use zstd::stream::read::Decoder;
 use zstd::zstd_safe::CParameter;
 
 use crate::base::digest;
@@ -21,17 +24,17 @@ use crate::base::error::Result;
 use crate::repository::BLOBS;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
+use crate::repository::unpacking::Unpacking;
 
 /// Part of the format in effect: another level gives other blobs for the same rows.
 const LEVEL: i32 = 1;
-/// Frames of level 1 need 512 KiB; 8 MiB is what the highest ordinary level needs.
-const WINDOW_LOG_MAX: u32 = 23;
 /// A chunk holds one row at least, and the line of the largest row of a server (1 GiB) takes twice
 /// its size when every byte is escaped.
 pub(super) const MAX_RAW_BYTES: u64 = (2 << 30) + (64 << 20);
 /// What is set aside for raw bytes before any arrive.
 const FIRST_BYTES: u64 = 32 << 20;
-const PIECE: usize = 128 << 10;
+/// Stored bytes that are read at once.
+const PIECE_BYTES: u64 = 4 << 20;
 
 impl Repository {
     /// Returns the stored bytes of a blob, proven by its digest.
@@ -47,33 +50,68 @@ impl Repository {
         if found.context(|| cannot_read(digest))? == digest {
             Ok(stored)
         } else {
-            Err(Error::damaged(format!("blob {digest} has another content than its name says")))
+            Err(misnamed(digest))
         }
     }
 
     /// Returns the raw bytes of a blob, proven by both digests.
     pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
-        let stored = self.read_stored(&blob.digest, blob.size).await?;
-        let known = blob.clone();
-        let read = spawn_blocking(move || {
-            let first = usize::try_from(known.raw_bytes.min(FIRST_BYTES)).unwrap_or_default();
-            let mut raw = Vec::with_capacity(first);
-            unpack(&stored, &known, |piece| raw.extend_from_slice(piece)).map(|()| raw)
-        });
-        read.await.context(|| cannot_read(&blob.digest))?
+        let first = usize::try_from(blob.raw_bytes.min(FIRST_BYTES)).unwrap_or_default();
+        let raw = Vec::with_capacity(first);
+        self.unpack(blob, raw, Vec::extend_from_slice).await
     }
 
     /// Reads a blob and proves it by both digests; returns the number of newlines in it. Holds no
-    /// more of the raw bytes than a piece.
+    /// more of it than a piece.
     pub async fn prove_blob(&self, blob: &BlobRef) -> Result<u64> {
-        let stored = self.read_stored(&blob.digest, blob.size).await?;
-        let known = blob.clone();
-        let read = spawn_blocking(move || {
-            let mut newlines = 0;
-            let count = |piece: &[u8]| newlines += memchr::memchr_iter(b'\n', piece).count() as u64;
-            unpack(&stored, &known, count).map(|()| newlines)
-        });
-        read.await.context(|| cannot_read(&blob.digest))?
+        let count = |newlines: &mut u64, piece: &[u8]| {
+            *newlines += memchr::memchr_iter(b'\n', piece).count() as u64;
+        };
+        self.unpack(blob, 0, count).await
+    }
+
+    /// Reads a blob and proves it by its name. Holds no more of it than a piece.
+    pub(super) async fn prove_stored(&self, digest: &str, size: u64) -> Result<()> {
+        let mut hasher = Hasher::default();
+        let mut pieces = pin!(self.pieces(digest, size));
+        while let Some(piece) = pieces.try_next().await? {
+            hasher = hashed(hasher, piece).await?;
+        }
+        if hasher.finish() == digest { Ok(()) } else { Err(misnamed(digest)) }
+    }
+
+    /// Decompresses a blob piece by piece, each passed to `take`.
+    async fn unpack<S: Send + 'static>(
+        &self,
+        blob: &BlobRef,
+        state: S,
+        take: fn(&mut S, &[u8]),
+    ) -> Result<S> {
+        let mut unpacking = Unpacking::new(blob.clone(), state, take)?;
+        let mut pieces = pin!(self.pieces(&blob.digest, blob.size));
+        while let Some(piece) = pieces.try_next().await? {
+            let added = spawn_blocking(move || {
+                unpacking.add(&piece);
+                unpacking
+            });
+            unpacking = added.await.context(|| cannot_read(&blob.digest))?;
+        }
+        unpacking.finish()
+    }
+
+    /// Returns the stored bytes of a blob that has this size, unproven.
+    fn pieces(&self, digest: &str, size: u64) -> impl Stream<Item = Result<Bytes>> {
+        stream::try_unfold(0, move |from| async move {
+            if from == 0 {
+                self.find_blob(digest, size).await?;
+            }
+            let to = size.min(from + PIECE_BYTES);
+            if from == to {
+                return Ok(None);
+            }
+            let piece = self.store.get_range(&blob_name(digest)?, from..to).await?;
+            Ok(Some((piece.ok_or_else(|| absent(digest))?, to)))
+        })
     }
 
     /// Checks that a blob is there with the right size.
@@ -109,38 +147,22 @@ pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
     Ok((blob, Bytes::from(stored)))
 }
 
-/// Decompresses a blob piece by piece, no further than the raw size, and proves the raw digest.
-fn unpack(stored: &[u8], blob: &BlobRef, mut take: impl FnMut(&[u8])) -> Result<()> {
-    let lies = |what: &str| Error::damaged(format!("blob {} {what}", blob.digest));
-    let open = || -> io::Result<Decoder<'_, &[u8]>> {
-        let mut decoder = Decoder::with_buffer(stored)?;
-        decoder.window_log_max(WINDOW_LOG_MAX)?;
-        Ok(decoder)
-    };
-    let mut decoder = open().context(|| cannot_read(&blob.digest))?;
-    let mut hasher = Hasher::default();
-    let mut left = blob.raw_bytes;
-    let mut piece = vec![0; PIECE];
-    loop {
-        let read = decoder.read(&mut piece);
-        let length = read.map_err(|cause| lies("does not decompress").caused_by(cause))?;
-        if length == 0 {
-            break;
-        }
-        left = left
-            .checked_sub(length as u64)
-            .ok_or_else(|| lies(&format!("holds more than {} raw bytes", blob.raw_bytes)))?;
-        hasher.update(&piece[..length]);
-        take(&piece[..length]);
-    }
-    if left > 0 || hasher.finish() != blob.raw_digest {
-        return Err(lies("holds other raw bytes than the catalog says"));
-    }
-    Ok(())
-}
-
 fn absent(digest: &str) -> Error {
     Error::damaged(format!("blob {digest} is absent"))
+}
+
+/// Returns the error for a blob whose bytes are not those of its digest.
+pub fn misnamed(digest: &str) -> Error {
+    Error::damaged(format!("blob {digest} has another content than its name says"))
+}
+
+/// Returns the hasher with the next bytes in it.
+pub async fn hashed(mut hasher: Hasher, piece: Bytes) -> Result<Hasher> {
+    let added = spawn_blocking(move || {
+        hasher.update(&piece);
+        hasher
+    });
+    added.await.context(|| "cannot hash a blob".to_owned())
 }
 
 fn wrong_size(digest: &str, found: u64, size: u64) -> Error {
@@ -159,9 +181,16 @@ mod tests {
         pack(raw, digest::sha256(raw)).unwrap()
     }
 
+    /// Unpacks stored bytes in pieces of this size.
+    fn unpacked_by(size: usize, stored: &[u8], blob: &BlobRef) -> Result<Vec<u8>> {
+        let blob = BlobRef { digest: digest::sha256(stored), ..blob.clone() };
+        let mut unpacking = Unpacking::new(blob, Vec::new(), Vec::extend_from_slice).unwrap();
+        stored.chunks(size).for_each(|piece| unpacking.add(piece));
+        unpacking.finish()
+    }
+
     fn unpacked(stored: &[u8], blob: &BlobRef) -> Result<Vec<u8>> {
-        let mut raw = Vec::new();
-        unpack(stored, blob, |piece| raw.extend_from_slice(piece)).map(|()| raw)
+        unpacked_by(1 << 20, stored, blob)
     }
 
     #[test]
@@ -185,10 +214,37 @@ mod tests {
         let (mut blob, stored) = packed(&vec![0; 64 << 20]);
         assert!(stored.len() < 10_000, "a bomb");
         blob.raw_bytes = 1000;
-        let mut seen = 0;
-        let error = unpack(&stored, &blob, |piece| seen += piece.len()).unwrap_err();
+        let nothing = |(): &mut (), _: &[u8]| panic!("it was passed on");
+        let mut unpacking = Unpacking::new(blob, (), nothing).unwrap();
+        unpacking.add(&stored);
+        let error = unpacking.finish().unwrap_err();
         assert!(error.to_string().contains("more than 1000 raw bytes"), "{error}");
-        assert_eq!(seen, 0);
+    }
+
+    #[test]
+    fn a_frame_comes_in_pieces_of_any_size_and_whole() {
+        let raw: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let (blob, stored) = packed(&raw);
+        for size in [1, 7, 4096, stored.len()] {
+            assert_eq!(unpacked_by(size, &stored, &blob).unwrap(), raw, "pieces of {size}");
+        }
+        // The last bytes are the checksum: all of the raw bytes are there without.
+        for length in [stored.len() - 1, stored.len() - 4] {
+            let error = unpacked(&stored[..length], &blob).unwrap_err();
+            assert!(error.to_string().contains("does not decompress"), "{error}");
+        }
+        let more = [&stored[..], b"x"].concat();
+        assert!(unpacked(&more, &blob).unwrap_err().to_string().contains("does not decompress"));
+    }
+
+    #[test]
+    fn what_is_not_named_by_its_digest_is_said_to_be_so_whatever_else_is_wrong() {
+        let (blob, stored) = packed(b"1\ta\n2\tb\n");
+        let mut unpacking = Unpacking::new(blob, (), |(), _| {}).unwrap();
+        unpacking.add(b"no frame");
+        unpacking.add(&stored);
+        let error = unpacking.finish().unwrap_err();
+        assert!(error.to_string().contains("another content than its name says"), "{error}");
     }
 
     #[test]

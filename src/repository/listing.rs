@@ -17,7 +17,6 @@ use crate::base::error::Result;
 use crate::base::fault;
 use crate::repository::BLOBS;
 use crate::repository::INDEX_FILE;
-use crate::repository::MARKS;
 use crate::repository::Repository;
 use crate::repository::SNAPSHOTS;
 use crate::repository::catalog::Catalog;
@@ -186,7 +185,7 @@ impl Repository {
             fault::point("unlist.before");
             self.store.delete(&descriptor_name(id)).await?;
             fault::point("unlist.gone");
-            self.store.delete(&format!("{MARKS}/{id}.json")).await?;
+            self.unmark(id).await?;
         }
         // The blobs may go only once the names are gone for good.
         self.store.sync(SNAPSHOTS).await?;
@@ -224,6 +223,10 @@ impl Repository {
         let _lock = self.lock_list().await?;
         // A blob that another process put may not have its name on the disk yet.
         self.store.sync(BLOBS).await?;
+        // What a killed delete left of a namesake is not said of this one.
+        if !self.is_listed(id).await? {
+            self.unmark(id).await?;
+        }
         if !self.store.put_new(&descriptor_name(id), Bytes::from(bytes)).await? {
             return Err(taken(id));
         }
@@ -291,6 +294,7 @@ fn descriptor_name(id: &SnapshotId) -> String {
     format!("{SNAPSHOTS}/{id}.json")
 }
 
-fn unknown(id: &SnapshotId) -> Error {
+/// Returns the error for an id that is not listed.
+pub(super) fn unknown(id: &SnapshotId) -> Error {
     Error::new(Kind::Absent, format!("cannot find snapshot {id}")).hint("`snap list` shows all ids")
 }

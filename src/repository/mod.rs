@@ -4,6 +4,7 @@
 //! oci-layout  index.json     the standard files; index.json is rebuilt at every commit
 //! blobs/sha256/<hex>         every blob, named by the SHA-256 of its stored bytes
 //! snapshots/<id>.json        the descriptor of one manifest: the list of snapshots
+//! marks/<id>.json            what is said of a snapshot afterwards: whether it is pinned
 //! snap.lock  commit.lock     flocks
 //! ```
 //!
@@ -37,7 +38,9 @@ pub mod summary;
 pub mod contents;
 pub mod manifest;
 pub mod blob;
+mod unpacking;
 pub mod listing;
+pub mod marks;
 pub mod writer;
 pub mod lock;
 pub mod sweep;

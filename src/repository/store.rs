@@ -8,13 +8,16 @@ use std::fs;
 use std::fs::File;
 use std::fs::Permissions;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use object_store::ObjectMeta;
@@ -97,6 +100,39 @@ impl Store {
         }
         let bytes = found.bytes().await;
         bytes.map(Some).map_err(|cause| self.cannot("read", name).caused_by(cause))
+    }
+
+    /// Returns some of the bytes of an object.
+    pub(super) async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        match self.objects.get_range(&path(name)?, range).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.cannot("read", name).caused_by(cause)),
+        }
+    }
+
+    /// Writes an object as its bytes come, in the place of one that has the name. Where one of them is
+    /// an error, nothing is written.
+    pub(super) async fn replace_by(
+        &self,
+        name: &str,
+        pieces: impl Stream<Item = Result<Bytes>>,
+    ) -> Result<()> {
+        let cannot = |cause| self.cannot("write", name).caused_by(cause);
+        let mut upload = self.objects.put_multipart(&path(name)?).await.map_err(cannot)?;
+        let mut pieces = pin!(pieces);
+        let sent = async {
+            while let Some(piece) = pieces.try_next().await? {
+                upload.put_part(piece.into()).await.map_err(cannot)?;
+            }
+            upload.complete().await.map(drop).map_err(cannot)
+        };
+        if let Err(error) = sent.await {
+            // What it has staged goes with the next prune at the latest.
+            upload.abort().await.ok();
+            return Err(error);
+        }
+        self.make_private(name).await
     }
 
     /// Returns the size of an object.

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use futures_util::Stream;
 use futures_util::StreamExt as _;
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
@@ -101,6 +102,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Stores bytes under their digest as they come; they end in an error where they are not the
+    /// digest's. A damaged blob of that name is replaced. Holds no more of it than a piece.
+    pub async fn keep_pieces(
+        &self,
+        digest: &str,
+        size: u64,
+        pieces: impl Stream<Item = Result<Bytes>>,
+    ) -> Result<()> {
+        if self.repository.prove_stored(digest, size).await.is_ok() {
+            // What is not needed is proven all the same.
+            return pieces.try_for_each(async |_| Ok(())).await;
+        }
+        self.repository.store.replace_by(&blob::blob_name(digest)?, pieces).await?;
+        self.written_bytes.fetch_add(size, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Lists the snapshot of a catalog whose blobs this writer stored, under the catalog's own id.
     pub async fn commit(self, catalog: Catalog) -> Result<Summary> {
         let id: SnapshotId = catalog.id.parse()?;
@@ -176,6 +194,7 @@ fn summarize(id: &SnapshotId, contents: &Contents) -> Result<Summary> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
@@ -296,6 +315,32 @@ mod tests {
         writer.write(RAW.to_vec()).await.unwrap();
         assert_eq!(fs::read(&file).unwrap(), sound, "flipped, and written without a known blob");
         assert_eq!(again, blob);
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_comes_in_pieces_is_whole_or_not_there_and_mends_a_damaged_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let writer = repository.writer([]).await.unwrap();
+        let (blob, stored) = blob::pack(RAW, digest::sha256(RAW)).unwrap();
+        let file = file_of(&repository, &blob);
+        let pieces = || stored.chunks(5).map(|piece| Ok(Bytes::copy_from_slice(piece)));
+        let cut = pieces().take(2).chain([Err(Error::damaged("it is another one"))]);
+        let error = writer.keep_pieces(&blob.digest, blob.size, stream::iter(cut)).await;
+        assert_eq!(error.unwrap_err().to_string(), "it is another one");
+        assert!(!file.exists());
+        assert_eq!(repository.staged_files().await.unwrap(), []);
+        samples::put(&file, &vec![0; stored.len()]);
+        for written in [blob.size, blob.size] {
+            writer.keep_pieces(&blob.digest, blob.size, stream::iter(pieces())).await.unwrap();
+            assert_eq!(fs::read(&file).unwrap(), stored);
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(writer.written_bytes.load(Ordering::Relaxed), written, "once");
+        }
+        // What is not needed is proven all the same.
+        let lie = pieces().take(1).chain([Err(Error::damaged("it is another one"))]);
+        writer.keep_pieces(&blob.digest, blob.size, stream::iter(lie)).await.unwrap_err();
+        assert_eq!(fs::read(&file).unwrap(), stored);
     }
 
     fn known_elsewhere() -> BlobRef {

@@ -5,9 +5,10 @@ use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
 use crate::repository::lock::Access;
 
-/// Deletes snapshots: all of them, or none where an id is unknown.
+/// Deletes snapshots: all of them, or none where an id is unknown or one is pinned.
 pub async fn delete(repository: &Repository, ids: &[SnapshotId]) -> Result<()> {
     let _lock = repository.lock(Access::Exclusive).await?;
+    repository.demand_unpinned(ids).await?;
     repository.unlist(ids).await
 }
 
@@ -16,6 +17,8 @@ mod tests {
     use super::*;
     use crate::base::error::Kind;
     use crate::repository::samples;
+    use crate::snapshot::pin::pin;
+    use crate::snapshot::pin::unpin;
 
     #[tokio::test]
     async fn a_deleted_snapshot_is_gone_from_every_list_and_its_blobs_stay() {
@@ -41,6 +44,24 @@ mod tests {
         assert_eq!(error.kind(), Kind::Absent);
         assert!(error.to_string().contains("two"), "{error}");
         assert!(repository.is_listed(&ids[0]).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_pinned_snapshot_stays_and_all_that_are_named_with_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        samples::commit(&repository, "one", "x").await;
+        samples::commit(&repository, "two", "y").await;
+        let ids = ["one".parse().unwrap(), "two".parse().unwrap()];
+        pin(&repository, &ids[1]).await.unwrap();
+        let error = delete(&repository, &ids).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused);
+        assert_eq!(repository.ids().await.unwrap(), ids);
+        unpin(&repository, &ids[1]).await.unwrap();
+        delete(&repository, &ids).await.unwrap();
+        assert_eq!(repository.ids().await.unwrap(), []);
+        let left = std::fs::read_dir(temp.path().join("marks")).unwrap().count();
+        assert_eq!(left, 0, "the marks go with their snapshot");
     }
 
     #[tokio::test]

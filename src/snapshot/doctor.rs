@@ -16,9 +16,10 @@ use crate::repository::Repository;
 use crate::repository::lock::Holder;
 use crate::snapshot::Host;
 use crate::snapshot::disk;
-use crate::source::files;
+use crate::source::files::Way;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::rights::Missing;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::target;
@@ -142,7 +143,7 @@ async fn look_at_database(
     let rights = connection.read_rights().await?;
     checks.push(rights_check("rights to create", &rights.missing_for_create(database)));
     checks.push(rights_check("rights to restore", &rights.missing_for_restore(database, facts)));
-    checks.push(match live.check() {
+    checks.push(match live.check().and_then(|()| foreign_keys::refuse(&live.pins())) {
         Ok(()) => Check::new("restore", Outcome::Good, "nothing stands in its way"),
         Err(error) => Check::failed("restore", &error),
     });
@@ -222,16 +223,17 @@ fn is_makeable(location: &Path) -> bool {
 /// Returns the check of a file source.
 fn path(source: &SourceSpec, host: &Host) -> Option<Check> {
     let What::Files { .. } = &source.what else { return None };
-    let found = host.locate(source).and_then(|path| {
-        files::refuse_mounts(&path)?;
-        Ok(path)
-    });
-    let path = match found {
-        Ok(path) => path,
+    let found = host.locate(source).and_then(|path| Ok((Way::of(&path)?, path)));
+    let (way, path) = match found {
+        Ok(found) => found,
         Err(error) => return Some(Check::failed(&source.name, &error)),
     };
     let shown = path.display();
     Some(match path.symlink_metadata() {
+        Ok(_) if way == Way::Inside => {
+            let detail = format!("{shown} is a mount point, which a restore fills in place");
+            Check::new(&source.name, Outcome::Good, detail)
+        }
         Ok(_) => Check::new(&source.name, Outcome::Good, format!("{shown} is there")),
         Err(_) if source.optional => {
             Check::new(&source.name, Outcome::Note, format!("{shown} is absent, and optional"))

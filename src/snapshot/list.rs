@@ -1,25 +1,50 @@
 //! `list` and `show`: what snapshots there are, and what is in one.
 
+use serde::Serialize;
+
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::repository::Repository;
 use crate::repository::catalog::Catalog;
 use crate::repository::id::SnapshotId;
 use crate::repository::lock::Access;
+use crate::repository::marks::Marks;
 use crate::repository::summary::Summary;
+
+/// A snapshot of the list, and what is said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// What it is.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Whether it is kept from being deleted.
+    pub pinned: bool,
+}
 
 /// Returns all snapshots, the oldest first. One that cannot be read is a warning: it hides no
 /// other one.
-pub async fn list(repository: &Repository, monitor: &dyn Monitor) -> Result<Vec<Summary>> {
-    let mut summaries = Vec::new();
-    for (_, listed) in repository.list().await? {
-        match listed {
-            Ok(listed) => summaries.push(listed.summary),
-            Err(error) => monitor.warn(&error.chain()),
-        }
+pub async fn list(repository: &Repository, monitor: &dyn Monitor) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let marked = repository.marked().await?;
+    for (id, listed) in repository.list().await? {
+        let summary = match listed {
+            Ok(listed) => listed.summary,
+            Err(error) => {
+                monitor.warn(&error.chain());
+                continue;
+            }
+        };
+        let marks =
+            if marked.contains(&id) { repository.marks(&id).await } else { Ok(Marks::default()) };
+        let marks = marks.unwrap_or_else(|error| {
+            monitor.warn(&error.chain());
+            Marks::default()
+        });
+        lines.push(Line { summary, pinned: marks.pinned });
     }
-    summaries.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
-    Ok(summaries)
+    let place = |line: &Line| (line.summary.created, line.summary.id.clone());
+    lines.sort_by_key(place);
+    Ok(lines)
 }
 
 /// Returns the catalog of a snapshot.
@@ -51,7 +76,9 @@ mod tests {
         samples::put(&temp.path().join("snapshots/three.json"), b"{\"mediaType\":");
         samples::put(&temp.path().join("snapshots/notes.txt"), b"not ours");
         let recorder = Recorder::new(&Silent);
-        assert_eq!(list(&repository, &recorder).await.unwrap(), [one, two]);
+        let lines = list(&repository, &recorder).await.unwrap();
+        let summaries: Vec<Summary> = lines.into_iter().map(|line| line.summary).collect();
+        assert_eq!(summaries, [one, two]);
         let warnings = recorder.said().warnings;
         assert_eq!(warnings.len(), 1);
         assert!(warnings[0].contains("the descriptor of snapshot three"), "{warnings:?}");
@@ -68,7 +95,7 @@ mod tests {
             writer.commit(catalog).await.unwrap();
         }
         let listed = list(&repository, &Silent).await.unwrap();
-        let ids: Vec<&str> = listed.iter().map(|summary| summary.id.as_str()).collect();
+        let ids: Vec<&str> = listed.iter().map(|line| line.summary.id.as_str()).collect();
         assert_eq!(ids, ["b", "a"]);
     }
 

@@ -21,7 +21,9 @@ pub mod verify;
 pub mod execution;
 pub mod restore;
 pub mod archive;
+mod definitions;
 pub mod delete;
+pub mod pin;
 pub mod prune;
 pub mod doctor;
 mod chunks;
@@ -77,8 +79,13 @@ impl Host {
 
     /// Returns the host with a login whose connections an execution remembers.
     fn on_record(&self, journal: &Journal, binlog: Binlog) -> Self {
-        let database = Login { sessions: journal.sessions(), binlog, ..self.database.clone() };
-        Self { database, ..self.clone() }
+        let database = Login { sessions: journal.sessions(), ..self.database.clone() };
+        Self { database, ..self.clone() }.with_binlog(binlog)
+    }
+
+    /// Returns the host with a login whose changes replicas hear of, or not.
+    fn with_binlog(self, binlog: Binlog) -> Self {
+        Self { database: Login { binlog, ..self.database }, ..self }
     }
 
     /// Returns the path of a file source below the root.

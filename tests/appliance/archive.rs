@@ -4,10 +4,13 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use crate::place::CERTIFICATES;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
+use crate::restore_failures::finished;
 use crate::stored;
 
 /// Returns the path of a new archive of a snapshot.
@@ -243,4 +246,45 @@ fn an_archive_that_is_not_sound_is_refused_and_nothing_is_listed() {
     }
     assert!(!place.path("etc").exists());
     place.snap(&["verify", "--read-data"]).succeeded();
+}
+
+/// The most memory that a verb may take, in KiB: far more than it needs, far less than the blob.
+const MEMORY: u64 = 128 << 10;
+
+#[test]
+fn a_large_blob_is_uploaded_and_verified_in_little_memory() {
+    let place = Place::used_studio();
+    // Longer than the window of the compressor, and without a newline: nothing of it goes away.
+    let mut block = vec![0; 4 << 20];
+    getrandom::fill(&mut block).expect("the system has random numbers");
+    block.iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b'x');
+    place.forge_table("users", |_, _, rows| {
+        *rows = [&block.repeat(75)[..], b"\n2\tbob\n"].concat();
+    });
+    let archive = download(&place, "forged", "forged.tar");
+    assert!(fs::metadata(&archive).expect("read its size").len() > 300 << 20);
+    let elsewhere = format!("--repository={}", place.path("elsewhere").display());
+    for arguments in [
+        &["upload", &archive, "-s", "first"][..],
+        // Once more: what is there already is read and compared.
+        &["upload", &archive, "-s", "second"],
+        &["verify", "--read-data"],
+    ] {
+        let mut verb = place.start(&[arguments, &[&elsewhere]].concat());
+        let mut peak = 0;
+        while verb.try_wait().expect("ask for the end of snap").is_none() {
+            peak = peak.max(peak_memory(verb.id()));
+            thread::sleep(Duration::from_millis(1));
+        }
+        finished(verb).succeeded();
+        assert!(peak > 0 && peak < MEMORY, "{arguments:?}: {peak} KiB");
+    }
+}
+
+/// Returns the most memory that a process has had in use so far, in KiB; none once it has ended.
+fn peak_memory(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }

@@ -75,7 +75,10 @@ fn json_is_one_object_and_quiet_is_the_id_alone() {
     assert_eq!((quiet.succeeded(), quiet.stderr.as_str()), ("quiet", ""));
 
     let list = place.snap(&["list", "--json"]);
-    let list: Value = serde_json::from_str(list.succeeded()).expect("one object");
+    let mut list: Value = serde_json::from_str(list.succeeded()).expect("one object");
+    // A list tells what was said of a snapshot since.
+    let first = list["snapshots"][0].as_object_mut().expect("an object");
+    assert_eq!(first.remove("pinned"), Some(json!(false)));
     assert_eq!(list["snapshots"][0], object["snapshot"], "{list:#}");
     assert_eq!(list["snapshots"][1]["id"], "quiet");
     assert_eq!(list["snapshots"].as_array().map(Vec::len), Some(2));

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::BufRead;
 use std::io::BufReader;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -63,8 +64,13 @@ impl Disk {
 
     /// Returns the disk's folder, as those see it who do not see the disk.
     pub(crate) fn seen(&self) -> PathBuf {
+        self.seen_by_others(&self.folder)
+    }
+
+    /// Returns any path, with the disk in it, as those see it who do not see the disk.
+    pub(crate) fn seen_by_others(&self, path: &Path) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
-        root.join(self.folder.strip_prefix("/").expect("an absolute path"))
+        root.join(path.strip_prefix("/").expect("an absolute path"))
     }
 
     /// Leaves so many bytes free at most.

@@ -12,8 +12,8 @@ use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
+use crate::place::files_below;
 use crate::tally;
-use crate::tree;
 
 /// What can be replaced.
 #[derive(PartialEq)]
@@ -30,6 +30,7 @@ type Parts = [String; 3];
 /// A verb at work, again and again.
 struct Scenario {
     name: &'static str,
+    place: fn() -> Place,
     /// Brings the place to where the verb begins; returns what the verb is to make of it.
     prepare: fn(&Place) -> Live,
     command: &'static [&'static str],
@@ -39,6 +40,8 @@ struct Scenario {
 const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificates"];
 /// A restore of everything: no table stays.
 const FULL: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--full"];
+const RESTORE_CERTIFICATES: &[&str] =
+    &["restore", "before", "--only", "certificates", "--restore-certificates"];
 pub(crate) const RESUME: &[&str] = &["restore", "--resume"];
 
 /// A restore of everything with an account that is not there.
@@ -73,15 +76,67 @@ const INTERRUPTED: &[&str] = &[
 ];
 
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "restore", prepare: use_again, command: RESTORE },
-    Scenario { name: "restore onto nothing", prepare: remove_all, command: RESTORE },
-    Scenario { name: "rollback", prepare: restore_used, command: &["rollback"] },
-    Scenario { name: "rollback to nothing", prepare: restore_removed, command: &["rollback"] },
-    Scenario { name: "create", prepare: without_new, command: &["create", "new"] },
-    Scenario { name: "delete", prepare: with_new, command: &["delete", "new"] },
-    Scenario { name: "upload", prepare: without_new, command: &["upload", "FILE", "-s", "new"] },
-    Scenario { name: "prune", prepare: Place::all, command: &["prune", "--grace", "0s"] },
-    Scenario { name: "restore in place", prepare: use_oddly, command: IN_PLACE },
+    Scenario { name: "restore", place: Place::used_studio, prepare: use_again, command: RESTORE },
+    Scenario {
+        name: "restore onto nothing",
+        place: Place::used_studio,
+        prepare: remove_all,
+        command: RESTORE,
+    },
+    Scenario {
+        name: "rollback",
+        place: Place::used_studio,
+        prepare: restore_used,
+        command: &["rollback"],
+    },
+    Scenario {
+        name: "rollback to nothing",
+        place: Place::used_studio,
+        prepare: restore_removed,
+        command: &["rollback"],
+    },
+    Scenario {
+        name: "create",
+        place: Place::used_studio,
+        prepare: without_new,
+        command: &["create", "new"],
+    },
+    Scenario {
+        name: "delete",
+        place: Place::used_studio,
+        prepare: with_new,
+        command: &["delete", "new"],
+    },
+    Scenario {
+        name: "upload",
+        place: Place::used_studio,
+        prepare: without_new,
+        command: &["upload", "FILE", "-s", "new"],
+    },
+    Scenario {
+        name: "prune",
+        place: Place::used_studio,
+        prepare: Place::all,
+        command: &["prune", "--grace", "0s"],
+    },
+    Scenario {
+        name: "restore onto a mount point",
+        place: Place::mounted_studio,
+        prepare: use_certificates_again,
+        command: RESTORE_CERTIFICATES,
+    },
+    Scenario {
+        name: "rollback of a mount point",
+        place: Place::mounted_studio,
+        prepare: restore_used_certificates,
+        command: &["rollback"],
+    },
+    Scenario {
+        name: "restore in place",
+        place: Place::used_studio,
+        prepare: use_oddly,
+        command: IN_PLACE,
+    },
 ];
 
 /// Puts back what was saved; returns it.
@@ -117,6 +172,20 @@ fn restore_removed(place: &Place) -> Live {
     let removed = place.all();
     restore(place);
     removed
+}
+
+fn use_certificates_again(place: &Place) -> Live {
+    place.snap(RESTORE_CERTIFICATES).succeeded();
+    let saved = place.all();
+    place.overwrite_certificates();
+    saved
+}
+
+fn restore_used_certificates(place: &Place) -> Live {
+    use_certificates_again(place);
+    let used = place.all();
+    place.snap(RESTORE_CERTIFICATES).succeeded();
+    used
 }
 
 fn with_new(place: &Place) -> Live {
@@ -201,7 +270,7 @@ impl Place {
             "" => String::new(),
             names => self.server.dump_rows("centreon_studio", names.lines()),
         };
-        let file = |path: &str| tree::describe(&self.root().join(path));
+        let file = |path: &str| files_below(&self.root(), path);
         [rows, file(CERTIFICATES), file(SECURITY_FILE)]
     }
 
@@ -210,7 +279,10 @@ impl Place {
         // The server ends by itself what it was told last.
         self.wait_until_alone();
         for (part, (old, new)) in self.parts().iter().zip(old.iter().zip(new)) {
-            assert!(part == old || part == new, "{at}: a part is neither old nor new:\n{part}");
+            let is_whole = part == old || part == new;
+            // The entries of a mount point are swapped one after the other.
+            let is_on_the_way = self.mount.is_some() && is_between(part, old, new);
+            assert!(is_whole || is_on_the_way, "{at}: a part is neither old nor new:\n{part}");
         }
     }
 
@@ -232,6 +304,18 @@ impl Place {
     }
 }
 
+/// Returns whether each entry of a tree is an old or a new one, and none is absent that both have.
+fn is_between(tree: &str, old: &str, new: &str) -> bool {
+    let lines = |tree| str::lines(tree).skip(1).collect::<BTreeSet<&str>>();
+    let names = |lines: &BTreeSet<&str>| -> BTreeSet<String> {
+        let name = |line: &&str| line.split(' ').next().unwrap_or_default().to_owned();
+        lines.iter().map(name).collect()
+    };
+    let (tree, old, new) = (lines(tree), lines(old), lines(new));
+    let common: BTreeSet<_> = names(&old).intersection(&names(&new)).cloned().collect();
+    tree.is_subset(&(&old | &new)) && common.is_subset(&names(&tree))
+}
+
 /// Returns each point, and the how manieth time it is that it is come to.
 pub(crate) fn counted(points: &[String]) -> Vec<(&str, usize)> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
@@ -246,8 +330,8 @@ pub(crate) fn counted(points: &[String]) -> Vec<(&str, usize)> {
 
 /// Kills at every point of a scenario.
 fn walk(scenario: &Scenario) {
-    let Scenario { name, prepare, command } = scenario;
-    let place = Place::used_studio();
+    let Scenario { name, place, prepare, command } = scenario;
+    let place = place();
     place.prepare_upload();
     prepare(&place);
     let points = place.points(command);
@@ -265,22 +349,34 @@ fn walk(scenario: &Scenario) {
     tally::tell(points.len(), "kills", &format!("of {name}, one at each fault point it comes to"));
 }
 
-/// Kills a resume at each of its points, after `command` was killed at `first`; returns how often.
-fn walk_resume(place: &Place, command: &[&str], first: &str) -> usize {
-    use_again(place);
-    place.kill_at(first, 1, command);
+/// Kills a resume at each of its points, after `interrupt` has killed what it resumes; returns how
+/// often.
+fn walk_resume(place: &Place, prepare: fn(&Place) -> Live, interrupt: impl Fn()) -> usize {
+    prepare(place);
+    interrupt();
     let points = place.points(RESUME);
     for (point, time) in counted(&points) {
-        let at = format!("resume after {first}, at {point} the {time}. time");
-        let new = use_again(place);
+        let at = format!("resume, at {point} the {time}. time");
+        let new = prepare(place);
         let old = place.all();
-        place.kill_at(first, 1, command);
+        interrupt();
         place.kill_at(point, time, RESUME);
         place.assert_parts_are_whole(&old.parts, &new.parts, &at);
         place.snap(RESUME).succeeded();
         place.assert_old_or_new(&old, &new, &at);
     }
     points.len()
+}
+
+/// Kills a restore onto a mount point when two entries are in, and takes one away that is not: it
+/// cannot go on.
+fn kill_and_lose(place: &Place) {
+    place.kill_at("inside.in", 2, RESTORE_CERTIFICATES);
+    let staging = place.beside().into_iter().find(|name| name.contains(".snap-staging-"));
+    let staging = staging.expect("what comes in is there");
+    let waiting = fs::read_dir(staging).expect("list what comes in");
+    let waiting = waiting.map(|entry| entry.expect("read what comes in").path()).max();
+    fs::remove_file(waiting.expect("something waits")).expect("remove it");
 }
 
 #[test]
@@ -326,7 +422,10 @@ fn a_prune_that_is_killed_at_any_fault_point_loses_nothing() {
 #[test]
 fn a_resume_that_is_killed_at_any_fault_point_loses_nothing() {
     let place = Place::used_studio();
-    let kills = INTERRUPTED.iter().map(|first| walk_resume(&place, FULL, first)).sum();
+    let kills = INTERRUPTED
+        .iter()
+        .map(|first| walk_resume(&place, use_again, || place.kill_at(first, 1, FULL)));
+    let kills = kills.sum();
     tally::tell(
         kills,
         "kills",
@@ -339,8 +438,9 @@ fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
     let place = Place::used_studio();
     place.save_users();
     // Nobody can complete the accounts of another process: that restore goes back.
-    let kills = walk_resume(&place, WITH_USERS, "database.moved")
-        + walk_resume(&place, WITH_USERS, "database.complete");
+    let kill_at = |point| place.kill_at(point, 1, WITH_USERS);
+    let kills = walk_resume(&place, use_again, || kill_at("database.moved"))
+        + walk_resume(&place, use_again, || kill_at("database.complete"));
     assert_eq!(place.server.sql("SELECT User FROM mysql.global_priv WHERE User = 'somebody'"), "");
     tally::tell(
         kills,
@@ -350,14 +450,79 @@ fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
 }
 
 #[test]
+fn a_server_that_has_lost_its_note_is_told_what_was_live_by_the_journal() {
+    let place = Place::used_studio();
+    for (command, point) in [(RESTORE, "database.triggers-dropped"), (FULL, "database.moved")] {
+        let new = use_again(&place);
+        let old = place.all();
+        place.kill_at(point, 1, command);
+        let notes = "SELECT CONCAT('DROP TABLE ', table_schema, '.__snap_undo;') FROM information_schema.tables
+                     WHERE table_name = '__snap_undo'";
+        place.server.sql(&place.server.sql(notes));
+        place.snap(RESUME).succeeded();
+        place.assert_old_or_new(&old, &new, point);
+        let journals = fs::read_dir(place.path("state/executions")).expect("list the journals");
+        for journal in journals {
+            let text = fs::read_to_string(journal.expect("read a name").path()).expect("read it");
+            assert!(!text.contains("CREATE "), "an ended execution remembers definitions: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_restore_onto_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk(&SCENARIOS[8]);
+}
+
+#[test]
+fn a_rollback_of_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
+    walk(&SCENARIOS[9]);
+}
+
+#[test]
+fn a_resume_onto_a_mount_point_that_is_killed_at_any_fault_point_loses_nothing() {
+    let place = Place::mounted_studio();
+    let prepare = use_certificates_again;
+    let kill_at = |point| place.kill_at(point, 1, RESTORE_CERTIFICATES);
+    let kills = walk_resume(&place, prepare, || kill_at("inside.in"))
+        + walk_resume(&place, prepare, || kill_at("inside.exchanged"))
+        + walk_resume(&place, prepare, || kill_and_lose(&place));
+    let of = "of restore --resume onto a mount point, one at each fault point it comes to";
+    tally::tell(kills, "kills", of);
+}
+
+#[test]
+fn without_its_mount_a_killed_restore_is_not_resumed_and_with_it_it_is() {
+    let place = Place::mounted_studio();
+    let new = use_certificates_again(&place);
+    place.kill_at("inside.in", 2, RESTORE_CERTIFICATES);
+    let unmounted = place.unmounted_command(RESUME).output().expect("start snap");
+    Output::of(unmounted)
+        .failed(14, &["ssl is not the folder that it was", "hint: mount what was mounted"]);
+    place.snap(&["rollback"]).failed(11, &["--resume"]);
+    place.snap(RESUME).succeeded();
+    assert!(place.all() == new, "it was not finished");
+}
+
+#[test]
 fn every_fault_point_is_come_to() {
     let place = Place::used_studio();
     place.prepare_upload();
     let mut seen = BTreeSet::new();
-    for Scenario { prepare, command, .. } in SCENARIOS {
+    let (mounted, others): (Vec<_>, Vec<_>) =
+        SCENARIOS.iter().partition(|it| it.name.contains("mount point"));
+    for Scenario { prepare, command, .. } in others {
         restore(&place);
         prepare(&place);
         seen.extend(place.points(command));
+    }
+    for Scenario { place, prepare, command, .. } in mounted {
+        let place = place();
+        prepare(&place);
+        seen.extend(place.points(command));
+        use_certificates_again(&place);
+        kill_and_lose(&place);
+        seen.extend(place.points(RESUME));
     }
     for first in INTERRUPTED {
         use_again(&place);

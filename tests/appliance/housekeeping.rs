@@ -67,6 +67,36 @@ fn a_delete_with_an_unknown_id_deletes_nothing() {
 }
 
 #[test]
+fn a_pinned_snapshot_is_listed_so_and_not_deleted_until_it_is_unpinned() {
+    let place = Place::empty();
+    place.save_security_file_only();
+    for id in ["a", "b"] {
+        place.snap(&["create", id]).succeeded();
+    }
+    place.snap(&["pin", "none"]).failed(10, &["cannot find snapshot none"]);
+    for _ in 0..2 {
+        assert_eq!(place.snap(&["pin", "a"]).succeeded(), "pinned a");
+    }
+    let list = place.snap(&["list"]);
+    let states: Vec<bool> =
+        list.succeeded().lines().skip(1).map(|line| line.contains(" complete, pinned ")).collect();
+    assert_eq!(states, [true, false], "{list:#?}");
+    let json = place.snap(&["list", "--json"]).json();
+    assert_eq!(
+        (&json["snapshots"][0]["pinned"], &json["snapshots"][1]["pinned"]),
+        (&true.into(), &false.into())
+    );
+    let hint = "hint: nothing was deleted; `snap unpin a` lets it go";
+    place.snap(&["delete", "b", "a"]).failed(14, &["cannot delete snapshot a: it is pinned", hint]);
+    assert_eq!(place.ids(), "a\nb");
+    place.snap(&["unpin", "a"]).succeeded();
+    place.snap(&["delete", "b", "a"]).succeeded();
+    // The next one of that name is another snapshot.
+    place.snap(&["create", "a"]).succeeded();
+    assert_eq!(place.snap(&["list", "--json"]).json()["snapshots"][0]["pinned"], false);
+}
+
+#[test]
 fn prune_removes_what_nobody_names_once_its_grace_is_over() {
     let place = Place::empty();
     place.save_security_file_only();

@@ -27,6 +27,8 @@ pub(crate) const SECURITY_FILE: &str = "opt/manager/rest-security.conf";
 pub(crate) struct Place {
     /// The server that holds `centreon_studio`.
     pub(crate) server: Server,
+    /// What is mounted in it, where something is.
+    pub(crate) mount: Option<Disk>,
     folder: TempDir,
 }
 
@@ -69,7 +71,7 @@ impl Place {
     }
 
     fn around(server: Server, folder: TempDir) -> Self {
-        let place = Self { server, folder };
+        let place = Self { server, mount: None, folder };
         fs::create_dir(place.root()).expect("create the root");
         place.configure("");
         let socket = place.server.socket();
@@ -92,9 +94,25 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Returns the folder that stands for `/`.
+    /// Returns the folder that stands for `/`, as those see it who do not see what is mounted in it.
     pub(crate) fn root(&self) -> PathBuf {
-        self.path("root")
+        let root = self.path("root");
+        self.mount.as_ref().map_or(root.clone(), |mount| mount.seen_by_others(&root))
+    }
+
+    /// Returns the disk that is mounted.
+    pub(crate) fn mount(&self) -> &Disk {
+        self.mount.as_ref().expect("a disk is mounted")
+    }
+
+    /// Runs each `snap` from now on where a small disk is mounted on the folder of the
+    /// certificates, with a copy of them.
+    pub(crate) fn mount_certificates(&mut self) {
+        let folder = self.path("root").join(CERTIFICATES);
+        let mount = Disk::mount(folder.clone(), 4 << 20);
+        let output = Command::new("cp").arg("-aT").arg(&folder).arg(mount.seen()).output();
+        assert_succeeds(&output.expect("start cp"), "copy the certificates");
+        self.mount = Some(mount);
     }
 
     /// Returns the folder of the repository, which is absent at first.
@@ -110,6 +128,14 @@ impl Place {
     /// Returns the command that runs `snap` here, as cron would: no terminal, and no environment but ours.
     /// What the arguments say of repository, root, state, configuration or database counts instead of ours.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let command = self.unmounted_command(arguments);
+        let words = self.mount.as_ref().map(Disk::words).unwrap_or_default();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        if words.is_empty() { command } else { run_by(&words, &command) }
+    }
+
+    /// Returns the command that runs `snap` where nothing is mounted.
+    pub(crate) fn unmounted_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_snap"));
         command.env_clear().stdin(Stdio::null());
         command
@@ -174,9 +200,14 @@ impl Place {
     /// Returns the same of another root.
     #[expect(clippy::unused_self, reason = "reads as the above")]
     pub(crate) fn tree_below(&self, root: &Path) -> String {
-        let describe = |path: &str| tree::describe(&root.join(path));
-        format!("{}{}", describe(CERTIFICATES), describe(SECURITY_FILE))
+        format!("{}{}", files_below(root, CERTIFICATES), files_below(root, SECURITY_FILE))
     }
+}
+
+/// Returns all that is at a path below a root, but for what restores keep inside a mount point.
+pub(crate) fn files_below(root: &Path, path: &str) -> String {
+    let described = tree::describe(&root.join(path));
+    described.split_inclusive('\n').filter(|line| !line.starts_with("./.snap-")).collect()
 }
 
 /// Returns the command run by these words in front of it: another program that starts it.

@@ -4,6 +4,7 @@ use std::fs;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::chown;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -125,11 +126,10 @@ impl Place {
         let schemas = "SELECT schema_name FROM information_schema.schemata
                        WHERE schema_name LIKE '%\\_\\_snap\\_%' ORDER BY 1";
         let mut names: Vec<_> = self.server.sql(schemas).lines().map(str::to_owned).collect();
-        for target in [CERTIFICATES, SECURITY_FILE] {
-            let folder = self.root().join(target);
-            let Ok(entries) = fs::read_dir(folder.parent().expect("a target has a folder")) else {
-                continue;
-            };
+        let targets = [CERTIFICATES, SECURITY_FILE].map(Path::new);
+        let folders = targets.map(|target| target.parent().expect("a target has a folder"));
+        for folder in folders.into_iter().chain([Path::new(CERTIFICATES)]) {
+            let Ok(entries) = fs::read_dir(self.root().join(folder)) else { continue };
             let entries = entries.map(|entry| entry.expect("read a folder").path());
             let hidden = entries.filter(|path| path.to_string_lossy().contains(".snap-"));
             names.extend(hidden.map(|path| path.display().to_string()));

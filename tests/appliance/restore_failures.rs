@@ -143,7 +143,10 @@ fn a_catalog_of_other_tables_than_its_schema_is_damaged() {
         catalog.sources[0].items[0].name.push('x');
         index.items[0].name.push('x');
     });
-    place.assert_fails_harmlessly(FORGED, 13, &["other tables than the catalog"]);
+    let words = ["the definitions of database", "other tables than the catalog"];
+    place.assert_fails_harmlessly(FORGED, 13, &words);
+    place.assert_fails_harmlessly(&[FORGED, &["--dry-run"]].concat(), 13, &words);
+    assert_eq!(place.ids(), "before\nforged", "a safety snapshot was taken for nothing");
 }
 
 #[test]
@@ -158,14 +161,12 @@ fn foreign_keys_of_other_databases_refuse_the_restore_by_name() {
 }
 
 #[test]
-fn a_server_that_takes_no_rows_or_no_writes_is_refused_with_the_remedy() {
+fn a_server_that_takes_no_rows_is_refused_with_the_remedy() {
     let place = Place::used_studio();
     let restore = ["restore", "before", "--force"];
     place.server.sql("SET GLOBAL local_infile = 0");
     place.assert_fails_harmlessly(&restore, 14, &["hint: SET GLOBAL local_infile = 1"]);
-    place.server.sql("SET GLOBAL local_infile = 1, read_only = 1");
-    place.assert_fails_harmlessly(&restore, 14, &["read-only", "hint: SET GLOBAL read_only = 0"]);
-    place.server.sql("SET GLOBAL read_only = 0");
+    place.server.sql("SET GLOBAL local_infile = 1");
     place.snap(&restore).succeeded();
 }
 
@@ -217,6 +218,20 @@ fn a_table_that_stays_in_use_ends_the_restore_and_its_triggers_stay() {
     }
     tally::tell(holds.len(), "faults", "of a table that stays locked at the swap");
     place.snap(&["restore", "before", "--force"]).succeeded();
+}
+
+#[test]
+fn a_table_that_comes_while_the_swap_waits_ends_the_restore() {
+    let place = Place::used_studio();
+    let reader = place.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
+    let restore = place.start(&["restore", "before", "--force"]);
+    place.wait_for(WAITING);
+    place.server.sql("CREATE TABLE centreon_studio.late (id INT PRIMARY KEY)");
+    let live = place.live();
+    drop(reader);
+    finished(restore).failed(14, &["late", "the live database is as it was"]);
+    assert!(place.live() == live, "something was touched");
+    assert_eq!(place.beside(), [""; 0]);
 }
 
 #[test]

@@ -123,9 +123,9 @@ pub(crate) fn catalog(input: &[u8]) {
 /// Reads a list of files, writes it, and reads it again.
 pub(crate) fn list(input: &[u8]) {
     let Ok(detail) = serde_json::from_slice::<Value>(input) else { return };
-    match FileList::from_detail(detail) {
+    match FileList::from_detail(&detail) {
         Ok(list) => {
-            let again = FileList::from_detail(list.to_detail()).expect("what was written is read");
+            let again = FileList::from_detail(&list.to_detail()).expect("what was written is read");
             assert_eq!((again.digest(), &again), (list.digest(), &list));
         }
         Err(error) => assert_blamed(&error),
@@ -180,7 +180,7 @@ impl Trees {
             fs::read(folder.join(name)).expect("read a fixture")
         };
         let detail = serde_json::from_slice(&fixture("list/tree.json")).expect("a list is JSON");
-        let list = FileList::from_detail(detail).expect("a fixture is sound");
+        let list = FileList::from_detail(&detail).expect("a fixture is sound");
         Self { runtime: runtime(), list, tar: fixture("tree/tree.tar") }
     }
 

@@ -12,6 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
 use tar::EntryType;
 use tokio::task::spawn_blocking;
 
@@ -19,11 +22,15 @@ use super::BLOB_ENTRIES;
 use super::INDEX_ENTRY;
 use super::LAYOUT_ENTRY;
 use crate::base::digest;
+use crate::base::digest::Hasher;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::repository::blob;
 
+/// Bytes of a blob that are read at once.
+const PIECE_BYTES: u64 = 8 << 20;
 const BLOCK: u64 = 512;
 /// Two blocks of zeros end an archive; tar programs fill up to their record size.
 const END_BLOCKS: u64 = 2;
@@ -71,17 +78,27 @@ impl Incoming {
         self.read(extent).await
     }
 
-    /// Returns the bytes of a blob, proven by its digest.
+    /// Returns the bytes of a blob that is held in memory, proven by its digest.
     pub(super) async fn blob(&self, digest: &str, size: u64) -> Result<Bytes> {
-        let extent = self.find(digest, size)?;
-        let bytes = self.read(extent).await?;
-        let hashed = bytes.clone();
-        let found = spawn_blocking(move || digest::sha256(&hashed)).await;
-        if found.context(|| format!("cannot read blob {digest}"))? == digest {
-            Ok(bytes)
-        } else {
-            Err(Error::damaged(format!("blob {digest} has another content than its name says")))
-        }
+        let pieces: Vec<Bytes> = self.pieces(digest, size).try_collect().await?;
+        Ok(Bytes::from(pieces.concat()))
+    }
+
+    /// Returns the bytes of a blob in pieces; the last is an error where they are not the digest's.
+    pub(super) fn pieces(&self, digest: &str, size: u64) -> impl Stream<Item = Result<Bytes>> {
+        let start = Some((0, Hasher::default()));
+        stream::try_unfold(start, move |state| async move {
+            let Some((from, hasher)) = state else { return Ok(None) };
+            let Extent { offset, size } = self.find(digest, size)?;
+            let length = PIECE_BYTES.min(size - from);
+            if length == 0 {
+                let is_sound = hasher.finish() == digest;
+                return if is_sound { Ok(None) } else { Err(blob::misnamed(digest)) };
+            }
+            let piece = self.read(Extent { offset: offset + from, size: length }).await?;
+            let hasher = blob::hashed(hasher, piece.clone()).await?;
+            Ok(Some((piece, Some((from + length, hasher)))))
+        })
     }
 
     /// Checks that the blobs of the archive are these, with these sizes, and no others.

@@ -37,7 +37,7 @@ use crate::snapshot::verify::Depth;
 use crate::snapshot::verify::Examiner;
 
 const MAX_LAYOUT_BYTES: u64 = 4096;
-/// Blobs are held in memory one per reader.
+/// One piece of a blob is held in memory per reader.
 const READERS: usize = 3;
 
 /// Lists the snapshot of an archive, under its own id where none is given.
@@ -179,8 +179,7 @@ async fn store_layers(
     let total = documents.blobs.iter().map(|(_, size)| size).sum();
     monitor.step("upload", Some(total));
     let store = |(digest, size): (String, u64)| async move {
-        let stored = archive.blob(&digest, size).await?;
-        writer.keep(&digest, stored).await?;
+        writer.keep_pieces(&digest, size, archive.pieces(&digest, size)).await?;
         monitor.advance(size);
         Ok::<(), Error>(())
     };

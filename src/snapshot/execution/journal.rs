@@ -196,6 +196,7 @@ impl Journal {
         let id = {
             let mut execution = self.locked();
             execution.error = error;
+            execution.parts.iter_mut().for_each(|part| part.note = None);
             execution.id.clone()
         };
         self.reach(step)?;

@@ -103,6 +103,10 @@ pub struct Part {
     /// Whether accounts go with it, which nobody but the process itself can complete.
     #[serde(default)]
     pub accounts: bool,
+    /// What the database server notes of the swap, for a server that forgets it: the text and context
+    /// of all that is live and of all that comes in. It goes when the execution has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Where it is built, what it replaces, and where that is kept.
     #[serde(flatten)]
     pub places: Places,

@@ -54,8 +54,10 @@ pub(super) async fn build(
     journal.plan(parts(plan, execution.suffix())?)?;
     let staged = stage(restoring, contents, plan, options, execution.suffix()).await?;
     // What was found identical is no part of it any more.
-    let parts = parts(plan, execution.suffix())?;
-    journal.change(|execution| execution.parts = parts)?;
+    let is_restored = |part: &Part| {
+        plan.sources.iter().any(|source| source.name == part.source && source.is_restored())
+    };
+    journal.change(|execution| execution.parts.retain(is_restored))?;
     journal.reach(Step::Staged)?;
     let mut ready = Vec::new();
     let mut waiting = staged.into_iter();
@@ -78,6 +80,7 @@ pub(super) fn verified(journal: &Journal, ready: &[Ready]) -> Result<()> {
     journal.change(|execution| {
         for (part, ready) in execution.parts.iter_mut().zip(ready) {
             part.places = ready.places();
+            part.note = ready.note();
         }
     })?;
     journal.reach(Step::Verified)
@@ -93,7 +96,7 @@ fn parts(plan: &Plan, suffix: &str) -> Result<Vec<Part>> {
             Site::Files { path, .. } => Places::Files(Exchange::of_staging(path, suffix)?),
         };
         let accounts = source.accounts.is_some();
-        parts.push(Part { source: source.name.clone(), accounts, places });
+        parts.push(Part { source: source.name.clone(), accounts, note: None, places });
     }
     Ok(parts)
 }
@@ -127,6 +130,7 @@ async fn stage(
             compared.push((source.name.clone(), found));
         }
     }
+    plan.demand_unpinned()?;
     room::demand(plan, options)?;
     stage_parts(restoring, contents, plan, compared, suffix).await
 }
@@ -148,7 +152,7 @@ async fn stage_parts(
                 let accounts = source.accounts.clone();
                 found.stage(repository, host, accounts, suffix, monitor).await
             }
-            (Some(Site::Files { path, certificates }), _) => {
+            (Some(Site::Files { path, certificates, .. }), _) => {
                 let (record, index) = saved(contents, &source.name)?;
                 let serving = certificates.then(|| host.serving());
                 let target = staged::Target { path, suffix, serving };

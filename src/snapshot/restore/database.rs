@@ -17,6 +17,7 @@ use crate::repository::catalog::Chunk;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
+use crate::snapshot::definitions;
 use crate::snapshot::restore::in_place::InPlaceDatabase;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::StagedDatabase;
@@ -96,10 +97,7 @@ impl<'a> Saved<'a> {
         record: &'a SourceRecord,
         index: &'a Index,
     ) -> Result<Self> {
-        let schema = match &record.schema {
-            Some(blob) => repository.read_blob(blob).await?,
-            None => return Err(Error::damaged("the snapshot has no schema blob")),
-        };
+        let schema = definitions::read(repository, record).await?;
         let expected = record.items.iter().map(|item| Expected {
             rows: item.rows,
             current_rows: item.current_rows,
@@ -141,7 +139,6 @@ impl<'a> Saved<'a> {
     ) -> Result<Compared<'a>> {
         let blueprint = self.blueprint(target.name, target.suffix);
         let claim = Claim::take(&host.database, &blueprint, monitor).await?;
-        check_names(self.record, &claim)?;
         let connections = host.connections;
         let found = claim.compare(&self.expected, target.extent, connections, monitor).await?;
         let (name, manner) = (target.name.to_owned(), target.manner);
@@ -246,15 +243,6 @@ impl Compared<'_> {
             InPlaceDatabase { source, places, suffix, repository, login, database, jobs, accounts };
         Ok(Staged::InPlace(Box::new(built)))
     }
-}
-
-/// Fails where catalog and schema blob do not speak of the same tables.
-fn check_names(record: &SourceRecord, claim: &Claim) -> Result<()> {
-    let names = claim.tables();
-    if record.items.iter().map(|item| &item.name).eq(&names) {
-        return Ok(());
-    }
-    Err(Error::damaged("the schema blob defines other tables than the catalog"))
 }
 
 /// Fills and proves all tables, each on one connection.

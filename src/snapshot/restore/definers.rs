@@ -6,6 +6,7 @@ use crate::repository::Repository;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
+use crate::snapshot::definitions;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
@@ -27,10 +28,8 @@ pub(super) async fn planned(
     for source in &mut plan.sources {
         let Some(Site::Database { .. }) = &source.site else { continue };
         let (record, _) = saved(contents, &source.name)?;
-        if let Some(blob) = &record.schema {
-            let schema = repository.read_blob(blob).await?;
-            source.untrusted_definers = definers::others(&host.database, &schema).await?;
-        }
+        let schema = definitions::read(repository, record).await?;
+        source.untrusted_definers = definers::others(&host.database, &schema).await?;
     }
     Ok(plan)
 }

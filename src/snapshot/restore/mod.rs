@@ -10,7 +10,6 @@ use std::pin::pin;
 use serde::Serialize;
 
 use crate::base::error::Error;
-use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
@@ -41,6 +40,7 @@ mod database;
 mod definers;
 mod in_place;
 mod parts;
+mod refusals;
 pub mod previous;
 pub mod resume;
 pub mod rollback;
@@ -125,9 +125,12 @@ pub async fn dry_run(
     id: &SnapshotId,
     options: &RestoreOptions,
 ) -> Result<Restored> {
+    let host = &restoring.host.clone().with_binlog(options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
     let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
     let would_save = options.safety_snapshot && safety::is_due(&plan);
     let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    let refusal = refusal.or_else(|| plan.demand_unpinned().err());
     let refusal = refusal.or_else(|| room::demand(&plan, options).err());
     plan.estimated_seconds = Some(room::seconds(&plan));
     let (in_place, outcome) = (options.in_place, Outcome::default());
@@ -156,18 +159,24 @@ pub async fn restore(
             in_place::take_back_given_up(restoring, safety).await?;
             planned = self::planned(restoring, id, options).await?;
         }
-        match planned.refusal.take() {
-            Some(refusal) => Err(refusal),
-            None => Ok((build(restoring, &mut planned, options, safety, journal).await?, planned)),
-        }
+        planned.refusal.take().map_or(Ok(()), Err)?;
+        survey::demand_unpinned(&planned.plan, restoring, &planned.contents, options).await?;
+        Ok((build(restoring, &mut planned, options, safety, journal).await?, planned))
     };
-    let (ready, planned) = tokio::select! {
+    let built = tokio::select! {
         biased;
         stopped = &mut stop => {
             resume::take_back(journal, host, restoring.monitor).await;
-            return Err(stopped);
+            Err(stopped)
         }
-        built = building => built?,
+        built = building => built,
+    };
+    let (ready, planned) = match built {
+        Ok(built) => built,
+        Err(error) => {
+            safety::withdraw(restoring.repository, journal, restoring.monitor).await;
+            return Err(error);
+        }
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
     let restored = complete(restoring, ready, planned, journal).await?;
@@ -183,19 +192,23 @@ async fn complete(
     journal: &Journal,
 ) -> Result<Restored> {
     let Restoring { repository, profile, host, monitor } = *restoring;
+    // Of a restore that is done again, all may have been in already.
+    let is_swapped = !ready.is_empty() || journal.execution().is_mixed();
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let execution = journal.execution();
-    let in_place = execution.in_place.is_some();
+    let in_place = journal.execution().in_place.is_some();
     let keep = if in_place { Keep::Nothing } else { Keep::Previous };
-    let mut outcome = swapping::finish(swapped, keep, monitor).await?;
-    outcome.way_back = execution.way_back();
-    outcome.safety_snapshot = execution.safety_snapshot;
+    let outcome = swapping::finish(swapped, keep, monitor).await?;
     drop(planned.lock);
-    let id: SnapshotId = planned.plan.snapshot.parse()?;
-    if let Err(error) = safety::forget_older(repository, profile, host, &id).await {
-        monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));
+    if is_swapped {
+        let id: SnapshotId = planned.plan.snapshot.parse()?;
+        safety::forget_older(repository, profile, host, &id, monitor).await;
+    } else {
+        safety::withdraw(repository, journal, monitor).await;
     }
+    let execution = journal.execution();
+    let way_back = execution.way_back();
+    let outcome = Outcome { safety_snapshot: execution.safety_snapshot, way_back, ..outcome };
     previous::forget_replaced(host, journal)?;
     in_place::conclude_replaced(host, journal).await?;
     let plan = planned.plan;
@@ -252,26 +265,4 @@ fn saved<'a>(contents: &'a Contents, name: &str) -> Result<(&'a SourceRecord, &'
         .filter(|(record, _)| record.name == name)
         .find_map(|(record, index)| Some((record, index.as_ref()?)))
         .ok_or_else(|| Error::damaged(format!("the snapshot has no index of {name}")))
-}
-
-/// Returns the error for a target that is not empty.
-fn not_empty(database: &str, tables: usize) -> Error {
-    Error::new(
-        Kind::Refused,
-        format!("cannot restore: database {database} has {tables} tables and views"),
-    )
-    .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
-}
-
-/// Returns the error for programs of an uploaded snapshot that belong to other accounts.
-fn untrusted(source: &str, definers: &[String]) -> Error {
-    let definers = definers.join(", ");
-    Error::new(
-        Kind::Refused,
-        format!(
-            "cannot restore {source}: the snapshot was uploaded, and its views, triggers, routines \
-             and events would run with the rights of {definers}"
-        ),
-    )
-    .hint("--trust-definers restores them so, if you trust whoever made the archive")
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -20,20 +21,25 @@ use crate::repository::catalog::SourceState;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
+use crate::snapshot::definitions;
 use crate::snapshot::restore::RestoreOptions;
-use crate::snapshot::restore::not_empty;
 use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
-use crate::snapshot::restore::untrusted;
+use crate::snapshot::restore::refusals;
 use crate::source::files;
 use crate::source::files::FileList;
+use crate::source::files::Way;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::compare::Comparison;
+use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
+
+/// What is said of a target that cannot be renamed.
+const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
 
 /// What a restore does, source by source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -71,6 +77,13 @@ pub struct SourcePlan {
     /// trusts them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub untrusted_definers: Vec<String>,
+    /// The foreign keys of other databases that would follow tables that are replaced, once it is
+    /// known which are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<String>,
+    /// What else is to be known, and stands in no way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What happens to each table, sequence and file, once it is known.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
@@ -111,8 +124,8 @@ impl Action {
 pub(super) enum Site {
     /// The database of this name.
     Database { database: String },
-    /// This path, below `--root`, and whether it holds certificates.
-    Files { path: PathBuf, certificates: bool },
+    /// This path, below `--root`, how it is replaced, and whether it holds certificates.
+    Files { path: PathBuf, way: Way, certificates: bool },
 }
 
 /// Returns what a restore would do. Fails where it could not be done at all.
@@ -155,10 +168,15 @@ impl SourcePlan {
         self.live.as_ref().is_some_and(Target::writes_log)
     }
 
+    /// Returns whether foreign keys of other databases point to what is live.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.is_restored() && self.live.as_ref().is_some_and(|live| !live.pins().is_empty())
+    }
+
     /// Returns the folder that the source is staged in, where it can be seen from here.
     pub(super) fn staging_folder(&self) -> Option<&Path> {
         match self.site.as_ref()? {
-            Site::Files { path, .. } => path.parent(),
+            Site::Files { path, way, .. } => way.staging_folder(path),
             Site::Database { .. } => self.live_folder.as_deref(),
         }
     }
@@ -167,6 +185,12 @@ impl SourcePlan {
     /// accounts go with it.
     pub(super) fn take_in(&mut self, found: &Comparison, items: &[Item]) {
         self.parts = parts::of_database(found, items);
+        if let Some(live) = &self.live {
+            let built = self.parts.iter().filter(|part| part.is_built());
+            let tables: Vec<&str> = built.map(|part| part.name.as_str()).collect();
+            self.notes.extend(live.fates_of_rights(found, &tables));
+            self.pins = live.pins_on_replaced(found);
+        }
         if found.is_identical && self.accounts.is_none() {
             self.action = Action::Keep;
             self.reason = Some("it is identical already".to_owned());
@@ -185,7 +209,7 @@ impl Plan {
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {
             if !source.untrusted_definers.is_empty() {
-                return Err(untrusted(&source.name, &source.untrusted_definers));
+                return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
             }
             let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
                 continue;
@@ -193,10 +217,16 @@ impl Plan {
             live.check()?;
             let tables = live.tables.unwrap_or_default();
             if tables > 0 && !options.force {
-                return Err(not_empty(&source.target, tables));
+                return Err(refusals::not_empty(&source.target, tables));
             }
         }
         Ok(())
+    }
+
+    /// Fails with [`Kind::Refused`] where foreign keys of other databases point to what was found to
+    /// be replaced.
+    pub(super) fn demand_unpinned(&self) -> Result<()> {
+        self.sources.iter().try_for_each(|source| foreign_keys::refuse(&source.pins))
     }
 }
 
@@ -241,6 +271,8 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         raw_bytes,
         accounts: None,
         untrusted_definers: Vec::new(),
+        pins: Vec::new(),
+        notes: Vec::new(),
         parts: Vec::new(),
         site: None,
         live: None,
@@ -270,10 +302,8 @@ async fn with_live(
             target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
             note_server(record, *index, &live, monitor);
-            if let Some(schema) = &record.schema {
-                let schema = repository.read_blob(schema).await?;
-                preflight::demand_support(&host.database, &schema, database).await?;
-            }
+            let schema = definitions::read(repository, record).await?;
+            preflight::demand_support(&host.database, &schema, database).await?;
             let (action, reason) = match live.tables {
                 None => (Action::Create, "there is no such database".to_owned()),
                 Some(0) => (Action::Replace, "the database is empty".to_owned()),
@@ -283,15 +313,15 @@ async fn with_live(
                 target: database.clone(),
                 site: Some(Site::Database { database: database.clone() }),
                 live_folder: live.local_folder(&host.database, &host.name),
+                notes: live.note_on_read_only().into_iter().collect(),
                 live: Some(live),
                 ..outline(record, action, Some(reason))
             })
         }
         (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
-            files::refuse_mounts(&path)?;
-            let detail = index.map(|index| index.detail.clone()).unwrap_or_default();
-            let list = FileList::from_detail(detail)?;
+            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
+            let way = Way::of_list(&path, &list)?;
             let is_there = path.symlink_metadata().is_ok();
             let parts = parts::of_files(files::changes(&path, &list).await?);
             let is_identical = parts.iter().all(|part| part.fate == Fate::Identical);
@@ -301,11 +331,15 @@ async fn with_live(
                 (true, false) if is_identical => (Action::Replace, "--full restores everything"),
                 (true, false) => (Action::Replace, "it differs"),
             };
+            let reason = match way {
+                Way::Inside if action.is_restored() => format!("{reason}; {FILLED_IN_PLACE}"),
+                _ => reason.to_owned(),
+            };
             Ok(SourcePlan {
                 parts,
                 target: path.display().to_string(),
-                site: Some(Site::Files { path, certificates: *certificates }),
-                ..outline(record, action, Some(reason.to_owned()))
+                site: Some(Site::Files { path, way, certificates: *certificates }),
+                ..outline(record, action, Some(reason))
             })
         }
         (_, kind) => Err(Error::new(

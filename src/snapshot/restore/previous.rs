@@ -86,7 +86,7 @@ pub(super) fn forget_replaced(host: &Host, journal: &Journal) -> Result<()> {
     Ok(())
 }
 
-/// Removes what restores of a path kept beside it, but one; returns the paths that are gone.
+/// Removes what restores of a path kept of it, but one; returns the paths that are gone.
 pub(super) fn discard_older_files(target: &Path, kept: Option<&Path>) -> Result<Vec<String>> {
     let mut discarded = Vec::new();
     for leftover in files::leftovers(target)? {

@@ -10,8 +10,9 @@
 //! - From the step `swapped` on all is restored: what is left of staging is dropped.
 //!
 //! How far a part came is read from its own durable state: the note in the schema that keeps what
-//! was live, and the names that trees of files have. The statements that the dead process left
-//! running in the server are ended first. Resuming may itself be killed, and resumed.
+//! was live, and the names that trees of files have, or their entries in a mount point. The
+//! statements that the dead process left running in the server are ended first. Resuming may itself
+//! be killed, and resumed.
 
 use serde::Serialize;
 
@@ -175,7 +176,7 @@ async fn can_go_on(execution: &Execution, login: &Login) -> Result<bool> {
         let can = match &part.places {
             Places::Files(exchange) => exchange.can_go_on(),
             Places::MariaDb(schemas) => {
-                let mut halted = resume::find(login, schemas).await?;
+                let mut halted = resume::find(login, schemas, part.note.as_deref()).await?;
                 let can = halted.can_go_on().await?;
                 halted.leave().await;
                 can
@@ -201,7 +202,7 @@ async fn finish_all(
     for Part { places, .. } in &journal.execution().parts {
         match places {
             Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
-            Places::Files(exchange) => swapping::discard_replaced(exchange, keep, monitor),
+            Places::Files(exchange) => swapping::finish_files(exchange, keep, monitor),
         }
         let keeps = places.keeps_something() && keep == Keep::Previous;
         outcome.previous.extend(keeps.then(|| places.previous()));
@@ -225,7 +226,10 @@ async fn complete_all(
                 Swapped::Files(exchange.clone())
             }
             Places::MariaDb(schemas) => {
-                let completed = resume::find(login, schemas).await?.complete(monitor).await;
+                let completed = resume::find(login, schemas, part.note.as_deref())
+                    .await?
+                    .complete(monitor)
+                    .await;
                 let swapped = Box::new(completed.map_err(|unswapped| unswapped.error)?);
                 Swapped::Database { swapped, accounts: None }
             }
@@ -243,7 +247,7 @@ pub(super) async fn undo_all(journal: &Journal, host: &Host, monitor: &dyn Monit
         match &part.places {
             Places::Files(exchange) => exchange.take_back()?,
             Places::MariaDb(schemas) => {
-                let halted: Halted = resume::find(&login, schemas).await?;
+                let halted: Halted = resume::find(&login, schemas, part.note.as_deref()).await?;
                 halted.take_back(monitor).await?;
             }
         }

@@ -160,7 +160,8 @@ fn parts(undone: &Execution, suffix: &str) -> Result<Vec<Part>> {
                     .hint("it kept what was live before; `snap list` shows what can be restored"));
             }
         };
-        parts.push(Part { source: part.source.clone(), accounts: false, places });
+        let source = part.source.clone();
+        parts.push(Part { source, accounts: false, note: None, places });
     }
     Ok(parts)
 }

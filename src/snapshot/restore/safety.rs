@@ -13,10 +13,12 @@ use crate::profile::SourceSpec;
 use crate::profile::What;
 use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
-use crate::repository::lock::Access;
 use crate::snapshot::Host;
 use crate::snapshot::create;
 use crate::snapshot::create::CreateOptions;
+use crate::snapshot::delete::delete;
+use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::plan::Action;
@@ -124,19 +126,54 @@ async fn take(restoring: &Restoring<'_>, plan: &Plan, execution: &str) -> Result
     Ok(id)
 }
 
+/// Deletes the safety snapshot of an execution that has replaced nothing: it would push out one that
+/// is worth something. What goes back has none of its own.
+pub(super) async fn withdraw(repository: &Repository, journal: &Journal, monitor: &dyn Monitor) {
+    let Execution { safety_snapshot, snapshot, .. } = journal.execution();
+    let Some(saved) = safety_snapshot.filter(|saved| snapshot.as_ref() != Some(saved)) else {
+        return;
+    };
+    let deleted = async {
+        delete(repository, &[saved.parse()?]).await?;
+        journal.change(|execution| execution.safety_snapshot = None)
+    };
+    match deleted.await {
+        Ok(()) => monitor.note(&format!("nothing was replaced: {saved} is deleted again")),
+        Err(error) => monitor.note(&format!("{saved} stays: {}", error.chain())),
+    }
+}
+
 /// Deletes the older safety snapshots of a profile and host, but for the one that was restored, and
-/// those that are the only way back from a restore in place.
+/// those that are the only way back from a restore in place. One that is pinned stays, and counts for
+/// none.
 pub(super) async fn forget_older(
     repository: &Repository,
     profile: &Profile,
     host: &Host,
     restored: &SnapshotId,
-) -> Result<()> {
+    monitor: &dyn Monitor,
+) {
+    let forgotten = async {
+        let older = older(repository, profile, host, restored).await?;
+        if older.is_empty() { Ok(()) } else { delete(repository, &older).await }
+    };
+    if let Err(error) = forgotten.await {
+        monitor.note(&format!("older safety snapshots are kept: {}", error.chain()));
+    }
+}
+
+async fn older(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    restored: &SnapshotId,
+) -> Result<Vec<SnapshotId>> {
     let mut safety = Vec::new();
     for (id, listed) in repository.list().await? {
         let Ok(summary) = listed.map(|listed| listed.summary) else { continue };
         let is_ours = summary.profile == profile.name && summary.host == host.name;
-        if is_ours && summary.tags.iter().any(|tag| tag == TAG) {
+        let is_safety = is_ours && summary.tags.iter().any(|tag| tag == TAG);
+        if is_safety && !repository.marks(&id).await?.pinned {
             safety.push((summary.created, id));
         }
     }
@@ -147,12 +184,7 @@ pub(super) async fn forget_older(
     let is_needed = |id: &SnapshotId| {
         open.iter().any(|execution| execution.safety_snapshot.as_deref() == Some(id.as_str()))
     };
-    let older: Vec<SnapshotId> = older.filter(|id| id != restored && !is_needed(id)).collect();
-    if older.is_empty() {
-        return Ok(());
-    }
-    let _lock = repository.lock(Access::Exclusive).await?;
-    repository.unlist(&older).await
+    Ok(older.filter(|id| id != restored && !is_needed(id)).collect())
 }
 
 /// Returns the sources that are replaced, where they are replaced.

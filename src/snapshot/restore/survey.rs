@@ -16,6 +16,7 @@ use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
+use crate::snapshot::restore::plan::SourcePlan;
 use crate::snapshot::restore::saved;
 
 /// Blobs that are looked for at once.
@@ -38,6 +39,20 @@ pub(super) async fn surveyed(
         source.take_in(&found, &record.items);
     }
     Ok(plan)
+}
+
+/// Fails where foreign keys of other databases point to what will be replaced. Only where there are
+/// such keys the databases are read for it: what stays may have them.
+pub(super) async fn demand_unpinned(
+    plan: &Plan,
+    restoring: &Restoring<'_>,
+    contents: &Contents,
+    options: &RestoreOptions,
+) -> Result<()> {
+    if !plan.sources.iter().any(SourcePlan::is_pinned) {
+        return Ok(());
+    }
+    surveyed(plan.clone(), restoring, contents, options).await?.demand_unpinned()
 }
 
 /// Fails where a blob that the plan takes is not there with its size.

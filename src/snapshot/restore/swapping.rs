@@ -155,6 +155,14 @@ impl Ready {
         }
     }
 
+    /// Returns what the database server notes of the swap.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Self::Database(database) => Some(database.ready.note()),
+            Self::InPlace(_) | Self::Files(_) => None,
+        }
+    }
+
     async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
         match self {
             Self::Database(database) => database.swap(monitor).await,
@@ -263,20 +271,21 @@ impl Swapped {
             }
             Self::InPlace(database) => database.finish(monitor).await,
             Self::Files(exchange) => {
-                discard_replaced(&exchange, keep, monitor);
+                finish_files(&exchange, keep, monitor);
                 Ok(())
             }
         }
     }
 }
 
-/// Removes what restores of a path kept, this one too where nothing is to be kept; that it cannot be is a
-/// note.
-pub(super) fn discard_replaced(exchange: &Exchange, keep: Keep, monitor: &dyn Monitor) {
+/// Ends the exchange of a path, which keeps nothing of it where nothing is to be kept. That what
+/// restores of it kept cannot be removed is a note.
+pub(super) fn finish_files(exchange: &Exchange, keep: Keep, monitor: &dyn Monitor) {
     let kept = (keep == Keep::Previous).then_some(exchange.previous.as_path());
     if let Err(error) = discard_older_files(&exchange.target, kept) {
         left_behind(&error, monitor);
     }
+    exchange.finish();
 }
 
 /// Notes what only takes room, and goes with the next restore.

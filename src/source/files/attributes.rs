@@ -8,6 +8,7 @@ use std::fs::Metadata;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::path::PathBuf;
 
 use rustix::fs::AtFlags;
@@ -49,7 +50,35 @@ pub(super) fn plain(metadata: &Metadata, accounts: &mut Accounts) -> Attributes 
     }
 }
 
+/// Returns all attributes of a folder.
+pub(super) fn of_folder(folder: &Path) -> io::Result<Attributes> {
+    let folder = File::open(folder)?;
+    let plain = plain(&folder.metadata()?, &mut Accounts::default());
+    Ok(Attributes { xattrs: Open::Whole(&folder).xattrs()?, ..plain })
+}
+
 impl Open<'_> {
+    /// Gives attributes that something of the same file system had, in the one order in which
+    /// nothing undoes what was given before; durable when this returns.
+    pub(super) fn give(self, attributes: &Attributes) -> io::Result<()> {
+        if self.owner()? != (attributes.uid, attributes.gid) {
+            self.set_owner(attributes.uid, attributes.gid)?;
+        }
+        let found = self.xattrs()?;
+        for name in found.keys().filter(|name| !attributes.xattrs.contains_key(*name)) {
+            // A security label may have to stay.
+            drop(self.remove_xattr(name.os()));
+        }
+        for (name, value) in &attributes.xattrs {
+            if found.get(name) != Some(value) {
+                self.set_xattr(name.os(), value.bytes())?;
+            }
+        }
+        self.set_mode(attributes.mode)?;
+        self.set_mtime(attributes.mtime)?;
+        self.sync()
+    }
+
     /// Returns the extended attributes of all namespaces that this process may see.
     pub(super) fn xattrs(self) -> io::Result<BTreeMap<ByteString, ByteString>> {
         let mut xattrs = BTreeMap::new();

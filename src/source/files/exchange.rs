@@ -3,6 +3,8 @@
 //! All that is needed lies in the file system itself: which of three names beside each other has
 //! the tree that comes in. So whoever finds a swap that was killed can go on, or back, by the
 //! places alone. Each step is one rename, and is durable before the next.
+//!
+//! A mount point has its name for good: there it is the entries that are exchanged ([`Inside`]).
 
 use std::fs;
 use std::fs::File;
@@ -10,9 +12,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
-use rustix::fs::CWD;
-use rustix::fs::RenameFlags;
-use rustix::io::Errno;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -21,9 +20,13 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::source::files::inside::Folders;
+use crate::source::files::inside::Inside;
 use crate::source::files::leftovers::Role;
-use crate::source::files::leftovers::hidden_name;
+use crate::source::files::leftovers::hidden_path;
+use crate::source::files::place::Way;
 use crate::source::files::place::folder_and_name;
+use crate::source::files::rename;
 
 /// The places of a swap: of what comes in, of what is live, and of what was live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,9 @@ pub struct Exchange {
     /// The folders that were made above the target, the outermost first.
     #[serde(default)]
     pub(super) made_folders: Vec<PathBuf>,
+    /// What it takes to exchange the entries, where the target is a mount point.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inside: Option<Box<Inside>>,
 }
 
 /// How far an exchange came.
@@ -65,31 +71,35 @@ enum Progress {
 impl Exchange {
     /// Returns the places of a tree that is built to replace a target.
     pub fn of_staging(target: &Path, suffix: &str) -> Result<Self> {
-        let (staging, previous) =
-            (beside(target, Role::Staging, suffix)?, beside(target, Role::Previous, suffix)?);
-        Ok(Self {
-            target: target.to_owned(),
-            incoming: Some(staging),
-            previous,
-            is_kept: false,
-            number: None,
-            had_target: false,
-            made_folders: Vec::new(),
-        })
+        let way = Way::of(target)?;
+        let staging = hidden_path(target, way, Role::Staging, suffix)?;
+        Ok(Self { incoming: Some(staging), ..Self::onto(target, way, suffix)? })
     }
 
     /// Returns the places of the exchange that undoes this one, which is complete.
     pub fn reversed(&self, suffix: &str) -> Result<Self> {
-        let reversed = Self {
-            target: self.target.clone(),
-            incoming: self.keeps_something().then(|| self.previous.clone()),
-            previous: beside(&self.target, Role::Previous, suffix)?,
-            is_kept: true,
+        let way = if self.inside.is_some() { Way::Inside } else { Way::Whole };
+        let incoming = self.keeps_something().then(|| self.previous.clone());
+        let reversed = Self { incoming, is_kept: true, ..Self::onto(&self.target, way, suffix)? };
+        reversed.noted()
+    }
+
+    /// Returns the places of an exchange by which nothing comes in.
+    fn onto(target: &Path, way: Way, suffix: &str) -> Result<Self> {
+        let inside = match way {
+            Way::Inside => Some(Box::new(Inside::of(target)?)),
+            Way::Whole => None,
+        };
+        Ok(Self {
+            target: target.to_owned(),
+            incoming: None,
+            previous: hidden_path(target, way, Role::Previous, suffix)?,
+            is_kept: false,
             number: None,
             had_target: false,
             made_folders: Vec::new(),
-        };
-        reversed.noted()
+            inside,
+        })
     }
 
     /// Returns the exchange with what is there now, from which every later state can be told.
@@ -99,6 +109,9 @@ impl Exchange {
         if let Some(incoming) = &self.incoming {
             let cannot = || format!("cannot find {}", incoming.display());
             self.number = Some(incoming.symlink_metadata().context(cannot)?.ino());
+            if let Some(inside) = &mut self.inside {
+                inside.note(incoming)?;
+            }
         }
         Ok(self)
     }
@@ -115,39 +128,49 @@ impl Exchange {
 
     /// Returns whether it can be completed from where it is.
     pub fn can_go_on(&self) -> bool {
-        self.progress() != Progress::Lost
-    }
-
-    /// Returns whether what comes in is live.
-    pub fn is_swapped(&self) -> bool {
-        matches!(self.progress(), Progress::Crossed | Progress::Swapped)
+        match self.inside() {
+            Some((inside, folders)) => inside.can_go_on(folders),
+            None => self.progress() != Progress::Lost,
+        }
     }
 
     /// Completes the exchange, however far it came.
     pub fn complete(&self) -> Result<()> {
+        match self.inside() {
+            Some((inside, folders)) => inside.complete(folders),
+            None => self.complete_whole(),
+        }
+        .map_err(|error| error.while_doing(&format!("cannot replace {}", self.target.display())))
+    }
+
+    fn complete_whole(&self) -> Result<()> {
         match self.progress() {
             Progress::Waiting => self.swap(),
             Progress::Crossed => self.put_aside(),
             Progress::Swapped => Ok(()),
             Progress::CrossedBack => self.put_back_aside().and_then(|()| self.swap()),
-            Progress::Lost => {
-                let text = format!(
-                    "cannot replace {}: what was staged for it is gone",
-                    self.target.display()
-                );
-                Err(Error::failed(text))
-            }
+            Progress::Lost => Err(Error::failed("what was staged for it is gone")),
         }
-        .map_err(|error| error.while_doing(&format!("cannot replace {}", self.target.display())))
     }
 
     /// Takes the exchange back, however far it came: what was live is live, what came in is where
     /// it was. What was built for this exchange is removed.
     pub fn take_back(&self) -> Result<()> {
+        match self.inside() {
+            Some((inside, folders)) => {
+                let doing = format!("cannot put back {}", self.target.display());
+                inside.take_back(folders).map_err(|error| error.while_doing(&doing))?;
+            }
+            None => self.take_back_whole()?,
+        }
+        self.discard()
+    }
+
+    fn take_back_whole(&self) -> Result<()> {
         let cannot = || format!("cannot put back {}", self.target.display());
         let Some(incoming) = &self.incoming else {
             if self.keeps_something() && !exists(&self.target) {
-                self.step("undo", rename_to_free(&self.previous, &self.target)).context(cannot)?;
+                self.step("undo", rename::to_free(&self.previous, &self.target)).context(cannot)?;
             }
             return Ok(());
         };
@@ -155,17 +178,17 @@ impl Exchange {
             Progress::Waiting | Progress::Lost
                 if !exists(&self.target) && self.keeps_something() =>
             {
-                self.step("undo", rename_to_free(&self.previous, &self.target)).context(cannot)?;
+                self.step("undo", rename::to_free(&self.previous, &self.target)).context(cannot)?;
             }
             Progress::Waiting | Progress::Lost => {}
             Progress::Crossed => {
-                self.step("undo", exchange(incoming, &self.target)).context(cannot)?;
+                self.step("undo", rename::exchange(incoming, &self.target)).context(cannot)?;
             }
             Progress::Swapped if self.keeps_something() => {
-                match exchange(&self.previous, &self.target) {
-                    Err(error) if is_unsupported(error) => {
-                        rename_to_free(&self.target, incoming).context(cannot)?;
-                        self.step("undo", rename_to_free(&self.previous, &self.target))
+                match rename::exchange(&self.previous, &self.target) {
+                    Err(error) if rename::is_unsupported(error) => {
+                        rename::to_free(&self.target, incoming).context(cannot)?;
+                        self.step("undo", rename::to_free(&self.previous, &self.target))
                             .context(cannot)?;
                     }
                     exchanged => {
@@ -175,11 +198,11 @@ impl Exchange {
                 }
             }
             Progress::Swapped => {
-                self.step("undo", rename_to_free(&self.target, incoming)).context(cannot)?;
+                self.step("undo", rename::to_free(&self.target, incoming)).context(cannot)?;
             }
             Progress::CrossedBack => self.put_back_aside()?,
         }
-        self.discard()
+        Ok(())
     }
 
     /// Removes what was built for this exchange and is not live, and the folders made for it.
@@ -189,24 +212,40 @@ impl Exchange {
         };
         remove(incoming)?;
         remove_made(&self.made_folders);
+        if let Some(inside) = &self.inside {
+            inside.put_back_time(&self.target);
+        }
         Ok(())
+    }
+
+    /// Ends a complete exchange, when what earlier ones kept is gone.
+    pub fn finish(&self) {
+        if let Some(inside) = &self.inside {
+            inside.put_time(&self.target);
+        }
+    }
+
+    /// Returns what tells of an exchange of entries.
+    fn inside(&self) -> Option<(&Inside, Folders<'_>)> {
+        let (inside, incoming) = (self.inside.as_ref()?, self.incoming.as_ref()?);
+        Some((inside, Folders { target: &self.target, incoming, previous: &self.previous }))
     }
 
     fn swap(&self) -> Result<()> {
         let cannot = || "what was staged cannot take its name".to_owned();
         let Some(incoming) = &self.incoming else {
             if exists(&self.target) {
-                self.step("swap", rename_to_free(&self.target, &self.previous)).context(cannot)?;
+                self.step("swap", rename::to_free(&self.target, &self.previous)).context(cannot)?;
             }
             return Ok(());
         };
         fault::point("files.before-swap");
         if !exists(&self.target) {
-            return self.step("swap", rename_to_free(incoming, &self.target)).context(cannot);
+            return self.step("swap", rename::to_free(incoming, &self.target)).context(cannot);
         }
-        match exchange(incoming, &self.target) {
-            Err(error) if is_unsupported(error) => {
-                let swapped = replace_by_two_renames(incoming, &self.target, &self.previous);
+        match rename::exchange(incoming, &self.target) {
+            Err(error) if rename::is_unsupported(error) => {
+                let swapped = rename::by_two(incoming, &self.target, &self.previous);
                 self.step("swap", swapped).map_err(refused_if_busy)
             }
             exchanged => {
@@ -219,15 +258,15 @@ impl Exchange {
     /// On the way back, gives what came in its own name again.
     fn put_back_aside(&self) -> Result<()> {
         let Some(incoming) = &self.incoming else { return Ok(()) };
-        let put = rename_to_free(&self.previous, incoming);
+        let put = rename::to_free(&self.previous, incoming);
         self.step("undo-aside", put).context(|| "what came in cannot be put back".to_owned())
     }
 
     /// Gives what was live the name under which it is kept, or exchanges back.
     fn put_aside(&self) -> Result<()> {
         let Some(incoming) = &self.incoming else { return Ok(()) };
-        let put = rename_to_free(incoming, &self.previous).or_else(|error| {
-            exchange(incoming, &self.target)?;
+        let put = rename::to_free(incoming, &self.previous).or_else(|error| {
+            rename::exchange(incoming, &self.target)?;
             Err(error)
         });
         self.step("aside", put).context(|| "what was live cannot be kept".to_owned())
@@ -274,39 +313,8 @@ fn refused_if_busy(cause: std::io::Error) -> Error {
     Error::new(kind, "what was staged cannot take its name").caused_by(cause)
 }
 
-fn beside(target: &Path, role: Role, suffix: &str) -> Result<PathBuf> {
-    let (folder, name) = folder_and_name(target)?;
-    Ok(folder.join(hidden_name(name, role, suffix)))
-}
-
 pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
-}
-
-fn exchange(one: &Path, other: &Path) -> rustix::io::Result<()> {
-    rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
-}
-
-/// Renames to a name that nothing has.
-fn rename_to_free(from: &Path, to: &Path) -> rustix::io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(error) if is_unsupported(error) && exists(to) => Err(Errno::EXIST),
-        Err(error) if is_unsupported(error) => rustix::fs::renameat(CWD, from, CWD, to),
-        result => result,
-    }
-}
-
-/// Replaces where names cannot be exchanged; undoes the first rename when the second fails.
-fn replace_by_two_renames(staged: &Path, target: &Path, previous: &Path) -> rustix::io::Result<()> {
-    rename_to_free(target, previous)?;
-    rename_to_free(staged, target).or_else(|error| {
-        rename_to_free(previous, target)?;
-        Err(error)
-    })
-}
-
-fn is_unsupported(error: Errno) -> bool {
-    error == Errno::INVAL || error == Errno::NOSYS || error == Errno::OPNOTSUPP
 }
 
 /// Removes folders that were made, the innermost first, as far as they are empty.
@@ -355,15 +363,16 @@ mod tests {
 
     /// Every state that a process may leave behind which is killed while it exchanges.
     fn states() -> Vec<State> {
-        let crossed = |it: &Exchange| exchange(it.incoming.as_ref().unwrap(), &it.target).unwrap();
+        let crossed =
+            |it: &Exchange| rename::exchange(it.incoming.as_ref().unwrap(), &it.target).unwrap();
         vec![
             ("waiting", true, |_| {}),
             ("crossed", true, crossed),
             ("swapped", true, |it| it.complete().unwrap()),
-            ("between two renames", true, |it| rename_to_free(&it.target, &it.previous).unwrap()),
+            ("between two renames", true, |it| rename::to_free(&it.target, &it.previous).unwrap()),
             ("crossed back", true, |it| {
                 it.complete().unwrap();
-                exchange(&it.previous, &it.target).unwrap();
+                rename::exchange(&it.previous, &it.target).unwrap();
             }),
             ("waiting for nothing", false, |_| {}),
             ("put", false, |it| it.complete().unwrap()),
@@ -378,7 +387,7 @@ mod tests {
             exchange.complete().unwrap();
             assert!(exchange.target.join("new").exists(), "{name}");
             assert_eq!(exchange.previous.join("old").exists(), has_target, "{name}");
-            assert!(exchange.is_swapped() && exchange.is_whole(), "{name}");
+            assert!(exchange.can_go_on() && exchange.is_whole(), "{name}");
 
             let (_folder, exchange) = scene(has_target);
             reach(&exchange);
@@ -419,31 +428,5 @@ mod tests {
         assert!(exchange.complete().is_err());
         exchange.take_back().unwrap();
         assert!(exchange.target.join("old").exists());
-    }
-
-    #[test]
-    fn where_names_cannot_be_exchanged_two_renames_replace_or_leave_all_as_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        make(&path("staged"), "staged");
-        make(&path("live"), "live");
-        let absent = replace_by_two_renames(&path("absent"), &path("live"), &path("previous"));
-        assert_eq!(absent, Err(Errno::NOENT));
-        assert!(path("live/live").exists());
-        assert!(!path("previous").exists());
-
-        replace_by_two_renames(&path("staged"), &path("live"), &path("previous")).unwrap();
-        assert!(path("live/staged").exists());
-        assert!(path("previous/live").exists());
-    }
-
-    #[test]
-    fn a_rename_to_a_name_that_is_taken_fails() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        fs::create_dir(path("one")).unwrap();
-        fs::create_dir(path("other")).unwrap();
-        assert_eq!(rename_to_free(&path("one"), &path("other")), Err(Errno::EXIST));
-        assert!(path("one").exists());
     }
 }

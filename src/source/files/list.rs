@@ -18,6 +18,7 @@ use crate::base::digest::Hasher;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::files::byte_string::ByteString;
+use crate::source::files::leftovers::is_hidden_inside;
 
 /// The path of the top folder of a tree.
 pub(super) const TOP: &[u8] = b".";
@@ -94,8 +95,8 @@ struct StoredList {
 impl FileList {
     /// Returns the list that a repository kept, or `Damaged` where following it could lead
     /// outside of the tree, or where it is no list.
-    pub fn from_detail(detail: Value) -> Result<Self> {
-        let StoredList { entries } = serde_json::from_value(detail)
+    pub fn from_detail(detail: &Value) -> Result<Self> {
+        let StoredList { entries } = StoredList::deserialize(detail)
             .map_err(|cause| Error::damaged("cannot read the list of files").caused_by(cause))?;
         check(&entries)?;
         Ok(Self { entries })
@@ -123,10 +124,12 @@ impl FileList {
 
     /// Returns the folder that the entries lie in when they lie at `target`.
     pub(super) fn base<'a>(&self, target: &'a Path) -> &'a Path {
-        match self.entries.first().map(|top| &top.content) {
-            Some(Content::File { .. }) => target.parent().unwrap_or(target),
-            _ => target,
-        }
+        if self.is_single_file() { target.parent().unwrap_or(target) } else { target }
+    }
+
+    /// Returns whether it is that of a single file, not of a folder.
+    pub(super) fn is_single_file(&self) -> bool {
+        self.entries.first().is_some_and(|top| matches!(top.content, Content::File { .. }))
     }
 
     /// Returns the number of bytes in all files.
@@ -198,6 +201,9 @@ fn check(entries: &[Entry]) -> Result<()> {
         check_path(&entry.path, previous, &mut folders).map_err(|why| refusal(entry, why))?;
         check_attributes(entry)?;
         match &entry.content {
+            Content::Folder if is_hidden_inside(entry.path.os()) => {
+                return Err(refusal(entry, "its name is for what a restore keeps"));
+            }
             Content::Folder => folders.push(&entry.path),
             Content::File { .. } => _ = files.insert(&entry.path),
             Content::Symlink { to } if to.bytes().is_empty() || to.bytes().contains(&0) => {
@@ -266,7 +272,7 @@ mod tests {
         let top = r#"{"path":".","type":"folder","mode":493,"uid":0,"gid":0,"user":"root","mtime":{"seconds":1,"nanoseconds":2}}"#;
         let file = r#"{"path":"a\\xff","type":"file","size":3,"digest":"sha256:00","mode":256,"uid":1,"gid":2,"mtime":{"seconds":-1,"nanoseconds":0},"xattrs":{"user.x":"\\x00"}}"#;
         let parsed = |text| serde_json::from_str::<Value>(text).unwrap();
-        let list = FileList::from_detail(json!({ "entries": [parsed(top), parsed(file)] }));
+        let list = FileList::from_detail(&json!({ "entries": [parsed(top), parsed(file)] }));
         let list = list.unwrap();
         assert_eq!(list.digest(), sha256(format!("{top}\n{file}\n").as_bytes()));
         assert_eq!((list.count(), list.content_bytes()), (2, 3));

@@ -34,8 +34,8 @@ pub use crate::source::files::leftovers::Leftover;
 pub use crate::source::files::leftovers::Role;
 pub use crate::source::files::leftovers::leftovers;
 pub use crate::source::files::list::FileList;
+pub use crate::source::files::place::Way;
 pub use crate::source::files::place::locate;
-pub use crate::source::files::place::refuse_mounts;
 pub use crate::source::files::prove::Change;
 
 mod accounts;
@@ -47,11 +47,13 @@ mod chunks;
 mod dress;
 pub mod durable;
 mod exchange;
+mod inside;
 mod leftovers;
 mod list;
 mod place;
 mod prove;
 mod publish;
+mod rename;
 mod stage;
 mod walk;
 
@@ -109,8 +111,8 @@ pub async fn changes(path: &Path, list: &FileList) -> Result<Vec<Change>> {
     .await
 }
 
-/// Unpacks the chunks of a tar, joined in order, into a hidden staging beside `target`, which
-/// `suffix` names; on any failure nothing of it stays.
+/// Unpacks the chunks of a tar, joined in order, into a hidden staging beside `target`, or inside
+/// of it ([`Way`]), which `suffix` names; on any failure nothing of it stays.
 ///
 /// Owners are given by name. What this user or this host cannot give is a warning.
 pub async fn stage(

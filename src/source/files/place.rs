@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::source::files::list::FileList;
 
 /// As many links in one path as the kernel follows.
 const MAX_LINKS: usize = 40;
@@ -53,25 +54,66 @@ fn components_reversed(path: &Path) -> Vec<OsString> {
     path.components().rev().filter_map(name).collect()
 }
 
-/// Fails with `Refused` where the target is a mount point, or has one below it: what is mounted
-/// cannot be renamed, and would be lost with what lies beside it.
-pub fn refuse_mounts(target: &Path) -> Result<()> {
-    let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
-    let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
-    let mount = mount_at_or_below(&mounts, &target)
-        .or_else(|| is_on_another_device(&target).then(|| target.clone()));
-    let Some(mount) = mount else { return Ok(()) };
-    let message =
-        format!("cannot replace {}: {} is a mount point", target.display(), mount.display());
-    let hint = "unmount it, or restore below another folder with --root and copy the files";
-    Err(Error::new(Kind::Refused, message).hint(hint))
+/// How a target is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By renames of the target itself; what is built for it lies beside it.
+    Whole,
+    /// A mount point has its name for good: what is in it is exchanged, entry by entry, for what
+    /// is built inside of it.
+    Inside,
 }
 
-/// Returns the first mount point of `mountinfo` that is `target` or lies below it.
-fn mount_at_or_below(mountinfo: &[u8], target: &Path) -> Option<PathBuf> {
+impl Way {
+    /// Returns how a target is replaced. Fails with `Refused` where that is not possible: where a
+    /// single file is mounted, or something is mounted below.
+    pub fn of(target: &Path) -> Result<Self> {
+        let mountinfo = fs::read("/proc/self/mountinfo").unwrap_or_default();
+        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        let mounts = mounts_from(&mountinfo, &target);
+        if let Some(below) = mounts.iter().find(|mount| **mount != target) {
+            let why = format!("{} is a mount point", below.display());
+            return Err(refusal(&target, &why));
+        }
+        if mounts.is_empty() && !is_on_another_device(&target) {
+            return Ok(Self::Whole);
+        }
+        if target.is_dir() {
+            return Ok(Self::Inside);
+        }
+        Err(refusal(&target, "a single file is mounted there, which can only be overwritten"))
+    }
+
+    /// Returns how a target is replaced by what a list holds.
+    pub fn of_list(target: &Path, list: &FileList) -> Result<Self> {
+        match Self::of(target)? {
+            Self::Inside if list.is_single_file() => {
+                Err(refusal(target, "it is a mount point, and the snapshot holds a file"))
+            }
+            way => Ok(way),
+        }
+    }
+
+    /// Returns the folder in which it is built what replaces a target.
+    pub fn staging_folder(self, target: &Path) -> Option<&Path> {
+        match self {
+            Self::Whole => target.parent(),
+            Self::Inside => Some(target),
+        }
+    }
+}
+
+fn refusal(target: &Path, why: &str) -> Error {
+    let message = format!("cannot replace {}: {why}", target.display());
+    let hint = "unmount it, or restore below another folder with --root and copy the files";
+    Error::new(Kind::Refused, message).hint(hint)
+}
+
+/// Returns the mount points of `mountinfo` that are `target` or lie below it.
+fn mounts_from(mountinfo: &[u8], target: &Path) -> Vec<PathBuf> {
     let place = |line: &[u8]| line.split(|byte| *byte == b' ').nth(4).map(unescaped);
-    let mut places = mountinfo.split(|byte| *byte == b'\n').filter_map(place);
-    places.find(|place| place.starts_with(target))
+    let places = mountinfo.split(|byte| *byte == b'\n').filter_map(place);
+    places.filter(|place| place.starts_with(target)).collect()
 }
 
 /// Returns a path of `mountinfo`, where `\040` is a space.
@@ -87,7 +129,8 @@ fn unescaped(text: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(path))
 }
 
-fn is_on_another_device(target: &Path) -> bool {
+/// Returns whether something is on another device than the folder that it lies in.
+pub(super) fn is_on_another_device(target: &Path) -> bool {
     let device = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.dev());
     let parent = target.parent().and_then(device);
     let own = device(target);
@@ -146,10 +189,10 @@ mod tests {
         let mounts = b"22 1 8:1 / / rw - ext4 /dev/sda rw\n\
             23 22 8:2 / /etc/my\\040ssl rw - ext4 /dev/sdb rw\n\
             24 22 8:3 / /opt/manager/disk rw - ext4 /dev/sdc rw\n";
-        let found = |target| mount_at_or_below(mounts, Path::new(target));
-        assert_eq!(found("/etc/my ssl"), Some(PathBuf::from("/etc/my ssl")));
-        assert_eq!(found("/opt/manager"), Some(PathBuf::from("/opt/manager/disk")));
-        assert_eq!(found("/opt/man"), None);
-        assert_eq!(found("/etc/my ssl/ca"), None);
+        let found = |target| mounts_from(mounts, Path::new(target));
+        assert_eq!(found("/etc/my ssl"), [PathBuf::from("/etc/my ssl")]);
+        assert_eq!(found("/opt/manager"), [PathBuf::from("/opt/manager/disk")]);
+        assert_eq!(found("/opt/man"), Vec::<PathBuf>::new());
+        assert_eq!(found("/etc/my ssl/ca"), Vec::<PathBuf>::new());
     }
 }

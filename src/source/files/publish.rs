@@ -3,7 +3,8 @@
 //! A staging lies beside its target, in the same folder, so that one rename is the whole swap:
 //! where the file system can, the two exchange their names and there is no moment without a
 //! target. What was live is kept beside as the previous one. Killed at any instant, the target
-//! is the old tree or the new one, whole; [`Exchange`] tells how far it came.
+//! is the old tree or the new one, whole; [`Exchange`] tells how far it came. In a target that is
+//! a mount point both lie inside of it, and its entries go one by one.
 
 use std::fs;
 use std::fs::File;
@@ -20,12 +21,12 @@ use crate::source::files::exchange::Exchange;
 use crate::source::files::exchange::exists;
 use crate::source::files::exchange::remove_made;
 use crate::source::files::place::folder_and_name;
-use crate::source::files::place::refuse_mounts;
 
 /// The mode of folders that are made above a target.
 const FOLDER_MODE: u32 = 0o755;
 
-/// A hidden path beside a target, removed when it is dropped before it is released.
+/// A hidden path beside a target, or in one that is a mount point; removed when it is dropped
+/// before it is released.
 #[derive(Debug)]
 pub(super) struct Staging {
     exchange: Exchange,
@@ -35,10 +36,9 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Returns a free path beside the target; the folders above are made where they are absent.
-    pub(super) fn beside(target: &Path, suffix: &str) -> Result<Self> {
-        refuse_mounts(target)?;
-        let (folder, _) = folder_and_name(target)?;
+    /// Returns a free path for what replaces the target; the folders above are made where they are
+    /// absent.
+    pub(super) fn of(target: &Path, suffix: &str) -> Result<Self> {
         let mut exchange = Exchange::of_staging(target, suffix)?;
         let path = exchange.incoming.clone().expect("a staging comes in");
         if let Some(path) = [&path, &exchange.previous].into_iter().find(|path| exists(path)) {
@@ -47,6 +47,7 @@ impl Staging {
             return Err(Error::new(Kind::Refused, message)
                 .hint("it is of an earlier restore: move it away"));
         }
+        let (folder, _) = folder_and_name(&path)?;
         exchange.made_folders = make_folders(folder)?;
         let cannot = || format!("cannot open {}", folder.display());
         let folder = File::open(folder)
@@ -63,7 +64,7 @@ impl Staging {
         &self.path
     }
 
-    /// Returns the folder that target and staging lie in.
+    /// Returns the folder that the staging lies in.
     pub(super) const fn folder(&self) -> &File {
         &self.folder
     }

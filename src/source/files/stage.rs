@@ -1,4 +1,4 @@
-//! Unpacks the tar of a tree into a staging beside its target.
+//! Unpacks the tar of a tree into the staging of its target.
 //!
 //! The list says what must come, so nothing of the tar is believed: each header must be, byte by
 //! byte, the one that the list's entry makes, and each content have its digest. Whatever a tar
@@ -32,12 +32,13 @@ use crate::source::files::list;
 use crate::source::files::list::Content;
 use crate::source::files::list::Entry;
 use crate::source::files::list::FileList;
+use crate::source::files::place::Way;
 use crate::source::files::publish::Staging;
 
 /// What stands in the first line of every private key that is text.
 const KEY_MARK: &[u8] = b"PRIVATE KEY-----";
 
-/// Unpacks into a new staging beside `target`; returns it with the entries that it must have:
+/// Unpacks into a new staging of `target`; returns it with the entries that it must have:
 /// the list's, but for what this host or this user cannot give, which a note or warning said.
 pub(super) fn unpack(
     target: &Path,
@@ -46,7 +47,8 @@ pub(super) fn unpack(
     chunks: Receiver<Vec<u8>>,
     monitor: &dyn Monitor,
 ) -> Result<(Staging, Vec<Entry>)> {
-    let staging = Staging::beside(target, suffix)?;
+    Way::of_list(target, &list)?;
+    let staging = Staging::of(target, suffix)?;
     check_space(&staging, &list)?;
     let base = list.base(target);
     let mut unpacking = Unpacking {

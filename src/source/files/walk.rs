@@ -30,6 +30,7 @@ use crate::source::files::attributes;
 use crate::source::files::attributes::Open;
 use crate::source::files::byte_string::ByteString;
 use crate::source::files::chunks::ChunkWriter;
+use crate::source::files::inside::is_apart;
 use crate::source::files::list;
 use crate::source::files::list::Content;
 use crate::source::files::list::Entry;
@@ -172,9 +173,11 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
+        let is_top = path.bytes() == list::TOP;
         for name in names {
             let path = list::join(path, name.bytes());
             match find(folder, name.os()) {
+                Ok(_) if is_top && is_apart(self.base, name.os()) => {}
                 Ok(found) => self.visit(path, found)?,
                 // It went away meanwhile: the tree is as whole without it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

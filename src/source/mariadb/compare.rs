@@ -181,7 +181,7 @@ impl Subject<'_> {
         if names.is_empty() {
             return Ok(None);
         }
-        if connection.is_in_cluster().await? {
+        if connection.read_galera().await?.is_node() {
             judgement.give_up("other nodes of the cluster may write to it");
             return Ok(None);
         }

@@ -4,6 +4,8 @@
 //! table is gone stays a name: moved to another database, it still names the table of the first,
 //! and would bind itself to whatever comes in its place.
 
+use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::names;
@@ -13,25 +15,56 @@ use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
 
-/// Returns the foreign keys of other databases that point into this one, as
-/// `database.table (constraint)`: they would follow the replaced tables away. Those of a killed swap
+/// A foreign key of another database that points into this one: it would follow a table that is
+/// replaced, away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pin {
+    /// The table that it points to.
+    pub(super) table: String,
+    /// The key, as `database.table (constraint)`.
+    key: String,
+}
+
+/// Returns the foreign keys of other databases that point into this one. Those of a killed swap
 /// do not count: it moved their tables, and they come home when these are put back.
 pub(super) async fn from_elsewhere(
     connection: &mut Connection,
     database: &str,
-) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME \
+) -> Result<Vec<Pin>> {
+    let sql = "SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, REFERENCED_TABLE_NAME \
                FROM information_schema.KEY_COLUMN_USAGE \
                WHERE {} AND NOT {}";
     let pointing = quote::is_database("REFERENCED_TABLE_SCHEMA", database);
     let own = quote::is_database("TABLE_SCHEMA", database);
     let sql = sql.replacen("{}", &pointing, 1).replacen("{}", &own, 1);
-    let rows: Vec<(String, String, String)> =
+    let rows: Vec<(String, String, String, String)> =
         connection.rows("cannot look for foreign keys of other databases", &sql).await?;
     let beside = [names::previous(database, ""), names::staging(database, "")];
     let is_foreign = |db: &str| !beside.iter().any(|start| db.starts_with(start));
     let rows = rows.into_iter().filter(|(db, ..)| is_foreign(db));
-    Ok(rows.map(|(db, table, name)| format!("{db}.{table} ({name})")).collect())
+    let pin =
+        |(db, table, name, parent)| Pin { table: parent, key: format!("{db}.{table} ({name})") };
+    Ok(rows.map(pin).collect())
+}
+
+impl Pin {
+    /// Returns the key and its table, for people.
+    pub(super) fn describe(&self) -> String {
+        format!("{} to {:?}", self.key, self.table)
+    }
+}
+
+/// Fails with [`Kind::Refused`] where there is such a key, as [`Pin::describe`] has it.
+pub fn refuse(pins: &[String]) -> Result<()> {
+    if pins.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "cannot restore: foreign keys of other databases point to what would be replaced: {}",
+        pins.join(", ")
+    );
+    Err(Error::new(Kind::Refused, text)
+        .hint("they would follow the replaced tables: drop them, and add them afterwards"))
 }
 
 /// Returns the foreign keys among the tables of a database, as table and parent, which may be gone.

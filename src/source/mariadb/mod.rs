@@ -13,6 +13,7 @@
 //! partitions                           what nobody may exchange until it is read
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
+//! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! undo, moves → ready → swap → resume         and take the place, or give it back
@@ -44,7 +45,7 @@ mod versioning;
 mod tables;
 mod views;
 mod relocate;
-mod foreign_keys;
+pub mod foreign_keys;
 mod statistics;
 mod members;
 mod letters;
@@ -70,6 +71,7 @@ mod reading;
 pub mod dump;
 mod names;
 mod note;
+mod given;
 pub mod target;
 pub mod preflight;
 pub mod plan;

@@ -138,7 +138,22 @@ impl Undo {
         fault::point("database.before-note");
         connection.create_database(&plain(previous)).await?;
         fault::point("database.previous-created");
-        let json = serde_json::to_string(self).expect("a note is plain JSON");
+        self.write(connection).await
+    }
+
+    /// Writes the note once more, where the server has lost it.
+    async fn note_again(&self, connection: &mut Connection) -> Result<()> {
+        let previous = &self.schemas.previous;
+        if tables::database(connection, previous).await?.is_none() {
+            connection.create_database(&plain(previous)).await?;
+        }
+        let drop = format!("DROP TABLE IF EXISTS {}", quote::qualified(previous, NOTE));
+        connection.execute("cannot note again what is live", &drop).await?;
+        self.write(connection).await
+    }
+
+    async fn write(&self, connection: &mut Connection) -> Result<()> {
+        let previous = &self.schemas.previous;
         let (table, doing) = (quote::qualified(previous, NOTE), "cannot note what is live");
         let create = format!(
             "CREATE TABLE {table} (id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, \
@@ -146,7 +161,7 @@ impl Undo {
         );
         connection.execute(doing, &create).await?;
         fault::point("database.note-created");
-        self.add(connection, NOTED, &json).await?;
+        self.add(connection, NOTED, &self.to_json()).await?;
         fault::point("database.noted");
         Ok(())
     }
@@ -168,13 +183,34 @@ impl Undo {
             connection.first("cannot read what was live before a swap", &sql).await?;
         // Without a row, the process died between table and row: nothing was touched yet.
         note.map(|(json, step)| {
-            let undo = serde_json::from_str(&json).map_err(|cause| {
-                let text = format!("cannot understand what was live before the swap in {schema}");
-                Error::failed(text).caused_by(cause)
-            })?;
+            let undo = Self::from_json(&json, schema)?;
             Ok(Found { undo, is_complete: step == COMPLETE, is_going_back: step == GOING_BACK })
         })
         .transpose()
+    }
+
+    /// Returns the note that a schema holds or, where the server has lost it, the one that was written
+    /// down elsewhere.
+    pub(super) async fn find_or_note_again(
+        connection: &mut Connection,
+        schema: &str,
+        elsewhere: Option<&str>,
+    ) -> Result<Option<Found>> {
+        let found = Self::find_in(connection, schema).await?;
+        let (None, Some(json)) = (&found, elsewhere) else { return Ok(found) };
+        Self::from_json(json, schema)?.note_again(connection).await?;
+        Self::find_in(connection, schema).await
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a note is plain JSON")
+    }
+
+    fn from_json(json: &str, schema: &str) -> Result<Self> {
+        serde_json::from_str(json).map_err(|cause| {
+            let text = format!("cannot understand what was live before the swap in {schema}");
+            Error::failed(text).caused_by(cause)
+        })
     }
 
     /// Notes that the swap is complete: what came in is live for good.

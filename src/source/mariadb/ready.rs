@@ -12,6 +12,8 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::foreign_keys;
+use crate::source::mariadb::foreign_keys::Pin;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::moves;
@@ -121,6 +123,7 @@ async fn prepared(connection: &mut Connection, plan: &Plan, suffix: &str) -> Res
             ..Incoming::without_tables(plan)
         }),
     };
+    demand_unpinned(connection, &undo).await?;
     undo.note(connection).await?;
     Ok(undo)
 }
@@ -149,8 +152,19 @@ pub async fn prepare_rollback(login: &Login, schemas: &Schemas) -> Result<Ready>
     });
     let schemas = Schemas { had_target: live.is_some(), ..schemas.clone() };
     let undo = Undo { schemas, live, incoming };
+    demand_unpinned(&mut connection, &undo).await?;
     undo.note(&mut connection).await?;
     Ok(Ready { connection, lock: None, undo })
+}
+
+/// Fails with [`Kind::Refused`] where foreign keys of other databases point to what moves: they
+/// would follow it.
+async fn demand_unpinned(connection: &mut Connection, undo: &Undo) -> Result<()> {
+    let pins = foreign_keys::from_elsewhere(connection, &undo.schemas.target).await?;
+    let live = undo.live.as_ref().map_or(&[][..], |live| &live.tables);
+    let moves = |pin: &&Pin| live.iter().chain(undo.incoming_tables()).any(|it| *it == pin.table);
+    let pins: Vec<String> = pins.iter().filter(moves).map(Pin::describe).collect();
+    foreign_keys::refuse(&pins)
 }
 
 /// Returns what was live when a swap that is complete began.
@@ -167,6 +181,11 @@ impl Ready {
     /// Returns the schemas of the swap.
     pub const fn schemas(&self) -> &Schemas {
         &self.undo.schemas
+    }
+
+    /// Returns what is noted of it.
+    pub fn note(&self) -> String {
+        self.undo.to_json()
     }
 
     /// Replaces the live database; fails with all put back as it was.

@@ -40,13 +40,14 @@ pub struct Halted {
     is_staged: bool,
 }
 
-/// Returns what a killed process left of a swap.
-pub async fn find(login: &Login, schemas: &Schemas) -> Result<Halted> {
+/// Returns what a killed process left of a swap. `note` is what it wrote down of it elsewhere, for a
+/// server that has lost its own.
+pub async fn find(login: &Login, schemas: &Schemas, note: Option<&str>) -> Result<Halted> {
     let mut connection = connect(login).await?;
     connection.prepare_loading().await?;
     connection.claim_restore_of(&schemas.target).await?;
     connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
-    let found = Undo::find_in(&mut connection, &schemas.previous).await?;
+    let found = Undo::find_or_note_again(&mut connection, &schemas.previous, note).await?;
     let mut is_staged = false;
     if let Some(Found { undo, .. }) = &found {
         let staged = moves::stored(&mut connection, &schemas.staging).await?;

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
-use std::io::Read as _;
 
 use tar::EntryType;
 
@@ -79,7 +78,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Definition> {
     let json = definition_json(bytes)
         .map_err(|cause| Error::damaged("cannot read the schema blob").caused_by(cause))?
         .ok_or_else(|| Error::damaged(format!("cannot find {DEFINITION} in the schema blob")))?;
-    let definition: Definition = serde_json::from_slice(&json)
+    let definition: Definition = serde_json::from_slice(json)
         .map_err(|cause| Error::damaged("cannot understand the schema blob").caused_by(cause))?;
     match guard::unsound(&definition) {
         None => Ok(definition),
@@ -90,15 +89,17 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Definition> {
     }
 }
 
-fn definition_json(bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
+fn definition_json(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
     for entry in tar::Archive::new(bytes).entries()? {
-        let mut entry = entry?;
+        let entry = entry?;
         // A sparse file would be as large as it says, whatever the blob holds.
         let is_plain = entry.header().entry_type() == EntryType::Regular;
         if is_plain && entry.path_bytes().as_ref() == DEFINITION.as_bytes() {
-            let mut json = Vec::new();
-            entry.read_to_end(&mut json)?;
-            return Ok(Some(json));
+            let rest =
+                usize::try_from(entry.raw_file_position()).ok().and_then(|at| bytes.get(at..));
+            let length = usize::try_from(entry.size()).ok();
+            let json = rest.zip(length).and_then(|(rest, length)| rest.get(..length));
+            return json.map(Some).ok_or_else(|| io::ErrorKind::UnexpectedEof.into());
         }
     }
     Ok(None)

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 
@@ -49,13 +50,42 @@ const FACTS: &str = "SELECT VERSION(), @@global.hostname, @@global.datadir, CURR
     CAST(@@global.local_infile AS CHAR), CAST(@@global.read_only AS CHAR), \
     CAST(@@global.log_bin AS CHAR), CAST(@@global.log_bin_trust_function_creators AS CHAR)";
 
+/// What a server says of Galera, by which others write to the same tables through other servers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Galera {
+    /// The setting `wsrep_on`; `None` for a server that is built without.
+    on: Option<String>,
+    /// The status `wsrep_cluster_size`: a node that does not replicate for now counts the others.
+    nodes: Option<String>,
+}
+
+impl Galera {
+    /// Returns whether the server is a node of a cluster.
+    pub(super) fn is_node(&self) -> bool {
+        let is_on = self.on.as_ref().is_some_and(|on| on.eq_ignore_ascii_case("ON") || on == "1");
+        let nodes = self.nodes.as_ref().and_then(|nodes| nodes.parse::<u32>().ok());
+        is_on || nodes.is_some_and(|nodes| nodes > 0)
+    }
+
+    /// Fails with [`Kind::Refused`] where changes that are not logged would be on one node alone.
+    pub(super) fn allow_without_binlog(&self) -> Result<()> {
+        if self.is_node() {
+            return Err(Error::new(Kind::Refused, "the server is a node of a Galera cluster")
+                .hint("leave out --binlog off: the nodes would differ from then on"));
+        }
+        Ok(())
+    }
+}
+
 impl Connection {
-    /// Returns whether others write to the same tables through other servers (Galera).
-    pub(super) async fn is_in_cluster(&mut self) -> Result<bool> {
-        let sql = "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_on'";
-        let found: Option<(String, String)> =
-            self.first("cannot read the server's settings", sql).await?;
-        Ok(found.is_some_and(|(_, value)| value.eq_ignore_ascii_case("ON")))
+    /// Returns what the server says of Galera.
+    pub(super) async fn read_galera(&mut self) -> Result<Galera> {
+        let settings = "SHOW GLOBAL VARIABLES LIKE 'wsrep\\_on'";
+        let status = "SHOW GLOBAL STATUS LIKE 'wsrep\\_cluster\\_size'";
+        let doing = "cannot read the server's settings";
+        let on: Option<(String, String)> = self.first(doing, settings).await?;
+        let nodes: Option<(String, String)> = self.first(doing, status).await?;
+        Ok(Galera { on: on.map(|(_, value)| value), nodes: nodes.map(|(_, value)| value) })
     }
 
     /// Returns what the server says of itself.
@@ -130,6 +160,39 @@ fn release(version: &str) -> Option<[u32; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::mariadb::throwaway;
+
+    #[test]
+    fn a_node_of_a_cluster_may_not_be_changed_alone_and_any_other_server_may() {
+        let galera = |on: Option<&str>, nodes: Option<&str>| Galera {
+            on: on.map(str::to_owned),
+            nodes: nodes.map(str::to_owned),
+        };
+        for alone in [galera(None, None), galera(Some("OFF"), Some("0")), galera(Some("0"), None)] {
+            alone.allow_without_binlog().unwrap();
+        }
+        let nodes = [
+            galera(Some("ON"), Some("3")),
+            galera(Some("1"), None),
+            // Between two clusters, and with replication switched off for the moment.
+            galera(Some("on"), Some("0")),
+            galera(Some("OFF"), Some("1")),
+        ];
+        for node in nodes {
+            let refused = node.allow_without_binlog().unwrap_err();
+            assert_eq!(refused.kind(), Kind::Refused, "{node:?}");
+            assert!(refused.to_string().contains("Galera"), "{refused}");
+            assert!(refused.advice().unwrap().contains("leave out --binlog off"), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_runs_alone_says_so() {
+        let mut connection = throwaway::server().connection().await;
+        let galera = connection.read_galera().await.unwrap();
+        assert_eq!(galera.on.as_deref(), Some("OFF"));
+        assert!(!galera.is_node(), "{galera:?}");
+    }
 
     #[test]
     fn a_version_is_compared_by_its_numbers() {

@@ -128,14 +128,7 @@ impl Connection {
     /// account may not, or where a cluster would come apart.
     pub(super) async fn leave_binlog(&mut self) -> Result<()> {
         let doing = "cannot keep changes out of the binary log";
-        let sql = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS \
-                   WHERE VARIABLE_NAME = 'WSREP_CLUSTER_SIZE'";
-        let nodes: Option<String> = self.first(doing, sql).await?;
-        if nodes.is_some_and(|nodes| nodes.parse::<u32>().is_ok_and(|nodes| nodes > 0)) {
-            let text = format!("{doing}: the server is a node of a Galera cluster");
-            return Err(Error::new(Kind::Refused, text)
-                .hint("leave out --binlog off: the nodes would differ from then on"));
-        }
+        self.read_galera().await?.allow_without_binlog().map_err(|it| it.while_doing(doing))?;
         match self.execute(doing, "SET SESSION sql_log_bin = 0").await {
             Err(error) if error.kind() == Kind::Denied => {
                 let hint = format!("GRANT BINLOG ADMIN ON *.* TO {};", self.account());

@@ -113,11 +113,6 @@ impl Claim {
         fault::point("staging.created");
         Ok(staging)
     }
-
-    /// Returns the names of the tables, in the order of the catalog's items.
-    pub fn tables(&self) -> Vec<String> {
-        self.plan.definition().tables.iter().map(|table| table.name.clone()).collect()
-    }
 }
 
 impl Staging {

@@ -34,6 +34,7 @@ use crate::source::mariadb::moves;
 use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
 use crate::source::mariadb::note::Incoming;
+use crate::source::mariadb::note::Live;
 use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::ready::Schemas;
@@ -147,10 +148,10 @@ impl Swap<'_> {
             self.connection.lock_tables(target, &live.tables).await?;
             started = Instant::now();
             fault::point("database.locked");
-            let dropped = removal::drop_triggers_of(self.connection, target, &live.tables).await;
+            let freed = free_to_move(self.connection, live).await;
             fault::point("database.triggers-dropped");
             self.connection.unlock_tables().await?;
-            dropped?;
+            freed?;
         }
         self.connection.rename_tables(moves).await?;
         Ok(started)
@@ -195,7 +196,7 @@ impl Swapped {
 impl Schemas {
     /// Drops what a complete swap does not need any more: the routines that did not come in, the
     /// schema that all tables came from, what earlier restores of this database kept, and what says
-    /// that there was none. Fails where routines may be left; of what only takes room a note tells.
+    /// that there was none. Fails where the server is lost; what it refuses to drop is told.
     pub async fn finish(&self, login: &Login, monitor: &dyn Monitor) -> Result<()> {
         let mut connection = connect(login).await?;
         // Those that a restore changed stay: their database is live.
@@ -223,9 +224,12 @@ impl Schemas {
             }
         }
         fault::point("database.routines-dropped");
-        if let Err(error) = self.clear(connection, &stayed).await {
+        match self.clear(connection, &stayed).await {
             // It only takes room, and goes with the next restore.
-            monitor.note(&format!("something is left behind: {}", error.chain()));
+            Err(error) if error.kind() != Kind::Unreachable => {
+                monitor.note(&format!("something is left behind: {}", error.chain()));
+            }
+            cleared => cleared?,
         }
         fault::point("database.finished");
         Ok(())
@@ -276,6 +280,22 @@ pub(super) async fn furnish(
     }
     note_absent_definers(&site, monitor);
     Ok(incomplete)
+}
+
+/// Drops the triggers of tables that are locked. Fails where tables came or went since what is live
+/// was noted: one that came would stay.
+async fn free_to_move(connection: &mut Connection, live: &Live) -> Result<()> {
+    let target = &live.database.name;
+    let there: BTreeSet<String> = moves::stored(connection, target).await?.into_iter().collect();
+    let noted: BTreeSet<String> = live.tables.iter().chain(&live.kept).cloned().collect();
+    let Some(table) = there.symmetric_difference(&noted).next() else {
+        return removal::drop_triggers_of(connection, target, &live.tables).await;
+    };
+    let text = format!(
+        "cannot swap database {target:?}: somebody created or dropped table {table:?} meanwhile"
+    );
+    Err(Error::new(Kind::Refused, text)
+        .hint("the live database is as it was: stop what changes it, and restore again"))
 }
 
 fn note_absent_definers(site: &Site<'_>, monitor: &dyn Monitor) {

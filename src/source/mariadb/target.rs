@@ -6,12 +6,17 @@ use std::path::PathBuf;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::source::mariadb::compare::Comparison;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::foreign_keys;
+use crate::source::mariadb::foreign_keys::Pin;
+use crate::source::mariadb::given;
+use crate::source::mariadb::given::Given;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::names;
+use crate::source::mariadb::rights::Rights;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::tables;
 
@@ -21,7 +26,12 @@ pub struct Target {
     /// The number of tables, views and sequences; `None` where there is no such database.
     pub tables: Option<usize>,
     server: ServerFacts,
-    foreign_keys: Vec<String>,
+    /// The account, as a statement names it, and whether it may write to a server that is read-only.
+    account: String,
+    writes_read_only: bool,
+    pins: Vec<Pin>,
+    /// Rights on single tables and routines, where they can be seen.
+    given: Option<Vec<Given>>,
 }
 
 /// Databases that are the server's own.
@@ -46,7 +56,8 @@ pub fn check_name(database: &str) -> Result<()> {
 /// Returns what is live under the name `database`.
 pub async fn look(login: &Login, database: &str) -> Result<Target> {
     let mut connection = connect(login).await?;
-    let target = look_over(&mut connection, database).await?;
+    let rights = connection.read_rights().await?;
+    let target = look_over(&mut connection, database, &rights).await?;
     connection.close().await;
     Ok(target)
 }
@@ -55,21 +66,27 @@ pub async fn look(login: &Login, database: &str) -> Result<Target> {
 /// lacks a right that a restore needs.
 pub async fn inspect(login: &Login, database: &str) -> Result<Target> {
     let mut connection = connect(login).await?;
-    let target = look_over(&mut connection, database).await?;
     let rights = connection.read_rights().await?;
+    let target = look_over(&mut connection, database, &rights).await?;
     rights.demand(&rights.missing_for_restore(database, &target.server), "restore", database)?;
     connection.close().await;
     Ok(target)
 }
 
-async fn look_over(connection: &mut Connection, database: &str) -> Result<Target> {
+async fn look_over(connection: &mut Connection, database: &str, rights: &Rights) -> Result<Target> {
     let tables = match tables::database(connection, database).await? {
         Some(_) => Some(tables::listed(connection, database).await?.len()),
         None => None,
     };
     let server = connection.read_facts().await?;
-    let foreign_keys = foreign_keys::from_elsewhere(connection, database).await?;
-    Ok(Target { tables, server, foreign_keys })
+    Ok(Target {
+        tables,
+        account: connection.account().to_owned(),
+        writes_read_only: rights.may_write_read_only(),
+        pins: foreign_keys::from_elsewhere(connection, database).await?,
+        given: given::read(connection, database).await?,
+        server,
+    })
 }
 
 impl Target {
@@ -97,7 +114,7 @@ impl Target {
         (Some(series[0]), Some(series[1])) < saved
     }
 
-    /// Fails with [`Kind::Refused`] where the server or other databases stand in the way.
+    /// Fails with [`Kind::Refused`] where the server stands in the way.
     pub fn check(&self) -> Result<()> {
         let refused = |what: &str| Error::new(Kind::Refused, format!("cannot restore: {what}"));
         if !self.server.local_infile {
@@ -110,17 +127,39 @@ impl Target {
     /// Fails with [`Kind::Refused`] where nothing can be swapped.
     pub fn check_swap(&self) -> Result<()> {
         let refused = |what: &str| Error::new(Kind::Refused, format!("cannot restore: {what}"));
-        if self.server.read_only {
-            return Err(refused("the server is read-only").hint("SET GLOBAL read_only = 0;"));
-        }
-        if !self.foreign_keys.is_empty() {
-            let keys = self.foreign_keys.join(", ");
-            return Err(refused(&format!("foreign keys of other databases point here: {keys}"))
-                .hint(
-                    "they would follow the replaced tables: drop them, and add them afterwards",
-                ));
+        if self.server.read_only && !self.writes_read_only {
+            let hint = format!(
+                "SET GLOBAL read_only = 0; or GRANT READ_ONLY ADMIN ON *.* TO {};",
+                self.account
+            );
+            return Err(refused("the server is read-only").hint(hint));
         }
         Ok(())
+    }
+
+    /// Returns what is to be known of a server that is read-only, and does not hinder this account.
+    pub fn note_on_read_only(&self) -> Option<String> {
+        let is_noted = self.server.read_only && self.writes_read_only;
+        is_noted.then(|| {
+            let account = &self.account;
+            format!("the server is read-only: {account} may write all the same")
+        })
+    }
+
+    /// Returns all foreign keys of other databases that point here.
+    pub fn pins(&self) -> Vec<String> {
+        self.pins.iter().map(Pin::describe).collect()
+    }
+
+    /// Returns the foreign keys of other databases that point to what does not stay.
+    pub fn pins_on_replaced(&self, found: &Comparison) -> Vec<String> {
+        let on_replaced = self.pins.iter().filter(|pin| !found.kept.contains(&pin.table));
+        on_replaced.map(Pin::describe).collect()
+    }
+
+    /// Returns what becomes of rights on single tables and routines when `tables` are swapped in.
+    pub fn fates_of_rights(&self, found: &Comparison, tables: &[&str]) -> Vec<String> {
+        given::fates(self.given.as_deref(), found, tables)
     }
 }
 

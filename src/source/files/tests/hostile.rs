@@ -25,7 +25,7 @@ fn entry(path: &str, kind: &Value) -> Value {
 }
 
 fn refusal(entries: &[Value]) -> String {
-    let error = FileList::from_detail(json!({ "entries": entries })).unwrap_err();
+    let error = FileList::from_detail(&json!({ "entries": entries })).unwrap_err();
     assert_eq!(error.kind(), Kind::Damaged);
     error.chain()
 }
@@ -37,7 +37,7 @@ fn a_list_that_leads_anywhere_but_down_its_own_tree_is_refused() {
     let file = |path| entry(path, &json!({ "type": "file", "size": 0, "digest": "" }));
     let symlink = |path, to| entry(path, &json!({ "type": "symlink", "to": to }));
     let hard_link = |path, to| entry(path, &json!({ "type": "hard-link", "to": to }));
-    assert!(FileList::from_detail(json!({ "entries": [top, folder("a"), file("a/b")] })).is_ok());
+    assert!(FileList::from_detail(&json!({ "entries": [top, folder("a"), file("a/b")] })).is_ok());
 
     let out = "its path leads out of the tree";
     let order = "it is named twice, or out of order";

@@ -119,7 +119,7 @@ async fn restore(target: &Path, saved: &Saved) -> Result<Swapped> {
 fn changed(list: &FileList, change: impl FnOnce(&mut serde_json::Value)) -> Result<FileList> {
     let mut detail = list.to_detail();
     change(&mut detail["entries"]);
-    FileList::from_detail(detail)
+    FileList::from_detail(&detail)
 }
 
 /// Returns all that can be seen of a tree, one line for each entry, read by other means than

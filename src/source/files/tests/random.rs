@@ -85,7 +85,7 @@ proptest! {
         make(&top, &Node::Folder { nodes, mode: 0o750, mtime: (1, 1) }, &mut None);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let saved = runtime.block_on(save(&top, chunk_bytes));
-        let list = FileList::from_detail(saved.list.to_detail()).unwrap();
+        let list = FileList::from_detail(&saved.list.to_detail()).unwrap();
         prop_assert_eq!(&list, &saved.list);
         let target = folder.path().join("restored");
         runtime.block_on(restore(&target, &saved)).unwrap().discard_previous().unwrap();

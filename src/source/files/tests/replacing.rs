@@ -5,7 +5,6 @@ use std::fs;
 use super::*;
 use crate::base::error::Kind;
 use crate::source::files::CHUNK_BYTES;
-use crate::source::files::Leftover;
 use crate::source::files::Role;
 use crate::source::files::leftovers;
 
@@ -29,8 +28,8 @@ async fn the_restored_tree_takes_the_place_and_the_previous_one_is_kept_beside()
     let previous = folder.path().join(".live.snap-previous-test");
     assert_eq!(swapped.previous(), Some(previous.as_path()));
     assert_eq!(picture(&previous), before);
-    let kept = Leftover { path: previous.clone(), role: Role::Previous };
-    assert_eq!(leftovers(&live).unwrap(), [kept]);
+    let kept: Vec<_> = leftovers(&live).unwrap().into_iter().map(|it| (it.path, it.role)).collect();
+    assert_eq!(kept, [(previous.clone(), Role::Previous)]);
     swapped.discard_previous().unwrap();
     assert_eq!(leftovers(&live).unwrap(), []);
     assert!(live.join("cert.pem").exists());
@@ -125,10 +124,32 @@ async fn a_target_that_appeared_meanwhile_is_kept_as_the_previous_one() {
 }
 
 #[tokio::test]
-async fn a_mount_point_is_refused_before_anything_is_staged() {
+async fn a_target_with_a_mount_point_in_it_is_refused_before_anything_is_staged() {
     let (_folder, saved, _) = scene().await;
-    let error = stage(Path::new("/proc"), saved.list.clone(), b"", &Silent).await.unwrap_err();
+    let error = stage(Path::new("/"), saved.list.clone(), b"", &Silent).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Refused);
-    assert!(error.to_string().contains("/proc is a mount point"), "{error}");
+    assert!(error.to_string().contains("cannot replace /: /"), "{error}");
+    assert!(error.to_string().contains("is a mount point"), "{error}");
     assert!(error.advice().is_some());
+}
+
+#[tokio::test]
+async fn what_restores_keep_in_a_mount_point_is_neither_saved_nor_compared() {
+    let (folder, saved, _) = scene().await;
+    let live = folder.path().join("live");
+    drop(restore(&live, &saved).await.unwrap());
+    let time = live.metadata().unwrap().modified().unwrap();
+    for name in [".snap-staging-x", ".snap-previous-x"] {
+        write(&live.join(name).join("kept"), b"kept", 0o600);
+    }
+    File::open(&live).unwrap().set_modified(time).unwrap();
+    assert!(save(&live, 1 << 20).await.list == saved.list, "they were saved");
+    let changes = files::changes(&live, &saved.list).await.unwrap();
+    assert!(changes.iter().all(|change| change.difference.is_none()), "{changes:?}");
+    let named = |list: &mut serde_json::Value| list[1]["path"] = ".snap-previous-x".into();
+    let hollow = folder.path().join("hollow");
+    fs::create_dir_all(hollow.join("a")).unwrap();
+    let hollow = save(&hollow, 1 << 20).await;
+    let error = changed(&hollow.list, named).unwrap_err();
+    assert!(error.to_string().contains("its name is for what a restore keeps"), "{error}");
 }

@@ -37,7 +37,7 @@ async fn a_restored_tree_is_the_saved_one() {
     let (folder, _) = rich_tree();
     let before = picture(&folder.path().join("ssl"));
     let saved = save(&folder.path().join("ssl"), 1000).await;
-    let list = FileList::from_detail(saved.list.to_detail()).unwrap();
+    let list = FileList::from_detail(&saved.list.to_detail()).unwrap();
     assert_eq!(list, saved.list);
 
     let target = folder.path().join("restored");

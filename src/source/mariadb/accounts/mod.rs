@@ -87,7 +87,7 @@ struct Membership {
 /// Who can be granted something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Grantee {
+pub(super) enum Grantee {
     /// A role.
     Role(String),
     /// A user who comes from a host.
@@ -98,7 +98,7 @@ enum Grantee {
 
 impl Grantee {
     /// Returns the grantee of a row of `mysql.global_priv`.
-    fn stored(user: String, host: String, is_role: bool) -> Self {
+    pub(super) fn stored(user: String, host: String, is_role: bool) -> Self {
         match (is_role, user.as_str()) {
             (true, "PUBLIC") => Self::Public,
             (true, _) => Self::Role(user),
@@ -120,7 +120,7 @@ impl Grantee {
     }
 
     /// Returns the name as SQL.
-    fn quoted(&self) -> String {
+    pub(super) fn quoted(&self) -> String {
         match self {
             Self::Role(role) => quote::identifier(role),
             Self::User { user, host } => {

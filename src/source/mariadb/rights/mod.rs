@@ -55,6 +55,9 @@ const SHOW_ROUTINES: &[&str] = &["EXECUTE", "CREATE ROUTINE", "ALTER ROUTINE"];
 /// The release since which `SHOW CREATE ROUTINE` exists; before, `ALL` does not show bodies.
 const BODIES_HAVE_A_RIGHT: (u16, u16, u16) = (11, 3, 0);
 
+/// The release since which `SUPER` alone does not let write to a server that is read-only.
+const SUPER_WRITES_NO_MORE: (u16, u16, u16) = (10, 11, 0);
+
 /// The rights of the account of a connection, those of its enabled roles and of `PUBLIC` included.
 #[derive(Debug, Clone)]
 pub struct Rights {
@@ -134,6 +137,12 @@ impl Rights {
         let (account, why) = (&self.account, why.join(", "));
         let text = format!("cannot {doing} database {database:?} as {account}: it lacks {why}");
         Err(Error::new(Kind::Denied, text).hint(grants.join(" ")))
+    }
+
+    /// Returns whether the account may write to a server that is read-only.
+    pub fn may_write_read_only(&self) -> bool {
+        self.allows_everywhere("READ_ONLY ADMIN")
+            || (self.release < SUPER_WRITES_NO_MORE && self.allows_everywhere("SUPER"))
     }
 
     /// Returns the statement for the needs that are not met on one database.
