@@ -8,6 +8,7 @@ use crate::cli::settings::Settings;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::delete::delete;
 use crate::snapshot::execution::record;
+use crate::snapshot::execution::refuse_needed;
 
 /// Delete snapshots
 ///
@@ -25,6 +26,7 @@ pub(super) async fn run(args: &Args, settings: &Settings, monitor: &dyn Monitor)
     let ids = args.ids.iter().map(|id| id.parse()).collect::<Result<Vec<SnapshotId>>>()?;
     let about = settings.about("delete", Some(args.ids.join(", ")));
     let deleting = async |_| {
+        refuse_needed(&settings.journals(), &ids)?;
         let repository = settings.open("delete").await?;
         delete(&repository, &ids).await
     };

@@ -94,6 +94,10 @@ fn details(execution: &Execution) -> String {
             row(name, value.clone());
         }
     }
+    if execution.in_place.is_some() {
+        let back = execution.way_back().map(|back| format!("`{back}` goes back"));
+        row("in place", back.unwrap_or_else(|| "it replaced nothing".to_owned()));
+    }
     row("profile", execution.profile.clone());
     row("repository", execution.repository.clone());
     row("process", format!("{} on {}", execution.process, execution.host));

@@ -18,6 +18,7 @@ use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
 use crate::snapshot::restore::Binlog;
+use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restored;
 use crate::snapshot::restore::Restoring;
@@ -42,6 +43,7 @@ Examples:
   snap restore before-upgrade --force                         go back
   snap restore before-upgrade --only database --database old  look at it beside the live one
   snap restore before-move --restore-users                    bring the accounts along
+  snap restore before-upgrade --force --in-place              where the disk does not hold both states
   snap restore --resume                                       finish or undo one that was killed
   snap restore --discard-previous                             drop what restores kept aside")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -105,6 +107,18 @@ pub(super) struct Args {
     #[arg(long)]
     no_safety_snapshot: bool,
 
+    /// Replace the database table by table, where the disk does not hold both states
+    ///
+    /// It takes the room of the largest table alone, and gives up what makes a restore safe: while it
+    /// runs the database is a mixture of what it was and what was saved, which nobody should use, and
+    /// Ctrl-C does not end it; afterwards nothing is kept aside, and `snap rollback` has nothing to go
+    /// back to. The way back is the safety snapshot, which is taken and read back before anything is
+    /// touched; where that cannot be done, the restore is refused. One that fails or is killed in the
+    /// middle leaves the mixture: --resume finishes it, and restoring the safety snapshot with
+    /// --in-place --force goes back. Files and certificates are swapped as always.
+    #[arg(long, conflicts_with = "no_safety_snapshot")]
+    in_place: bool,
+
     /// Whether replicas hear of what is done to the database
     ///
     /// With `off` nothing of it is written to the binary log, which takes the right BINLOG ADMIN;
@@ -113,11 +127,11 @@ pub(super) struct Args {
     binlog: Switch,
 
     /// Finish or undo a restore or a rollback whose process was killed
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "in_place"])]
     resume: bool,
 
     /// Drop what earlier restores replaced and kept aside, and restore nothing
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "in_place"])]
     discard_previous: bool,
 }
 
@@ -149,6 +163,7 @@ pub(super) async fn run(
         trust_definers: args.trust_definers,
         full: args.full,
         safety_snapshot: !args.no_safety_snapshot,
+        in_place: args.in_place,
         binlog: if args.binlog == Switch::On { Binlog::On } else { Binlog::Off },
     };
     let detail = if settings.verbose { Detail::All } else { Detail::Differences };
@@ -212,7 +227,7 @@ fn resumed_text(resumed: &Resumed) -> String {
             let done = format!(
                 "finished: {verb} {id}{of}; once resumed, the live database was incomplete for {seconds:.3} s\n"
             );
-            done + &kept(&outcome.previous)
+            done + &kept(&outcome.previous) + &way_back(outcome)
         }
     }
 }
@@ -234,9 +249,12 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
         } else {
             ""
         };
+        let given_up = if restored.in_place { GIVEN_UP } else { "" };
         let seconds = restored.plan.estimated_seconds.unwrap_or_default();
         let seconds = format!("it may take about {seconds} s, by the sizes alone\n");
-        return format!("would restore {id}; nothing was touched\n\n{plan}\n{safety}{seconds}");
+        return format!(
+            "would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}"
+        );
     }
     let mut restored_kinds = restored
         .plan
@@ -249,15 +267,30 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
         return format!("nothing to restore from {id}; nothing was touched\n\n{plan}");
     }
     let seconds = restored.outcome.incomplete_seconds;
-    let incomplete = if restored_kinds.any(|kind| kind == "mariadb") {
-        format!("; the live database was incomplete for {seconds:.3} s")
-    } else {
-        String::new()
+    let incomplete = match (restored_kinds.any(|kind| kind == "mariadb"), restored.in_place) {
+        (false, _) => String::new(),
+        (true, false) => format!("; the live database was incomplete for {seconds:.3} s"),
+        (true, true) => format!(" in place; the live database was a mixture for {seconds:.3} s"),
     };
     let previous = kept(&restored.outcome.previous);
     let safety = restored.outcome.safety_snapshot.as_ref();
     let safety = safety.map(|id| format!("saved before: {id}\n")).unwrap_or_default();
-    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}")
+    let way_back = way_back(&restored.outcome);
+    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}{way_back}")
+}
+
+/// What a restore in place gives up, before it begins.
+const GIVEN_UP: &str = "\
+in place: every blob of that snapshot is read before anything is touched, since it is the only way back
+in place: until the last table is in, the database is a mixture that nobody should use
+in place: nothing is kept aside, and there is no rollback
+";
+
+/// Returns what there is instead of a rollback, after a restore in place.
+fn way_back(outcome: &Outcome) -> String {
+    let told =
+        |back| format!("nothing is kept aside, and there is no rollback: `{back}` goes back\n");
+    outcome.way_back.as_ref().map(told).unwrap_or_default()
 }
 
 /// Returns what stands in the way of a restore until the user trusts it.

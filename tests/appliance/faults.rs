@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::faults_in_place::IN_PLACE;
+use crate::faults_in_place::use_oddly;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
@@ -15,7 +17,7 @@ use crate::tally;
 
 /// What can be replaced.
 #[derive(PartialEq)]
-struct Live {
+pub(crate) struct Live {
     /// The database with its programs, empty where there is none.
     dump: String,
     parts: Parts,
@@ -40,7 +42,7 @@ const RESTORE: &[&str] = &["restore", "before", "--force", "--restore-certificat
 const FULL: &[&str] = &["restore", "before", "--force", "--restore-certificates", "--full"];
 const RESTORE_CERTIFICATES: &[&str] =
     &["restore", "before", "--only", "certificates", "--restore-certificates"];
-const RESUME: &[&str] = &["restore", "--resume"];
+pub(crate) const RESUME: &[&str] = &["restore", "--resume"];
 
 /// A restore of everything with an account that is not there.
 const WITH_USERS: &[&str] =
@@ -129,6 +131,12 @@ const SCENARIOS: &[Scenario] = &[
         prepare: restore_used_certificates,
         command: &["rollback"],
     },
+    Scenario {
+        name: "restore in place",
+        place: Place::used_studio,
+        prepare: use_oddly,
+        command: IN_PLACE,
+    },
 ];
 
 /// Puts back what was saved; returns it.
@@ -137,7 +145,7 @@ fn restore(place: &Place) -> Live {
     place.all()
 }
 
-fn use_again(place: &Place) -> Live {
+pub(crate) fn use_again(place: &Place) -> Live {
     let saved = restore(place);
     place.use_on();
     saved
@@ -208,7 +216,7 @@ impl Place {
     }
 
     /// Returns the points that a run comes to, in order; it must succeed.
-    fn points(&self, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn points(&self, arguments: &[&str]) -> Vec<String> {
         let trace = self.path("trace");
         let variable = trace.display().to_string();
         let output = self.snap_with(&[("SNAP_FAULT_TRACE", &variable)], arguments);
@@ -220,7 +228,7 @@ impl Place {
     }
 
     /// Kills a run at the n-th time that it comes to a point.
-    fn kill_at(&self, point: &str, time: usize, arguments: &[&str]) {
+    pub(crate) fn kill_at(&self, point: &str, time: usize, arguments: &[&str]) {
         let how = format!(
             "{point}={}return",
             if time == 1 { String::new() } else { format!("{}*off->", time - 1) }
@@ -245,7 +253,7 @@ impl Place {
     }
 
     /// Returns all that can be replaced.
-    fn all(&self) -> Live {
+    pub(crate) fn all(&self) -> Live {
         let there = self.server.sql("SHOW DATABASES LIKE 'centreon_studio'");
         let dump =
             if there.is_empty() { String::new() } else { self.server.dump("centreon_studio") };
@@ -280,7 +288,7 @@ impl Place {
 
     /// Checks that all that can be replaced is as it was before, or as it was to be, and that
     /// nothing is left beside it but what it replaced.
-    fn assert_old_or_new(&self, old: &Live, new: &Live, at: &str) {
+    pub(crate) fn assert_old_or_new(&self, old: &Live, new: &Live, at: &str) {
         let live = self.all();
         assert!(live == *old || live == *new, "{at}: what is live is neither old nor new");
         let beside = self.beside();
@@ -288,7 +296,7 @@ impl Place {
     }
 
     /// Checks what holds whatever was killed: every snapshot is listed and sound.
-    fn assert_repository_is_whole(&self, at: &str) {
+    pub(crate) fn assert_repository_is_whole(&self, at: &str) {
         let ids = self.ids();
         assert!(ids.lines().any(|id| id == "before"), "{at}: {ids}");
         let verified = self.snap(&["verify"]);
@@ -309,7 +317,7 @@ fn is_between(tree: &str, old: &str, new: &str) -> bool {
 }
 
 /// Returns each point, and the how manieth time it is that it is come to.
-fn counted(points: &[String]) -> Vec<(&str, usize)> {
+pub(crate) fn counted(points: &[String]) -> Vec<(&str, usize)> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     let mut counted = Vec::new();
     for point in points {

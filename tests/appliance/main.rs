@@ -45,9 +45,12 @@ mod kills;
 mod server_kills;
 mod executions;
 mod rollback;
+mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]
 mod faults;
+#[cfg(feature = "fault-points")]
+mod faults_in_place;
 mod users;
 mod users_hostile;
 mod users_failures;

@@ -109,6 +109,7 @@ impl Journal {
             error: None,
             undoes: None,
             safety_snapshot: None,
+            in_place: None,
             server: None,
             binlog: true,
             parts: Vec::new(),
@@ -169,9 +170,19 @@ impl Journal {
         self.reach(Step::Planned)
     }
 
-    /// Writes that all parts are live, and that what they replaced is kept.
+    /// Writes that the parts take their places from now on. Whoever reads the journal of a process
+    /// that was killed then is told what is live.
+    pub(crate) fn swapping(&self) -> Result<()> {
+        self.change(|execution| execution.error = execution.mixture())?;
+        self.reach(Step::Swapping)
+    }
+
+    /// Writes that all parts are live, and whether what they replaced is kept.
     pub(crate) fn swapped(&self) -> Result<()> {
-        self.change(|execution| execution.keeps_previous = true)?;
+        self.change(|execution| {
+            execution.keeps_previous = execution.in_place.is_none();
+            execution.error = None;
+        })?;
         self.reach(Step::Swapped)
     }
 
@@ -194,14 +205,18 @@ impl Journal {
 
     /// Ends the execution as its verb ended, unless it has ended already. One that failed when it
     /// had begun to swap, and did not say that all is as it was, is not over: a resume goes on.
-    fn end(&self, error: Option<&Error>) -> Result<()> {
+    pub(in crate::snapshot) fn end(&self, error: Option<&Error>) -> Result<()> {
         let execution = self.execution();
         let has_swapped = matches!(execution.step, Step::Swapping | Step::Swapped);
         match error {
             _ if execution.has_ended() => Ok(()),
             None => self.conclude(Step::Done, None),
             Some(error) if has_swapped => {
-                self.change(|execution| execution.error = Some(error.chain()))
+                // What a mixture is, and what ends it, stands there after the error too.
+                let told = execution.is_mixed().then(|| execution.ways_out());
+                let told = [Some(error.chain()), told].into_iter().flatten();
+                let told = told.collect::<Vec<_>>().join(": ");
+                self.change(|execution| execution.error = Some(told))
             }
             Some(error) => self.fail(error),
         }
@@ -219,6 +234,10 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
+        // Its journal says already what is live, and why.
+        if self.execution().is_mixed() {
+            return;
+        }
         // Nobody can be told here; without its end the execution counts as killed.
         if thread::panicking() {
             drop(self.end(Some(&Error::failed("snap itself has failed"))));

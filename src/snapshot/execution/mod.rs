@@ -17,10 +17,12 @@ use crate::base::lock::Holder;
 use crate::source::files::Exchange;
 use crate::source::mariadb::ready::Schemas;
 
+mod in_place;
 mod journal;
 mod list;
 mod settle;
 
+pub use crate::snapshot::execution::in_place::InPlace;
 pub use crate::snapshot::execution::journal::About;
 pub use crate::snapshot::execution::journal::Journal;
 pub use crate::snapshot::execution::journal::record;
@@ -28,6 +30,7 @@ pub(super) use crate::snapshot::execution::list::all;
 pub use crate::snapshot::execution::list::get;
 pub use crate::snapshot::execution::list::list;
 pub(super) use crate::snapshot::execution::list::rewrite;
+pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
 pub(super) use crate::snapshot::execution::settle::refuse_unfinished_at;
 pub(super) use crate::snapshot::execution::settle::unfinished;
@@ -68,6 +71,10 @@ pub struct Execution {
     /// The snapshot that was taken of what it replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safety_snapshot: Option<String>,
+    /// What it was told, where it replaces databases table by table: without a way back but that
+    /// snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_place: Option<InPlace>,
     /// The database server that it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
@@ -226,8 +233,11 @@ impl Execution {
     }
 
     fn reach(&mut self, step: Step, at: Timestamp) {
-        self.step = step;
-        self.status = step.status();
+        // A mixture stays one until all of it is in.
+        if !self.is_mixed() || step > Step::Swapping {
+            self.step = step;
+            self.status = step.status();
+        }
         self.steps.push(Reached { step, at });
         if self.has_ended() {
             self.ended = Some(at);
@@ -288,7 +298,7 @@ impl Journals {
     }
 
     /// Returns who holds the locks of an execution.
-    fn holder(&self, verb: &str) -> Holder {
+    pub(super) fn holder(&self, verb: &str) -> Holder {
         Holder {
             verb: verb.to_owned(),
             process: self.process,

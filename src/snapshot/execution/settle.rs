@@ -8,9 +8,11 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
+use crate::snapshot::execution::in_place::MIXTURE;
 use crate::snapshot::execution::journal::forget_lock;
 use crate::snapshot::execution::journal::write;
 use crate::snapshot::execution::list::all;
@@ -67,24 +69,47 @@ pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Executi
 
 /// Fails with [`Kind::Busy`] where a restore was killed and has to be finished first.
 pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
-    match unfinished(journals)?.first() {
+    let unfinished = unfinished(journals)?;
+    // What is live counts most: the last one that left a mixture says what that is.
+    match unfinished.iter().max_by_key(|execution| execution.is_mixed()) {
         None => Ok(()),
         Some(execution) => Err(execution.refuse(verb)),
     }
 }
 
 /// Fails with [`Kind::Busy`] where an execution was killed that replaces one of these databases or
-/// paths too; one that replaces others is noted.
+/// paths too; one that replaces others is noted. Returns those that do, and do not count.
 pub(in crate::snapshot) fn refuse_unfinished_at(
     journals: &Journals,
     targets: &[String],
+    counts: impl Fn(&Execution) -> bool,
     monitor: &dyn Monitor,
-) -> Result<()> {
-    for execution in unfinished(journals)? {
-        if execution.parts.iter().any(|part| targets.contains(&part.places.target())) {
-            return Err(execution.refuse("restore"));
-        }
+) -> Result<Vec<Execution>> {
+    let is_in_the_way = |execution: &Execution| {
+        execution.parts.iter().any(|part| targets.contains(&part.places.target()))
+    };
+    let (in_the_way, others): (Vec<_>, Vec<_>) =
+        unfinished(journals)?.into_iter().partition(is_in_the_way);
+    let counting = in_the_way.iter().filter(|execution| counts(execution));
+    if let Some(execution) = counting.max_by_key(|execution| execution.is_mixed()) {
+        return Err(execution.refuse("restore"));
+    }
+    for execution in others {
         execution.tell_unfinished(monitor);
+    }
+    Ok(in_the_way)
+}
+
+/// Fails with [`Kind::Busy`] where one of these snapshots is what finishes an unfinished restore in
+/// place, or its only way back.
+pub fn refuse_needed(journals: &Journals, ids: &[SnapshotId]) -> Result<()> {
+    for execution in unfinished(journals)?.iter().filter(|execution| execution.in_place.is_some()) {
+        let needed = [&execution.snapshot, &execution.safety_snapshot];
+        let is_needed =
+            |id: &&SnapshotId| needed.iter().any(|it| it.as_deref() == Some(id.as_str()));
+        if let Some(id) = ids.iter().find(is_needed) {
+            return Err(execution.refuse(&format!("delete {id}")));
+        }
     }
     Ok(())
 }
@@ -104,12 +129,20 @@ impl Execution {
     fn unfinished(&self) -> String {
         let (id, verb, step) = (&self.id, &self.verb, self.step.name());
         let began = self.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+        if self.is_mixed() {
+            return format!(
+                "{verb} {id} of {began} stopped half-way, in place, and is unfinished: {MIXTURE}"
+            );
+        }
         format!("{verb} {id} of {began} was killed when it was {step}, and is unfinished")
     }
 
     /// Returns the command that finishes or undoes it.
     fn resume_command(&self) -> String {
         let Self { profile, .. } = self;
+        if self.is_mixed() {
+            return self.ways_out();
+        }
         format!(
             "`snap restore --resume --profile {profile}` finishes or undoes it: give it the flags that {} had for \
              state, configuration and database",

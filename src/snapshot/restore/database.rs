@@ -18,6 +18,7 @@ use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
 use crate::snapshot::definitions;
+use crate::snapshot::restore::in_place::InPlaceDatabase;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::StagedDatabase;
 use crate::source::mariadb::accounts::plan;
@@ -28,6 +29,7 @@ use crate::source::mariadb::compare::Extent;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::plan::Blueprint;
+use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::staging::Claim;
 use crate::source::mariadb::staging::Staging;
 
@@ -36,6 +38,16 @@ pub(super) struct Target<'a> {
     pub(super) name: &'a str,
     pub(super) suffix: &'a str,
     pub(super) extent: Extent,
+    pub(super) manner: Manner,
+}
+
+/// How a database comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// It is built beside the live one and swapped.
+    Beside,
+    /// Its tables are replaced one by one.
+    InPlace,
 }
 
 /// A saved database, and what a restore would make of it.
@@ -51,15 +63,23 @@ pub(super) struct Compared<'a> {
     saved: Saved<'a>,
     /// The name of the database that is replaced.
     target: String,
+    manner: Manner,
     claim: Claim,
     found: Comparison,
 }
 
 /// What one loader does in one go.
-struct Job {
-    position: usize,
+pub(super) struct Job {
+    pub(super) position: usize,
     chunks: Vec<Chunk>,
     expected: Expected,
+}
+
+impl Job {
+    /// Returns how much there is to do: every byte goes in once, and comes back once to be proven.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.expected.raw_bytes * 2
+    }
 }
 
 /// What a loader tells while it is at work.
@@ -121,7 +141,22 @@ impl<'a> Saved<'a> {
         let claim = Claim::take(&host.database, &blueprint, monitor).await?;
         let connections = host.connections;
         let found = claim.compare(&self.expected, target.extent, connections, monitor).await?;
-        Ok(Compared { target: target.name.to_owned(), saved: self, claim, found })
+        let (name, manner) = (target.name.to_owned(), target.manner);
+        Ok(Compared { target: name, manner, saved: self, claim, found })
+    }
+
+    /// Plans the accounts anew where they are wanted: since the first plan some may have come, and those
+    /// of a killed restore have gone.
+    async fn accounts_again(
+        &self,
+        host: &Host,
+        target: &str,
+        accounts: Option<AccountsPlan>,
+    ) -> Result<Option<AccountsPlan>> {
+        match accounts {
+            Some(_) => plan::plan(&host.database, &self.schema, target).await,
+            None => Ok(None),
+        }
     }
 
     fn jobs(&self, positions: &[usize]) -> VecDeque<Job> {
@@ -144,7 +179,8 @@ impl Compared<'_> {
         &self.found
     }
 
-    /// Stages and proves the database; on any failure nothing of it stays.
+    /// Stages and proves the database, or rehearses what is done in place; on any failure nothing of it
+    /// stays.
     pub(super) async fn stage(
         self,
         repository: &Repository,
@@ -153,11 +189,13 @@ impl Compared<'_> {
         suffix: &str,
         monitor: &dyn Monitor,
     ) -> Result<Staged> {
-        let Self { saved, target, claim, found } = self;
+        if self.manner == Manner::InPlace {
+            return self.rehearse(repository, host, accounts, suffix, monitor).await;
+        }
+        let Self { saved, target, claim, found, .. } = self;
         let mut staging = claim.build(found, monitor).await?;
         let jobs = saved.jobs(&staging.positions());
-        // Every byte goes in once, and comes back once to be proven.
-        let bytes = jobs.iter().map(|job| job.expected.raw_bytes * 2).sum();
+        let bytes = jobs.iter().map(Job::bytes).sum();
         monitor.step(&format!("load {}", saved.record.name), Some(bytes));
         let finished = match fill(repository, jobs, &staging, host.connections, monitor).await {
             Ok(()) => {
@@ -167,11 +205,8 @@ impl Compared<'_> {
             Err(error) => Err(error),
         };
         let planned = match finished {
-            // Anew: since the first plan accounts may have come, and a killed restore's have gone.
-            Ok(()) if accounts.is_some() => {
-                plan::plan(&host.database, &saved.schema, &target).await
-            }
-            finished => finished.map(|()| None),
+            Ok(()) => saved.accounts_again(host, &target, accounts).await,
+            Err(error) => Err(error),
         };
         match planned {
             Ok(accounts) => Ok(Staged::Database(Box::new(StagedDatabase {
@@ -186,10 +221,32 @@ impl Compared<'_> {
             }
         }
     }
+
+    async fn rehearse(
+        self,
+        repository: &Repository,
+        host: &Host,
+        accounts: Option<AccountsPlan>,
+        suffix: &str,
+        monitor: &dyn Monitor,
+    ) -> Result<Staged> {
+        let Self { saved, target, claim, found, .. } = self;
+        let source = saved.record.name.clone();
+        monitor.step(&format!("rehearse {source}"), None);
+        let accounts = saved.accounts_again(host, &target, accounts).await?;
+        let database = claim.rehearse(found, monitor).await?;
+        let jobs = saved.jobs(&database.staging().positions());
+        let places = Schemas::of_staging(&target, suffix);
+        let (repository, login) = (repository.clone(), host.database.clone());
+        let (suffix, jobs) = (suffix.to_owned(), jobs.into());
+        let built =
+            InPlaceDatabase { source, places, suffix, repository, login, database, jobs, accounts };
+        Ok(Staged::InPlace(Box::new(built)))
+    }
 }
 
 /// Fills and proves all tables, each on one connection.
-async fn fill(
+pub(super) async fn fill(
     repository: &Repository,
     jobs: VecDeque<Job>,
     staging: &Staging,

@@ -6,6 +6,7 @@
 //! - In the step `swapping` it goes forward where it can: when every part is staged and verified
 //!   still, or swapped already, the others follow. Otherwise every part goes back. So does a
 //!   restore that brings accounts along: nobody but its own process knows which it had made.
+//! - In place there is no going back: what was killed in the step `swapping` is restored again.
 //! - From the step `swapped` on all is restored: what is left of staging is dropped.
 //!
 //! How far a part came is read from its own durable state: the note in the schema that keeps what
@@ -22,16 +23,21 @@ use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::profile::Login;
 use crate::profile::Profile;
+use crate::repository::Repository;
 use crate::snapshot::Host;
 use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::InPlace;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Places;
 use crate::snapshot::execution::Step;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::Restoring;
+use crate::snapshot::restore::in_place;
 use crate::snapshot::restore::previous;
 use crate::snapshot::restore::swapping;
+use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Swapped;
 use crate::snapshot::turn::Turn;
 use crate::source::mariadb::login::Binlog;
@@ -52,14 +58,18 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
     let turn = Turn::take(host, profile, "restore --resume").await?;
     let journals = host.journals();
     let mut resumed = Vec::new();
-    for execution in unfinished(&journals)? {
+    let unfinished = unfinished(&journals)?;
+    for execution in unfinished.clone() {
+        if in_place::is_given_up(&execution, &unfinished) {
+            continue;
+        }
         if execution.profile != profile.name {
             execution.tell_unfinished(monitor);
             continue;
         }
         check_server(&execution, host)?;
         let journal = Journal::take_up(&journals, execution).await?;
-        let outcome = settle(&journal, host, monitor).await?;
+        let outcome = settle(&journal, profile, host, monitor).await?;
         resumed.push(Resumed { execution: journal.execution(), outcome });
     }
     turn.end();
@@ -88,13 +98,22 @@ fn check_server(execution: &Execution, host: &Host) -> Result<()> {
 }
 
 /// Brings one execution to its end; returns what its swap came to, where it was finished.
-async fn settle(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result<Option<Outcome>> {
+async fn settle(
+    journal: &Journal,
+    profile: &Profile,
+    host: &Host,
+    monitor: &dyn Monitor,
+) -> Result<Option<Outcome>> {
     let execution = journal.execution();
     end_sessions(journal, host).await?;
     fault::point("resume.sessions-ended");
     let login = login(journal, host);
     if execution.step == Step::Swapped {
         return finish_all(journal, host, &login, monitor).await.map(Some);
+    }
+    if let Some(told) = execution.in_place.clone().filter(|_| execution.is_mixed()) {
+        undo_all(journal, host, monitor).await?;
+        return do_again(journal, profile, host, told, monitor).await.map(Some);
     }
     let goes_on = execution.step == Step::Swapping && can_go_on(&execution, &login).await?;
     if !goes_on {
@@ -112,10 +131,29 @@ async fn settle(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result
         }
     };
     journal.swapped()?;
-    let outcome = swapping::finish(swapped, monitor).await?;
+    let outcome = swapping::finish(swapped, Keep::Previous, monitor).await?;
     previous::forget_replaced(host, journal)?;
     journal.conclude(Step::Done, None)?;
     Ok(Some(outcome))
+}
+
+/// Restores in place again, from the repository that the journal names.
+async fn do_again(
+    journal: &Journal,
+    profile: &Profile,
+    host: &Host,
+    told: InPlace,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
+    let execution = journal.execution();
+    let opened = Repository::open(&execution.repository, host.journals().holder("restore")).await;
+    let repository = &opened.map_err(|error| execution.mixed(&error))?;
+    let host = &Host { database: login(journal, host), ..host.clone() };
+    let restoring = Restoring { repository, profile, host, monitor };
+    // It holds all that a restore holds.
+    let done = Box::pin(in_place::again(&restoring, told, journal)).await;
+    journal.end(done.as_ref().err())?;
+    done
 }
 
 /// Ends what the execution still does in the server; without connections it needs none.
@@ -159,14 +197,18 @@ async fn finish_all(
     monitor: &dyn Monitor,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
+    let is_in_place = journal.execution().in_place.is_some();
+    let keep = if is_in_place { Keep::Nothing } else { Keep::Previous };
     for Part { places, .. } in &journal.execution().parts {
         match places {
             Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
-            Places::Files(exchange) => swapping::finish_files(exchange, monitor),
+            Places::Files(exchange) => swapping::finish_files(exchange, keep, monitor),
         }
-        outcome.previous.extend(places.keeps_something().then(|| places.previous()));
+        let keeps = places.keeps_something() && keep == Keep::Previous;
+        outcome.previous.extend(keeps.then(|| places.previous()));
     }
     previous::forget_replaced(host, journal)?;
+    in_place::conclude_replaced(host, journal).await?;
     journal.conclude(Step::Done, None)?;
     Ok(outcome)
 }
@@ -198,7 +240,7 @@ async fn complete_all(
 }
 
 /// Takes every part back, however far it came.
-async fn undo_all(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result<()> {
+pub(super) async fn undo_all(journal: &Journal, host: &Host, monitor: &dyn Monitor) -> Result<()> {
     end_sessions(journal, host).await?;
     let login = login(journal, host);
     for part in journal.execution().parts.iter().rev() {

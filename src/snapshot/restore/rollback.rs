@@ -15,16 +15,18 @@ use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Places;
+use crate::snapshot::execution::Step;
 use crate::snapshot::execution::all;
 use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::build::verified;
 use crate::snapshot::restore::previous;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::swapping;
+use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::ReadyDatabase;
 use crate::snapshot::restore::swapping::swap_all;
-use crate::snapshot::restore::verified;
 use crate::snapshot::turn::Turn;
 use crate::source::mariadb::login::Binlog;
 use crate::source::mariadb::ready;
@@ -76,7 +78,7 @@ pub async fn rollback(
     };
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
-    let outcome = swapping::finish(swapped, monitor).await?;
+    let outcome = swapping::finish(swapped, Keep::Previous, monitor).await?;
     previous::forget_replaced(host, journal)?;
     turn.end();
     Ok(RolledBack { done: true, outcome, ..planned })
@@ -114,11 +116,26 @@ impl RolledBack {
     }
 }
 
-/// Returns the last execution of a profile that keeps what it replaced.
+/// Returns the last execution of a profile that keeps what it replaced; fails where one after it
+/// replaced something in place, which nothing is kept of.
 fn last(profile: &Profile, host: &Host) -> Result<Execution> {
     let mut executions = all(&host.journals())?.into_iter().collect::<Result<Vec<Execution>>>()?;
-    executions.retain(|execution| execution.keeps_previous && execution.profile == profile.name);
-    executions.pop().ok_or_else(|| {
+    let is_in_place = |execution: &Execution| execution.in_place.is_some();
+    executions.retain(|execution| {
+        let counts =
+            execution.keeps_previous || (is_in_place(execution) && execution.step == Step::Done);
+        counts && execution.profile == profile.name
+    });
+    let last = executions.pop();
+    if let Some(last) = last.as_ref().filter(|last| is_in_place(last)) {
+        let text = format!("cannot roll back: restore {} was in place, and kept nothing", last.id);
+        let hint = last.way_back().map_or_else(
+            || "`snap list` shows what can be restored".to_owned(),
+            |back| format!("`{back}` brings back what was live before it"),
+        );
+        return Err(Error::new(Kind::Refused, text).hint(hint));
+    }
+    last.ok_or_else(|| {
         let text = format!(
             "cannot roll back: no restore of profile {} keeps what it replaced",
             profile.name

@@ -13,6 +13,9 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::snapshot::restore::Binlog;
+use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::plan::Fate;
+use crate::snapshot::restore::plan::Part;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::SourcePlan;
 
@@ -38,7 +41,7 @@ struct Load {
 }
 
 /// Fails with [`Kind::Refused`] where a disk of this host has less room than the plan takes.
-pub(super) fn demand(plan: &Plan, binlog: Binlog) -> Result<()> {
+pub(super) fn demand(plan: &Plan, options: &RestoreOptions) -> Result<()> {
     let mut loads: BTreeMap<u64, Load> = BTreeMap::new();
     for source in &plan.sources {
         let Some(folder) = source.staging_folder().and_then(existing) else { continue };
@@ -47,7 +50,7 @@ pub(super) fn demand(plan: &Plan, binlog: Binlog) -> Result<()> {
         let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
         let load =
             loads.entry(device).or_insert(Load { free_bytes, bytes: 0, folder: folder.to_owned() });
-        load.bytes = load.bytes.saturating_add(staged_bytes(source, binlog));
+        load.bytes = load.bytes.saturating_add(staged_bytes(source, options));
     }
     for Load { free_bytes, bytes, folder } in loads.into_values() {
         if bytes > free_bytes {
@@ -56,13 +59,19 @@ pub(super) fn demand(plan: &Plan, binlog: Binlog) -> Result<()> {
             let text = format!(
                 "cannot restore: it takes about {needed} MiB on the disk of {folder}, {free} are free"
             );
-            return Err(Error::new(Kind::Refused, text).hint(
-                "free as much: what is live stays until the swap; `snap restore \
-                 --discard-previous` drops what earlier restores kept aside",
-            ));
+            return Err(Error::new(Kind::Refused, text).hint(hint(options)));
         }
     }
     Ok(())
+}
+
+const fn hint(options: &RestoreOptions) -> &'static str {
+    if options.in_place {
+        return "free as much: the largest table lies there twice for a moment, even in place";
+    }
+    "free as much: what is live stays until the swap; `snap restore --discard-previous` drops what \
+     earlier restores kept aside; `--in-place` takes the room of the largest table alone, and gives up \
+     the rollback"
 }
 
 /// Returns how many seconds a restore may take.
@@ -93,20 +102,31 @@ fn built_bytes(source: &SourcePlan) -> u64 {
 }
 
 /// Returns what a source takes on its disk while it is staged.
-fn staged_bytes(source: &SourcePlan, binlog: Binlog) -> u64 {
+fn staged_bytes(source: &SourcePlan, options: &RestoreOptions) -> u64 {
     let raw = built_bytes(source);
     if source.kind != "mariadb" || !source.is_restored() {
         return raw;
     }
     let built = source.parts.iter().filter(|part| part.is_built());
-    let rows: u64 = built.filter_map(|part| part.rows).sum();
-    // Tables that stay are staged too, without rows.
-    let tables = source.parts.len() as u64;
-    // The binary log takes every row once more, usually beside the tables.
-    let logs = if binlog == Binlog::On && source.is_logged() { 2 } else { 1 };
-    raw.saturating_mul(logs)
-        .saturating_add(rows.saturating_mul(BYTES_BESIDE_ROW))
-        .saturating_add(tables.saturating_mul(BYTES_OF_TABLE))
+    let stored: u64 = if options.in_place {
+        // What is replaced goes before the next table comes; nothing goes for what is new.
+        let (new, replaced): (Vec<_>, Vec<_>) = built.partition(|part| part.fate == Fate::Create);
+        let largest = replaced.into_iter().map(table_bytes).max().unwrap_or_default();
+        new.into_iter().map(table_bytes).fold(largest, u64::saturating_add)
+    } else {
+        built.map(table_bytes).fold(0, u64::saturating_add)
+    };
+    // All tables are staged, those that stay without rows; in place all of them are, at first.
+    let tables = (source.parts.len() as u64).saturating_mul(BYTES_OF_TABLE);
+    // The binary log takes every row once more, usually beside the tables, and keeps it.
+    let log = if options.binlog == Binlog::On && source.is_logged() { raw } else { 0 };
+    stored.saturating_add(tables).saturating_add(log)
+}
+
+/// Returns what the rows of a table take, and what stands beside them.
+fn table_bytes(part: &Part) -> u64 {
+    let beside = part.rows.unwrap_or_default().saturating_mul(BYTES_BESIDE_ROW);
+    part.bytes.saturating_add(beside)
 }
 
 /// Returns the nearest folder that is there.

@@ -1,6 +1,12 @@
 //! The safety snapshot: what a restore replaces, saved in the repository before it begins.
+//!
+//! A swap keeps what it replaces, so that one that cannot be taken is noted. In place it is the only
+//! way back: without one whose every blob was read and proven, nothing is touched.
 
+use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
@@ -11,10 +17,15 @@ use crate::snapshot::Host;
 use crate::snapshot::create;
 use crate::snapshot::create::CreateOptions;
 use crate::snapshot::delete::delete;
+use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
+use crate::snapshot::execution::unfinished;
+use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
+use crate::snapshot::verify::Depth;
+use crate::snapshot::verify::verify;
 
 /// What `snap list` shows of such a snapshot.
 const TAG: &str = "safety";
@@ -27,19 +38,82 @@ pub(super) fn is_due(plan: &Plan) -> bool {
     plan.sources.iter().any(|source| source.action == Action::Replace)
 }
 
-/// Saves what a restore replaces; returns the id of the snapshot. Where that fails, a note says
-/// why: the swap keeps what is replaced all the same.
-pub(super) async fn take(
-    repository: &Repository,
-    profile: &Profile,
-    host: &Host,
+/// What a restore has in place of a way back, or needs.
+pub(super) enum Safety {
+    /// The user wants none.
+    Unwanted,
+    /// One is taken where it can be.
+    Wanted,
+    /// Without one nothing is done.
+    Demanded,
+    /// What is live is not worth saving: the way back is this one.
+    Is(SnapshotId),
+    /// An earlier run has taken it, if there was anything to save.
+    Taken(Option<SnapshotId>),
+}
+
+/// Saves what a restore replaces, as far as is needed; returns the id of the snapshot that brings it
+/// back. Fails with [`Kind::Refused`] where there must be one and is none that is proven.
+pub(super) async fn secure(
+    restoring: &Restoring<'_>,
     plan: &Plan,
+    safety: Safety,
     execution: &str,
-    monitor: &dyn Monitor,
-) -> Option<SnapshotId> {
-    if !is_due(plan) {
-        return None;
+) -> Result<Option<SnapshotId>> {
+    let monitor = restoring.monitor;
+    let id = match safety {
+        Safety::Unwanted => return Ok(None),
+        Safety::Taken(id) => return Ok(id),
+        Safety::Wanted | Safety::Demanded if !is_due(plan) => return Ok(None),
+        Safety::Wanted => {
+            let taken = take(restoring, plan, execution).await;
+            if let Err(error) = &taken {
+                let why = error.chain();
+                let what = "no safety snapshot of what is replaced could be taken";
+                monitor.note(&format!("{what}: {why}"));
+            }
+            fault::point("safety.taken");
+            return Ok(taken.ok());
+        }
+        Safety::Demanded => take(restoring, plan, execution).await.map_err(|error| {
+            let doing = "cannot restore in place: no safety snapshot could be taken";
+            let hint = error.advice().unwrap_or("it is the only way back").to_owned();
+            Error::new(Kind::Refused, format!("{doing}: {}", error.chain())).hint(hint)
+        })?,
+        Safety::Is(id) => id,
+    };
+    fault::point("safety.before-verified");
+    prove(restoring, &id).await?;
+    Ok(Some(id))
+}
+
+/// Fails with [`Kind::Refused`] where not every blob of a snapshot reads as it was saved.
+async fn prove(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
+    let Restoring { repository, monitor, .. } = *restoring;
+    let ids = std::slice::from_ref(id);
+    let verified = verify(repository, ids, Depth::ReadData, monitor).await?;
+    let hurt: Vec<_> = verified.checked.into_iter().flat_map(|checked| checked.hurt).collect();
+    let refused = |how: &str, why: &[String]| {
+        let why = why.join("; ");
+        let text = format!("cannot restore in place: {id}, the only way back, is {how}: {why}");
+        Err(Error::new(Kind::Refused, text))
+    };
+    if !hurt.is_empty() {
+        let hint = "`snap verify --read-data` names every snapshot that is hurt";
+        return refused("damaged", &hurt).map_err(|error| error.hint(hint));
     }
+    let lacks = repository.contents(id).await?.catalog.warnings;
+    if !lacks.is_empty() {
+        let hint = "`--only` restores the other sources alone";
+        return refused("partial", &lacks).map_err(|error| error.hint(hint));
+    }
+    monitor.note(&format!("{id} is verified: every blob of it was read"));
+    Ok(())
+}
+
+/// Saves what a restore replaces; returns the id of the snapshot.
+async fn take(restoring: &Restoring<'_>, plan: &Plan, execution: &str) -> Result<SnapshotId> {
+    let Restoring { repository, profile, host, monitor } = *restoring;
     let replaced = Profile { name: profile.name.clone(), sources: replaced(profile, plan) };
     let options = CreateOptions {
         tags: vec![TAG.to_owned()],
@@ -47,23 +121,18 @@ pub(super) async fn take(
         ..CreateOptions::default()
     };
     let saved = create::in_turn(repository, &replaced, host, &options, &Aside(monitor)).await;
-    match saved {
-        Ok(summary) => {
-            monitor.note(&format!("what is replaced is saved as {}", summary.id));
-            Some(summary.id)
-        }
-        Err(error) => {
-            let why = error.chain();
-            monitor.note(&format!("no safety snapshot of what is replaced could be taken: {why}"));
-            None
-        }
-    }
+    let id = saved?.id;
+    monitor.note(&format!("what is replaced is saved as {id}"));
+    Ok(id)
 }
 
 /// Deletes the safety snapshot of an execution that has replaced nothing: it would push out one that
-/// is worth something.
+/// is worth something. What goes back has none of its own.
 pub(super) async fn withdraw(repository: &Repository, journal: &Journal, monitor: &dyn Monitor) {
-    let Some(saved) = journal.execution().safety_snapshot else { return };
+    let Execution { safety_snapshot, snapshot, .. } = journal.execution();
+    let Some(saved) = safety_snapshot.filter(|saved| snapshot.as_ref() != Some(saved)) else {
+        return;
+    };
     let deleted = async {
         delete(repository, &[saved.parse()?]).await?;
         journal.change(|execution| execution.safety_snapshot = None)
@@ -74,8 +143,9 @@ pub(super) async fn withdraw(repository: &Repository, journal: &Journal, monitor
     }
 }
 
-/// Deletes the older safety snapshots of a profile and host, but for the one that was restored. One
-/// that is pinned stays, and counts for none.
+/// Deletes the older safety snapshots of a profile and host, but for the one that was restored, and
+/// those that are the only way back from a restore in place. One that is pinned stays, and counts for
+/// none.
 pub(super) async fn forget_older(
     repository: &Repository,
     profile: &Profile,
@@ -110,7 +180,11 @@ async fn older(
     safety.sort();
     let older = safety.len().saturating_sub(KEPT);
     let older = safety.into_iter().take(older).map(|(_, id)| id);
-    Ok(older.filter(|id| id != restored).collect())
+    let open = unfinished(&host.journals())?;
+    let is_needed = |id: &SnapshotId| {
+        open.iter().any(|execution| execution.safety_snapshot.as_deref() == Some(id.as_str()))
+    };
+    Ok(older.filter(|id| id != restored && !is_needed(id)).collect())
 }
 
 /// Returns the sources that are replaced, where they are replaced.

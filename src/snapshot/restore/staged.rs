@@ -9,6 +9,7 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::chunks;
+use crate::snapshot::restore::in_place::InPlaceDatabase;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::ReadyDatabase;
 use crate::source::files;
@@ -30,6 +31,7 @@ pub(super) struct Target<'a> {
 /// A part that is built and proven beside what is live.
 pub(super) enum Staged {
     Database(Box<StagedDatabase>),
+    InPlace(Box<InPlaceDatabase>),
     Files(files::Proven),
 }
 
@@ -83,6 +85,7 @@ impl Staged {
                 let ready = staging.prepare(&suffix, monitor).await?;
                 Ok(Ready::Database(Box::new(ReadyDatabase { ready, suffix, login, accounts })))
             }
+            Self::InPlace(database) => database.ready().await,
             Self::Files(proven) => Ok(Ready::Files(proven.release()?)),
         }
     }
@@ -91,6 +94,7 @@ impl Staged {
     pub(super) async fn discard(self) -> Result<()> {
         match self {
             Self::Database(database) => database.staging.discard().await,
+            Self::InPlace(database) => database.discard().await,
             Self::Files(_) => Ok(()),
         }
     }

@@ -8,8 +8,9 @@ use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Places;
-use crate::snapshot::execution::Step;
 use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::in_place::InPlaceDatabase;
+use crate::snapshot::restore::in_place::ReplacedDatabase;
 use crate::snapshot::restore::previous::discard_older_files;
 use crate::source::files::Exchange;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
@@ -22,6 +23,7 @@ use crate::source::mariadb::swap;
 /// A part whose swap may begin: from now on its places tell how far it came.
 pub(super) enum Ready {
     Database(Box<ReadyDatabase>),
+    InPlace(Box<InPlaceDatabase>),
     Files(Exchange),
 }
 
@@ -37,7 +39,17 @@ pub(super) struct ReadyDatabase {
 /// A part that took the place of what was live.
 pub(super) enum Swapped {
     Database { swapped: Box<swap::Swapped>, accounts: Option<Box<RestoredAccounts>> },
+    InPlace(Box<ReplacedDatabase>),
     Files(Exchange),
+}
+
+/// What becomes of what was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It is kept for a rollback.
+    Previous,
+    /// It goes: a restore in place has kept none of its databases.
+    Nothing,
 }
 
 /// Swaps all parts in; where one fails, those before it are swapped back. Where even that fails
@@ -47,7 +59,7 @@ pub(super) async fn swap_all(
     journal: &Journal,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Swapped>> {
-    if let Err(error) = journal.reach(Step::Swapping) {
+    if let Err(error) = journal.swapping() {
         discard(ready, monitor).await;
         return Err(error);
     }
@@ -72,16 +84,21 @@ pub(super) async fn swap_all(
 
 /// Ends all parts: what is live and not restored goes, what is left of their staging, and what
 /// earlier restores of them kept. Where that fails the journal stays open, and a resume goes on.
-pub(super) async fn finish(swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Result<Outcome> {
+pub(super) async fn finish(
+    swapped: Vec<Swapped>,
+    keep: Keep,
+    monitor: &dyn Monitor,
+) -> Result<Outcome> {
     let incomplete: Duration = swapped.iter().map(Swapped::incomplete).sum();
+    let previous = swapped.iter().filter(|_| keep == Keep::Previous).filter_map(Swapped::previous);
     let outcome = Outcome {
         incomplete_seconds: incomplete.as_secs_f64(),
-        previous: swapped.iter().filter_map(Swapped::previous).collect(),
-        safety_snapshot: None,
+        previous: previous.collect(),
+        ..Outcome::default()
     };
     let mut finished = Ok(outcome);
     for part in swapped {
-        if let Err(error) = part.finish(monitor).await {
+        if let Err(error) = part.finish(keep, monitor).await {
             finished = Err(error
                 .while_doing("all is restored, but could not be tidied up")
                 .hint("`snap restore --resume` does the rest"));
@@ -117,6 +134,10 @@ async fn taken_back(failed: Unswapped, swapped: Vec<Swapped>, monitor: &dyn Moni
 /// Returns the error of a swap; where all is as it was, the execution has ended with it.
 fn ended(unswapped: Unswapped, journal: &Journal) -> Error {
     let Unswapped { error, is_put_back } = unswapped;
+    let execution = journal.execution();
+    if execution.is_mixed() {
+        return execution.mixed(&error);
+    }
     if is_put_back {
         // Left open it would be resumed, which finds nothing to do.
         drop(journal.fail(&error));
@@ -129,6 +150,7 @@ impl Ready {
     pub(super) fn places(&self) -> Places {
         match self {
             Self::Database(database) => Places::MariaDb(database.ready.schemas().clone()),
+            Self::InPlace(database) => Places::MariaDb(database.places.clone()),
             Self::Files(exchange) => Places::Files(exchange.clone()),
         }
     }
@@ -137,13 +159,14 @@ impl Ready {
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Database(database) => Some(database.ready.note()),
-            Self::Files(_) => None,
+            Self::InPlace(_) | Self::Files(_) => None,
         }
     }
 
     async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
         match self {
             Self::Database(database) => database.swap(monitor).await,
+            Self::InPlace(database) => database.swap(monitor).await,
             Self::Files(exchange) => match exchange.complete() {
                 Ok(()) => Ok(Swapped::Files(exchange)),
                 Err(error) => {
@@ -157,6 +180,7 @@ impl Ready {
     async fn discard(self, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database(database) => database.ready.discard(monitor).await,
+            Self::InPlace(database) => database.discard().await,
             Self::Files(exchange) => exchange.take_back(),
         }
     }
@@ -208,6 +232,7 @@ impl Swapped {
                 }
                 swapped.undo(monitor).await
             }
+            Self::InPlace(database) => Err(database.undo(monitor).await),
             Self::Files(exchange) => exchange.take_back(),
         }
     }
@@ -218,6 +243,7 @@ impl Swapped {
             Self::Database { swapped, .. } => {
                 swapped.previous.as_ref().map(|schema| format!("database {schema}"))
             }
+            Self::InPlace(_) => None,
             Self::Files(exchange) => {
                 exchange.keeps_something().then(|| exchange.previous.display().to_string())
             }
@@ -228,11 +254,12 @@ impl Swapped {
     fn incomplete(&self) -> Duration {
         match self {
             Self::Database { swapped, .. } => swapped.incomplete,
+            Self::InPlace(database) => database.incomplete,
             Self::Files(_) => Duration::ZERO,
         }
     }
 
-    async fn finish(self, monitor: &dyn Monitor) -> Result<()> {
+    async fn finish(self, keep: Keep, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database { swapped, accounts } => {
                 if let Some(accounts) = accounts
@@ -242,17 +269,20 @@ impl Swapped {
                 }
                 swapped.finish(monitor).await
             }
+            Self::InPlace(database) => database.finish(monitor).await,
             Self::Files(exchange) => {
-                finish_files(&exchange, monitor);
+                finish_files(&exchange, keep, monitor);
                 Ok(())
             }
         }
     }
 }
 
-/// Ends the exchange of a path. That what earlier restores of it kept cannot be removed is a note.
-pub(super) fn finish_files(exchange: &Exchange, monitor: &dyn Monitor) {
-    if let Err(error) = discard_older_files(&exchange.target, Some(&exchange.previous)) {
+/// Ends the exchange of a path, which keeps nothing of it where nothing is to be kept. That what
+/// restores of it kept cannot be removed is a note.
+pub(super) fn finish_files(exchange: &Exchange, keep: Keep, monitor: &dyn Monitor) {
+    let kept = (keep == Keep::Previous).then_some(exchange.previous.as_path());
+    if let Err(error) = discard_older_files(&exchange.target, kept) {
         left_behind(&error, monitor);
     }
     exchange.finish();

@@ -80,6 +80,28 @@ pub(super) async fn within(
     connection.rows("cannot look for foreign keys", &sql).await
 }
 
+/// Drops the foreign keys that these tables of the selected database have.
+pub(super) async fn drop_all_of(
+    connection: &mut Connection,
+    database: &str,
+    tables: &[String],
+) -> Result<()> {
+    let sql = "SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.TABLE_CONSTRAINTS \
+               WHERE {} AND CONSTRAINT_TYPE = 'FOREIGN KEY' ORDER BY 1, 2";
+    let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
+    let keys: Vec<(String, String)> = connection.rows("cannot look for foreign keys", &sql).await?;
+    for of_one in keys.chunk_by(|one, other| one.0 == other.0) {
+        let table = &of_one[0].0;
+        let drop =
+            |(_, key): &(String, String)| format!("DROP FOREIGN KEY {}", quote::identifier(key));
+        if tables.contains(table) {
+            let clauses: Vec<_> = of_one.iter().map(drop).collect();
+            connection.alter_table(table, &clauses).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns the tables of its own database that the keys of a table point to.
 pub(super) fn parents(create: &str) -> Result<Vec<String>> {
     const WORD: &str = " REFERENCES ";

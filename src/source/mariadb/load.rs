@@ -129,10 +129,9 @@ impl Loader {
         self.connection.receive_text_as_utf8().await
     }
 
-    /// Fails where a staged table is not defined as it was saved.
-    pub(super) async fn prove_definition(&mut self, position: usize) -> Result<()> {
+    /// Fails where a table of a schema is not defined as it was saved.
+    pub(super) async fn prove_definition(&mut self, schema: &str, position: usize) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let schema = self.plan.schema();
         let staged = tables::show_create_table(&mut self.connection, schema, &table.name).await?;
         let saved = &self.plan.text(position);
         if self.plan.is_same_server() && !statement::is_same_table(saved, &staged) {

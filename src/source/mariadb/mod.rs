@@ -17,6 +17,7 @@
 //! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! undo, moves → ready → swap → resume         and take the place, or give it back
+//! in_place                             or take it table by table, with no way back but a snapshot
 //! ```
 
 mod defaults;
@@ -84,5 +85,6 @@ mod undo;
 pub mod ready;
 pub mod swap;
 pub mod resume;
+pub mod in_place;
 #[cfg(test)]
 mod throwaway;

@@ -1,6 +1,8 @@
 //! Moving tables between schemas: all of them in one statement, or none.
 
+use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::tables;
@@ -26,7 +28,48 @@ pub(super) async fn stored(connection: &mut Connection, schema: &str) -> Result<
     Ok(stored.map(|table| table.name().to_owned()).collect())
 }
 
+/// The name that a table has beside the one that took its place, until it is dropped.
+const REPLACED: &str = "__snap_replaced";
+
 impl Connection {
+    /// Puts a table in the place of the one of its name, where there is one, which is dropped at once.
+    pub(super) async fn replace_table(
+        &mut self,
+        table: &str,
+        from: &str,
+        database: &str,
+    ) -> Result<()> {
+        let (incoming, live) = (quote::qualified(from, table), quote::qualified(database, table));
+        let replaced = quote::qualified(from, REPLACED);
+        let is_there = stored(self, database).await?.iter().any(|name| name == table);
+        let doing = format!("cannot replace table {table:?}");
+        if is_there {
+            // In one statement: at no moment is there no table of the name.
+            let moves = format!("RENAME TABLE {live} TO {replaced}, {incoming} TO {live}");
+            match self.execute(&doing, &moves).await {
+                Ok(()) => {
+                    fault::point("in-place.moved");
+                    return self.drop_table(from, REPLACED).await;
+                }
+                Err(error) if matches!(error.kind(), Kind::Busy | Kind::Unreachable) => {
+                    return Err(error);
+                }
+                // One that is broken, such as by a server that died when it moved, goes as it is.
+                Err(_) => self.drop_table(database, table).await?,
+            }
+        }
+        self.execute(&doing, &format!("RENAME TABLE {incoming} TO {live}")).await?;
+        fault::point("in-place.moved");
+        Ok(())
+    }
+
+    /// Drops a table or a sequence of a database.
+    pub(super) async fn drop_table(&mut self, database: &str, table: &str) -> Result<()> {
+        let name = quote::qualified(database, table);
+        let doing = format!("cannot drop table {name}");
+        self.execute(&doing, &format!("DROP TABLE IF EXISTS {name}")).await
+    }
+
     /// Moves all tables, or none; fails with `Busy` where somebody holds one of them.
     pub(super) async fn rename_tables(&mut self, moves: &[Move]) -> Result<()> {
         if moves.is_empty() {

@@ -18,9 +18,11 @@ use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::moves;
+use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::ready::Schemas;
+use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::tables;
 
 /// The table that holds the note.
@@ -66,6 +68,20 @@ pub(super) struct Incoming {
     pub(super) sequence_defaults: Vec<(String, Vec<String>)>,
     /// Whether the server must print the programs as they were written.
     pub(super) is_exact: bool,
+}
+
+impl Incoming {
+    /// Returns what comes in beside tables and sequences.
+    pub(super) fn without_tables(plan: &Plan) -> Self {
+        let definition = plan.definition();
+        Self {
+            database: Database { name: plan.target().to_owned(), ..definition.database.clone() },
+            programs: definition.programs.clone(),
+            tables: Vec::new(),
+            sequence_defaults: Vec::new(),
+            is_exact: plan.likeness() == Likeness::Exact,
+        }
+    }
 }
 
 /// A note that was found.

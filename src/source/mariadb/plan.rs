@@ -53,20 +53,27 @@ impl Plan {
     pub(super) fn new(blueprint: &Blueprint<'_>, server: &ServerFacts) -> Result<Self> {
         let definition = schema::unpack(blueprint.schema)?;
         let schema = names::staging(blueprint.target, blueprint.suffix);
-        let saved_name = &definition.database.name;
-        let mut staged = Vec::new();
-        let mut texts = Vec::new();
-        for table in &definition.tables {
-            // Defaults that draw from a sequence name their database.
-            let text = statement::requalified(&table.create, saved_name, &schema);
-            staged.push(CreateTable::parse(&text)?.staged());
-            texts.push(text);
-        }
+        let (staged, texts) = read_for(&definition, &schema)?;
         let target = blueprint.target.to_owned();
         let is_same_server = server.is_of_release(blueprint.server_version);
         let packet_bytes = usize::try_from(server.max_allowed_packet).unwrap_or(usize::MAX);
         let (definition, kept) = (Arc::new(definition), BTreeSet::new());
         Ok(Self { definition, target, schema, staged, texts, is_same_server, packet_bytes, kept })
+    }
+
+    /// Returns the plan of tables that take their places one by one, and draw from live sequences
+    /// from the beginning.
+    pub(super) fn in_place(&self) -> Result<Self> {
+        let (staged, texts) = read_for(&self.definition, &self.target)?;
+        Ok(Self {
+            definition: Arc::clone(&self.definition),
+            target: self.target.clone(),
+            schema: self.schema.clone(),
+            staged,
+            texts,
+            kept: self.kept.clone(),
+            ..*self
+        })
     }
 
     /// Returns the size of the largest packet that the server takes.
@@ -106,7 +113,7 @@ impl Plan {
         &self.staged[position]
     }
 
-    /// Returns the table's definition as it must read in staging.
+    /// Returns the table's definition as it must read when it is built.
     pub(super) fn text(&self, position: usize) -> &str {
         &self.texts[position]
     }
@@ -171,6 +178,19 @@ impl Plan {
         }
         Err(mismatch(table, &format!("{found} current rows of {expected}")))
     }
+}
+
+/// Returns how each table is built, and how its definition must read, where the sequences that it draws
+/// from are those of a database.
+fn read_for(definition: &Definition, database: &str) -> Result<(Vec<StagedTable>, Vec<String>)> {
+    let (mut staged, mut texts) = (Vec::new(), Vec::new());
+    for table in &definition.tables {
+        // Defaults that draw from a sequence name their database.
+        let text = statement::requalified(&table.create, &definition.database.name, database);
+        staged.push(CreateTable::parse(&text)?.staged());
+        texts.push(text);
+    }
+    Ok((staged, texts))
 }
 
 fn mismatch(table: &Table, what: &str) -> Error {

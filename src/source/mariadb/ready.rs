@@ -12,7 +12,6 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::foreign_keys::Pin;
 use crate::source::mariadb::login::Login;
@@ -24,7 +23,6 @@ use crate::source::mariadb::note::Live;
 use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::note::kept_tables;
 use crate::source::mariadb::plan::Plan;
-use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::staging::Staging;
 use crate::source::mariadb::swap::LOCK_SECONDS;
 use crate::source::mariadb::swap::Swap;
@@ -109,7 +107,7 @@ impl Staging {
 
 async fn prepared(connection: &mut Connection, plan: &Plan, suffix: &str) -> Result<Undo> {
     connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
-    let (definition, target) = (plan.definition(), plan.target());
+    let target = plan.target();
     let live = Live::read(connection, target, plan.kept()).await?;
     let mut tables = moves::stored(connection, plan.schema()).await?;
     tables.retain(|table| !plan.kept().contains(table));
@@ -118,13 +116,11 @@ async fn prepared(connection: &mut Connection, plan: &Plan, suffix: &str) -> Res
         schemas: Schemas { had_target: live.is_some(), ..Schemas::of_staging(target, suffix) },
         live,
         incoming: Some(Incoming {
-            database: Database { name: target.to_owned(), ..definition.database.clone() },
-            programs: definition.programs.clone(),
             tables,
             sequence_defaults: defaults
                 .map(|(table, clauses)| (table.to_owned(), clauses))
                 .collect(),
-            is_exact: plan.likeness() == Likeness::Exact,
+            ..Incoming::without_tables(plan)
         }),
     };
     demand_unpinned(connection, &undo).await?;

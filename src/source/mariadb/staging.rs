@@ -7,6 +7,7 @@
 //! catalog; foreign keys come when all tables stand, and every program is created once to see that
 //! it can be. Nothing live is touched until the swap.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::digest::sha256;
@@ -139,7 +140,7 @@ impl Staging {
             self.connection.alter_table(&table.name, &self.plan.staged(position).last).await?;
         }
         for (position, _) in self.plan.replaced() {
-            loader.prove_definition(position).await?;
+            loader.prove_definition(self.plan.schema(), position).await?;
         }
         self.prove_sequences().await?;
         let database = self.staging_database();
@@ -164,22 +165,42 @@ impl Staging {
         }
     }
 
-    async fn create_tables(&mut self) -> Result<()> {
+    /// Creates the staging schema with its sequences but these, and no tables.
+    pub(super) async fn create_schema(&mut self, but: &BTreeSet<String>) -> Result<()> {
         let database = self.staging_database();
         self.connection.create_database(&database).await?;
         self.connection.select_database(&database.name).await?;
-        for sequence in &self.plan.definition().sequences {
+        let sequences = self.plan.definition().sequences.iter();
+        for sequence in sequences.filter(|sequence| !but.contains(&sequence.name)) {
             self.connection.create_sequence(sequence).await?;
         }
-        for (position, table) in self.plan.definition().tables.iter().enumerate() {
-            let doing = format!("cannot create table {:?}", table.name);
-            let staged = self.plan.staged(position);
-            self.connection.execute(&doing, &staged.create).await?;
-            if self.plan.kept().contains(&table.name) {
-                // No rows come, but a view may name an index.
-                for clauses in &staged.indexes {
-                    self.connection.alter_table(&table.name, clauses).await?;
-                }
+        Ok(())
+    }
+
+    /// Creates a table without rows, and without what is built after them.
+    pub(super) async fn create_table(&mut self, position: usize) -> Result<()> {
+        let doing =
+            format!("cannot create table {:?}", self.plan.definition().tables[position].name);
+        self.connection.execute(&doing, &self.plan.staged(position).create).await
+    }
+
+    /// Builds the indexes of a table that no rows come into.
+    pub(super) async fn index_empty(&mut self, position: usize) -> Result<()> {
+        let table = &self.plan.definition().tables[position].name;
+        for clauses in &self.plan.staged(position).indexes {
+            self.connection.alter_table(table, clauses).await?;
+        }
+        Ok(())
+    }
+
+    async fn create_tables(&mut self) -> Result<()> {
+        self.create_schema(&BTreeSet::new()).await?;
+        let plan = Arc::clone(&self.plan);
+        for (position, table) in plan.definition().tables.iter().enumerate() {
+            self.create_table(position).await?;
+            if plan.kept().contains(&table.name) {
+                // A view may name an index.
+                self.index_empty(position).await?;
             }
         }
         Ok(())

@@ -52,7 +52,7 @@ pub(super) const LOCK_SECONDS: u32 = 1;
 const ATTEMPTS: u32 = 10;
 
 /// Seconds that the work after the move waits for who uses the new tables already.
-const PATIENT_SECONDS: u32 = 60;
+pub(super) const PATIENT_SECONDS: u32 = 60;
 
 /// A database that was replaced.
 pub struct Swapped {
@@ -97,18 +97,14 @@ impl Swap<'_> {
 
     /// Does all that comes after the move, from wherever it was left. Returns how long the live
     /// database was incomplete.
-    pub(super) async fn settle(
-        mut self,
-        started: Instant,
-        monitor: &dyn Monitor,
-    ) -> Result<Duration> {
+    pub(super) async fn settle(self, started: Instant, monitor: &dyn Monitor) -> Result<Duration> {
         let Schemas { target, staging, previous, .. } = &self.undo.schemas;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.connection.prepare_altering().await?;
         self.connection.select_database(previous).await?;
         foreign_keys::bring_home(self.connection, previous, target).await?;
         let incomplete = match &self.undo.incoming {
-            Some(incoming) => self.furnish(incoming, staging, started, monitor).await?,
+            Some(incoming) => furnish(self.connection, incoming, staging, started, monitor).await?,
             None => started.elapsed(),
         };
         if let Some(live) = &self.undo.live {
@@ -120,40 +116,6 @@ impl Swap<'_> {
             fault::point("database.target-dropped");
         }
         self.undo.complete(self.connection).await?;
-        Ok(incomplete)
-    }
-
-    /// Makes the tables that came in a database of their own, programs and all.
-    async fn furnish(
-        &mut self,
-        incoming: &Incoming,
-        staging: &str,
-        started: Instant,
-        monitor: &dyn Monitor,
-    ) -> Result<Duration> {
-        let Incoming { database, programs, .. } = incoming;
-        self.connection.select_database(&database.name).await?;
-        self.connection.dress_database(database).await?;
-        // A table whose default draws from what is not there cannot be altered otherwise.
-        for (table, clauses) in &incoming.sequence_defaults {
-            self.connection.alter_table(table, clauses).await?;
-        }
-        foreign_keys::bring_home(self.connection, &database.name, staging).await?;
-        // Only tables that stay have triggers still; one that is replaced in place could come to
-        // fire in another order.
-        removal::drop_triggers(self.connection, &database.name).await?;
-        fault::point("database.before-programs");
-        let site = Site::new(database, Purpose::Live);
-        let broken = programs::replace_all(self.connection, &site, programs).await?;
-        fault::point("database.programs");
-        let incomplete = started.elapsed();
-        let likeness = if incoming.is_exact { Likeness::Exact } else { Likeness::Names };
-        let past = rehearsal::prove(self.connection, &site, programs, &broken, likeness).await?;
-        past.tell(monitor);
-        for view in broken {
-            monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
-        }
-        note_absent_definers(&site, monitor);
         Ok(incomplete)
     }
 
@@ -244,7 +206,11 @@ impl Schemas {
         Ok(())
     }
 
-    async fn finish_on(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
+    pub(super) async fn finish_on(
+        &self,
+        connection: &mut Connection,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         fault::point("database.before-finish");
         let found = Undo::find_in(connection, &self.previous).await?;
         let undo = found.filter(|found| found.is_complete).map(|found| found.undo);
@@ -279,6 +245,41 @@ impl Schemas {
         }
         Ok(())
     }
+}
+
+/// Makes the tables that came in a database of their own, programs and all. Returns for how long the
+/// database has been incomplete by then.
+pub(super) async fn furnish(
+    connection: &mut Connection,
+    incoming: &Incoming,
+    staging: &str,
+    started: Instant,
+    monitor: &dyn Monitor,
+) -> Result<Duration> {
+    let Incoming { database, programs, .. } = incoming;
+    connection.select_database(&database.name).await?;
+    connection.dress_database(database).await?;
+    // A table whose default draws from what is not there cannot be altered otherwise.
+    for (table, clauses) in &incoming.sequence_defaults {
+        connection.alter_table(table, clauses).await?;
+    }
+    foreign_keys::bring_home(connection, &database.name, staging).await?;
+    // Only tables that stay have triggers still; one that is replaced in place could come to
+    // fire in another order.
+    removal::drop_triggers(connection, &database.name).await?;
+    fault::point("database.before-programs");
+    let site = Site::new(database, Purpose::Live);
+    let broken = programs::replace_all(connection, &site, programs).await?;
+    fault::point("database.programs");
+    let incomplete = started.elapsed();
+    let likeness = if incoming.is_exact { Likeness::Exact } else { Likeness::Names };
+    let past = rehearsal::prove(connection, &site, programs, &broken, likeness).await?;
+    past.tell(monitor);
+    for view in broken {
+        monitor.warn(&format!("view {view:?} was broken when saved and is left out"));
+    }
+    note_absent_definers(&site, monitor);
+    Ok(incomplete)
 }
 
 /// Drops the triggers of tables that are locked. Fails where tables came or went since what is live
