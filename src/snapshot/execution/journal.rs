@@ -61,6 +61,9 @@ pub struct Journal {
     began: Instant,
     execution: Mutex<Execution>,
     sessions: Sessions,
+    /// Whether it is another process that is at work on it: until that has brought it to its end, it
+    /// stays unfinished.
+    is_taken_up: bool,
     _lock: Lock,
 }
 
@@ -120,7 +123,8 @@ impl Journal {
         write(&folder, &execution)?;
         fault::point("journal.begun");
         let (now, began) = (journals.now, Instant::now());
-        Ok(Self { folder, now, began, execution: Mutex::new(execution), sessions, _lock: lock })
+        let execution = Mutex::new(execution);
+        Ok(Self { folder, now, began, execution, sessions, is_taken_up: false, _lock: lock })
     }
 
     /// Takes up the journal of an execution whose process was killed.
@@ -135,7 +139,7 @@ impl Journal {
         let sessions = Sessions::kept_in(folder.join(format!("{}.sessions", execution.id)));
         let (now, began) = (journals.now, Instant::now());
         let execution = Mutex::new(execution);
-        Ok(Self { folder, now, began, execution, sessions, _lock: lock })
+        Ok(Self { folder, now, began, execution, sessions, is_taken_up: true, _lock: lock })
     }
 
     /// Returns what the journal holds.
@@ -235,7 +239,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         // Its journal says already what is live, and why.
-        if self.execution().is_mixed() {
+        if self.is_taken_up || self.execution().is_mixed() {
             return;
         }
         // Nobody can be told here; without its end the execution counts as killed.
