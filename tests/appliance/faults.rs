@@ -450,6 +450,33 @@ fn a_resume_that_puts_back_and_is_killed_at_any_fault_point_loses_nothing() {
 }
 
 #[test]
+fn what_somebody_makes_of_a_database_that_was_absent_stays_and_keeps_nobody_from_going_on() {
+    let place = Place::used_studio();
+    let kill_after_removal = || {
+        remove_all(&place);
+        place.kill_at("journal.swapping", 1, RESTORE);
+    };
+    // A service that starts meanwhile creates what it needs.
+    kill_after_removal();
+    place
+        .server
+        .sql("CREATE DATABASE centreon_studio; CREATE TABLE centreon_studio.element (own INT)");
+    let resumed = place.snap(RESUME);
+    assert!(resumed.succeeded().starts_with("undone: restore"), "{resumed:#?}");
+    assert_eq!(place.server.sql("SELECT COUNT(own) FROM centreon_studio.element"), "0\n");
+    assert_eq!(place.beside(), [""; 0]);
+    place.snap(&["restore", "before"]).failed(14, &["--force"]);
+    // So does what is dropped.
+    use_again(&place);
+    place.kill_at("journal.swapping", 1, FULL);
+    place.server.sql("DROP DATABASE centreon_studio");
+    let resumed = place.snap(RESUME);
+    assert!(resumed.succeeded().starts_with("undone: restore"), "{resumed:#?}");
+    let saved = restore(&place);
+    assert!(!saved.dump.is_empty(), "it cannot be restored any more");
+}
+
+#[test]
 fn a_server_that_has_lost_its_note_is_told_what_was_live_by_the_journal() {
     let place = Place::used_studio();
     for (command, point) in [(RESTORE, "database.triggers-dropped"), (FULL, "database.moved")] {

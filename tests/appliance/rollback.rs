@@ -92,3 +92,26 @@ fn a_rollback_keeps_rights_and_counters_that_a_dump_does_not_show() {
     place.snap(&["rollback"]).succeeded();
     assert_eq!(place.server.sql(sql), counters);
 }
+
+#[test]
+fn a_restore_that_found_all_identical_does_not_stand_in_the_way_back() {
+    let place = Place::used_studio();
+    let used = place.live();
+    let restore = ["restore", "before", "--force", "--restore-certificates"];
+    place.snap(&restore).succeeded();
+    assert!(place.snap(&restore).succeeded().contains("nothing to restore"));
+    place.snap(&["rollback"]).succeeded();
+    assert!(place.live() == used, "it is not what was live before");
+}
+
+#[test]
+fn a_rollback_at_another_server_is_refused() {
+    let (place, other) = (Place::used_studio(), Place::empty());
+    other.server.sql("CREATE DATABASE centreon_studio; CREATE TABLE centreon_studio.own (id INT)");
+    place.snap(&["restore", "before", "--force"]).succeeded();
+    let defaults = format!("--defaults-file={}", other.path("my.cnf").display());
+    for arguments in [&["rollback", &defaults][..], &["rollback", "--dry-run", &defaults]] {
+        place.snap(arguments).failed(14, &["works on the database server"]);
+    }
+    assert_eq!(other.server.sql("SHOW TABLES FROM centreon_studio"), "own\n");
+}

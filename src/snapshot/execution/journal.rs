@@ -184,7 +184,8 @@ impl Journal {
     /// Writes that all parts are live, and whether what they replaced is kept.
     pub(crate) fn swapped(&self) -> Result<()> {
         self.change(|execution| {
-            execution.keeps_previous = execution.in_place.is_none();
+            let is_kept = execution.in_place.is_none() && !execution.parts.is_empty();
+            execution.keeps_previous = is_kept;
             execution.error = None;
         })?;
         self.reach(Step::Swapped)

@@ -195,7 +195,16 @@ async fn complete(
     // Of a restore that is done again, all may have been in already.
     let is_swapped = !ready.is_empty() || journal.execution().is_mixed();
     monitor.step("swap", None);
-    let swapped = swap_all(ready, journal, monitor).await?;
+    let swapped = match swap_all(ready, journal, monitor).await {
+        Ok(swapped) => swapped,
+        Err(error) => {
+            // Where all is put back nothing was replaced.
+            if journal.execution().has_ended() {
+                safety::withdraw(repository, journal, monitor).await;
+            }
+            return Err(error);
+        }
+    };
     let in_place = journal.execution().in_place.is_some();
     let keep = if in_place { Keep::Nothing } else { Keep::Previous };
     let outcome = swapping::finish(swapped, keep, monitor).await?;

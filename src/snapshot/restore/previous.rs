@@ -79,7 +79,8 @@ pub(super) fn forget_replaced(host: &Host, journal: &Journal) -> Result<()> {
     for execution in all(&host.journals())?.into_iter().flatten() {
         let is_replaced =
             execution.parts.iter().all(|part| replaced.contains(&part.places.target()));
-        if execution.keeps_previous && execution.id != own.id && is_replaced {
+        let is_here = execution.server == own.server || !execution.touches_databases();
+        if execution.keeps_previous && execution.id != own.id && is_replaced && is_here {
             rewrite(&host.journals(), &Execution { keeps_previous: false, ..execution })?;
         }
     }

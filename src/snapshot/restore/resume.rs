@@ -67,7 +67,7 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
             execution.tell_unfinished(monitor);
             continue;
         }
-        check_server(&execution, host)?;
+        check_server("resume", &execution, host)?;
         let journal = Journal::take_up(&journals, execution).await?;
         let outcome = settle(&journal, profile, host, monitor).await?;
         resumed.push(Resumed { execution: journal.execution(), outcome });
@@ -83,12 +83,13 @@ pub(super) async fn take_back(journal: &Journal, host: &Host, monitor: &dyn Moni
     }
 }
 
-fn check_server(execution: &Execution, host: &Host) -> Result<()> {
+/// Fails with [`Kind::Refused`] where an execution is about another database server than this host's.
+pub(super) fn check_server(verb: &str, execution: &Execution, host: &Host) -> Result<()> {
     let server = host.database.server.to_string();
     match &execution.server {
         Some(other) if *other != server && execution.touches_databases() => {
             let text = format!(
-                "cannot resume {}: it works on the database server at {other}, not at {server}",
+                "cannot {verb} {}: it works on the database server at {other}, not at {server}",
                 execution.id
             );
             Err(Error::new(Kind::Refused, text).hint("give the flags that the restore had"))

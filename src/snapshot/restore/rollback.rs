@@ -22,6 +22,7 @@ use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::build::verified;
 use crate::snapshot::restore::previous;
 use crate::snapshot::restore::resume;
+use crate::snapshot::restore::resume::check_server;
 use crate::snapshot::restore::swapping;
 use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Ready;
@@ -49,7 +50,7 @@ pub struct RolledBack {
 /// Returns what a rollback would do, and touches nothing.
 pub fn dry_run(profile: &Profile, host: &Host) -> Result<RolledBack> {
     refuse_unfinished(&host.journals(), "roll back")?;
-    Ok(RolledBack::of(last(profile, host)?))
+    Ok(RolledBack::of(last_here(profile, host)?))
 }
 
 /// Undoes the last restore, or rollback, of a profile.
@@ -65,7 +66,7 @@ pub async fn rollback(
 ) -> Result<RolledBack> {
     let turn = Turn::take(host, profile, "rollback").await?;
     refuse_unfinished(&host.journals(), "roll back")?;
-    let planned = RolledBack::of(last(profile, host)?);
+    let planned = RolledBack::of(last_here(profile, host)?);
     let binlog = if planned.undone.binlog { Binlog::On } else { Binlog::Off };
     let host = &host.on_record(journal, binlog);
     let ready = tokio::select! {
@@ -114,6 +115,13 @@ impl RolledBack {
         let targets = undone.parts.iter().map(|part| part.places.target()).collect();
         Self { undone, targets, done: false, outcome: Outcome::default() }
     }
+}
+
+/// Returns what a rollback undoes; fails where that is at another database server.
+fn last_here(profile: &Profile, host: &Host) -> Result<Execution> {
+    let last = last(profile, host)?;
+    check_server("roll back", &last, host)?;
+    Ok(last)
 }
 
 /// Returns the last execution of a profile that keeps what it replaced; fails where one after it

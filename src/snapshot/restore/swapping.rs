@@ -110,7 +110,7 @@ pub(super) async fn finish(
 /// Takes back what was made ready; that it cannot be is a warning.
 pub(super) async fn discard(ready: impl IntoIterator<Item = Ready>, monitor: &dyn Monitor) {
     for part in ready {
-        if let Err(error) = part.discard(monitor).await {
+        if let Err(error) = part.discard().await {
             monitor.warn(&error.chain());
         }
     }
@@ -129,6 +129,14 @@ async fn taken_back(failed: Unswapped, swapped: Vec<Swapped>, monitor: &dyn Moni
         }
     }
     Unswapped { error, is_put_back }
+}
+
+/// Returns what became of a part that failed and was then put back, or not.
+fn unless_undone(error: Error, undone: Result<()>) -> Unswapped {
+    let Err(undo) = undone else { return Unswapped { error, is_put_back: true } };
+    let text = format!("{}; and then: {}", error.chain(), undo.chain());
+    let hint = "`snap restore --resume` puts back what was live";
+    Unswapped { error: Error::new(error.kind(), text).hint(hint), is_put_back: false }
 }
 
 /// Returns the error of a swap; where all is as it was, the execution has ended with it.
@@ -169,17 +177,14 @@ impl Ready {
             Self::InPlace(database) => database.swap(monitor).await,
             Self::Files(exchange) => match exchange.complete() {
                 Ok(()) => Ok(Swapped::Files(exchange)),
-                Err(error) => {
-                    let is_put_back = exchange.take_back().is_ok();
-                    Err(Unswapped { error, is_put_back })
-                }
+                Err(error) => Err(unless_undone(error, exchange.take_back())),
             },
         }
     }
 
-    async fn discard(self, monitor: &dyn Monitor) -> Result<()> {
+    async fn discard(self) -> Result<()> {
         match self {
-            Self::Database(database) => database.ready.discard(monitor).await,
+            Self::Database(database) => database.ready.discard().await,
             Self::InPlace(database) => database.discard().await,
             Self::Files(exchange) => exchange.take_back(),
         }
@@ -198,8 +203,7 @@ impl ReadyDatabase {
         let mut accounts = match created {
             Ok(accounts) => Box::new(accounts),
             Err(error) => {
-                let discarded = self.ready.discard(monitor).await;
-                return Err(Unswapped { error, is_put_back: discarded.is_ok() });
+                return Err(unless_undone(error, self.ready.discard().await));
             }
         };
         fault::point("accounts.created");
@@ -262,10 +266,8 @@ impl Swapped {
     async fn finish(self, keep: Keep, monitor: &dyn Monitor) -> Result<()> {
         match self {
             Self::Database { swapped, accounts } => {
-                if let Some(accounts) = accounts
-                    && let Err(error) = accounts.finish().await
-                {
-                    left_behind(&error, monitor);
+                if let Some(accounts) = accounts {
+                    accounts.finish().await?;
                 }
                 swapped.finish(monitor).await
             }

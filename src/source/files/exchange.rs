@@ -197,6 +197,8 @@ impl Exchange {
                     }
                 }
             }
+            // What was live is kept nowhere: what is there now is all there is.
+            Progress::Swapped if self.had_target => {}
             Progress::Swapped => {
                 self.step("undo", rename::to_free(&self.target, incoming)).context(cannot)?;
             }

@@ -233,6 +233,14 @@ impl Undo {
         connection.execute("cannot note how far a swap has come", &insert).await
     }
 
+    /// Returns whether the database has the tables that it had, of a swap that has not moved them.
+    pub(super) async fn is_live_as_noted(&self, connection: &mut Connection) -> Result<bool> {
+        let stored = moves::stored(connection, &self.schemas.target).await?;
+        let there: BTreeSet<&String> = stored.iter().collect();
+        let noted = self.live.iter().flat_map(|live| live.tables.iter().chain(&live.kept));
+        Ok(there == noted.collect())
+    }
+
     /// Returns whether the swap moves any table.
     pub(super) fn moves_tables(&self) -> bool {
         !self.incoming_tables().is_empty()

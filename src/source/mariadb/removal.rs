@@ -42,6 +42,21 @@ pub(super) async fn drop_other_routines(
     drop_where(connection, database, is_other).await
 }
 
+/// Drops the routines that are of `gone` and none of `staying`: who created others since keeps them.
+pub(super) async fn drop_routines_but(
+    connection: &mut Connection,
+    database: &str,
+    gone: &[Program],
+    staying: &[Program],
+) -> Result<()> {
+    let is_wanted = |kind, name: &str| {
+        kind < ProgramKind::View
+            && is_other(staying, kind, name)
+            && gone.iter().any(|program| program.kind == kind && program.name == name)
+    };
+    drop_where(connection, database, is_wanted).await
+}
+
 /// Drops the programs of a database that are wanted gone, in an order that lets each go.
 pub(super) async fn drop_where(
     connection: &mut Connection,

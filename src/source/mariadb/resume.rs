@@ -68,7 +68,9 @@ impl Halted {
             return Ok(true);
         }
         // Tables that stay were locked by the process that died: somebody may have written to them.
-        Ok(self.is_staged && (undo.kept().is_empty() || self.schemas.is_kept))
+        let may_be_swapped = self.is_staged && (undo.kept().is_empty() || self.schemas.is_kept);
+        // Since then somebody may have made tables, or dropped them.
+        Ok(may_be_swapped && undo.is_live_as_noted(&mut self.connection).await?)
     }
 
     /// Completes the swap; fails with all put back as it was.
@@ -101,7 +103,9 @@ impl Halted {
         // What is live may be another since: it is noted again.
         undo.run_after_death(&mut self.connection, monitor).await?;
         let live = Live::read(&mut self.connection, &self.schemas.target, &undo.kept()).await?;
-        let undo = Undo { schemas: undo.schemas, live, incoming: undo.incoming };
+        let Undo { mut schemas, incoming, .. } = undo;
+        schemas.had_target = live.is_some();
+        let undo = Undo { schemas, live, incoming };
         undo.note(&mut self.connection).await?;
         self.connection.wait_for_locks_at_most(LOCK_SECONDS).await?;
         Ok(Settled::Ready(Ready { connection: self.connection, lock: None, undo }))

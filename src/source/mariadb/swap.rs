@@ -199,6 +199,13 @@ impl Schemas {
     /// that there was none. Fails where the server is lost; what it refuses to drop is told.
     pub async fn finish(&self, login: &Login, monitor: &dyn Monitor) -> Result<()> {
         let mut connection = connect(login).await?;
+        connection.claim_restore_of(&self.target).await?;
+        // A server that lost its power may have lost that it is complete.
+        if let Some(found) = Undo::find_in(&mut connection, &self.previous).await?
+            && !found.is_complete
+        {
+            found.undo.complete(&mut connection).await?;
+        }
         // Those that a restore changed stay: their database is live.
         note::undo_killed(&mut connection, &self.target, monitor).await?;
         self.finish_on(&mut connection, monitor).await?;
@@ -216,9 +223,10 @@ impl Schemas {
         let undo = found.filter(|found| found.is_complete).map(|found| found.undo);
         let stayed = undo.as_ref().map(Undo::kept).unwrap_or_default();
         // A routine takes along the rights that were given on it: it goes when nothing will be put
-        // back any more.
-        if let Some(Incoming { programs, .. }) = undo.and_then(|undo| undo.incoming) {
-            match removal::drop_other_routines(connection, &self.target, &programs).await {
+        // back any more. One that was created since stays.
+        if let Some(Undo { live: Some(live), incoming: Some(incoming), .. }) = undo {
+            let (gone, staying) = (&live.programs, &incoming.programs);
+            match removal::drop_routines_but(connection, &self.target, gone, staying).await {
                 Err(error) if error.kind() != Kind::Unreachable => monitor.warn(&error.chain()),
                 dropped => dropped?,
             }
@@ -312,6 +320,7 @@ fn note_absent_definers(site: &Site<'_>, monitor: &dyn Monitor) {
 /// Drops the schemas that keep what restores of a database replaced; returns their names.
 pub async fn discard_previous(login: &Login, database: &str) -> Result<Vec<String>> {
     let mut connection = connect(login).await?;
+    connection.claim_restore_of(database).await?;
     let dropped = connection.drop_previous(database, None).await?;
     connection.close().await;
     Ok(dropped)

@@ -35,16 +35,38 @@ impl Live {
     /// Creates the triggers that are gone, as they go before the tables move; all else is
     /// untouched then.
     pub(super) async fn create_triggers(&self, connection: &mut Connection) -> Result<()> {
+        let triggers = self.triggers_gone(connection).await?;
+        connection.select_database(&self.database.name).await?;
+        let site = Site::new(&self.database, Purpose::Live);
+        programs::create(connection, &site, &triggers).await.map(drop)
+    }
+
+    /// Does the same later on: the table of one may be gone too.
+    async fn mend_triggers(
+        &self,
+        connection: &mut Connection,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let triggers = self.triggers_gone(connection).await?;
+        connection.select_database(&self.database.name).await?;
+        let site = Site::new(&self.database, Purpose::Live);
+        for trigger in triggers {
+            match programs::create(connection, &site, &[trigger]).await {
+                Err(error) if error.kind() == Kind::Failed => monitor.warn(&error.chain()),
+                created => drop(created?),
+            }
+        }
+        Ok(())
+    }
+
+    async fn triggers_gone(&self, connection: &mut Connection) -> Result<Vec<Program>> {
         let there = programs::names(connection, &self.database.name).await?;
         let is_there = |program: &Program| {
             there.iter().any(|(kind, name, _)| *kind == program.kind && *name == program.name)
         };
         let is_gone =
             |program: &&Program| program.kind == ProgramKind::Trigger && !is_there(program);
-        let triggers: Vec<_> = self.programs.iter().filter(is_gone).cloned().collect();
-        connection.select_database(&self.database.name).await?;
-        let site = Site::new(&self.database, Purpose::Live);
-        programs::create(connection, &site, &triggers).await.map(drop)
+        Ok(self.programs.iter().filter(is_gone).cloned().collect())
     }
 
     /// Creates the programs in the schema that keeps the tables, so that it is whole; what cannot
@@ -90,7 +112,11 @@ impl Undo {
     ) -> Result<()> {
         self.put_back(connection, monitor).await?;
         if let Some(live) = &self.live {
-            demand_whole(connection, &self.schemas.target, &live.tables).await?;
+            let target = &self.schemas.target;
+            // Somebody may have dropped one since.
+            let mut there = moves::stored(connection, target).await?;
+            there.retain(|table| live.tables.contains(table));
+            demand_whole(connection, target, &there).await?;
         }
         self.forget(connection).await
     }
@@ -106,7 +132,10 @@ impl Undo {
         }
         self.bring_keys_home(connection).await?;
         match &self.live {
-            None => connection.drop_emptied(target).await?,
+            None => self.drop_target(connection, is_moved || is_going_back, monitor).await?,
+            Some(_) if tables::database(connection, target).await?.is_none() => {
+                monitor.note(&format!("database {target:?} is gone: nothing of it is put back"));
+            }
             Some(live) if is_moved || is_going_back => {
                 connection.dress_database(&live.database).await?;
                 let site = Site::new(&live.database, Purpose::Live);
@@ -114,10 +143,11 @@ impl Undo {
                     let text = "was broken before and could not be put back";
                     monitor.warn(&format!("view {view:?} {text}"));
                 }
-                removal::drop_other_routines(connection, target, &live.programs).await?;
+                let came = self.incoming.as_ref().map_or(&[][..], |incoming| &incoming.programs);
+                removal::drop_routines_but(connection, target, came, &live.programs).await?;
                 fault::point("database.undo-programs");
             }
-            Some(live) => live.create_triggers(connection).await?,
+            Some(live) => live.mend_triggers(connection, monitor).await?,
         }
         if *is_kept {
             restore_programs_of(connection, staging, monitor).await?;
@@ -125,8 +155,25 @@ impl Undo {
         Ok(())
     }
 
+    /// Drops the database that was not there before, unless somebody else has made it meanwhile.
+    async fn drop_target(
+        &self,
+        connection: &mut Connection,
+        was_moved: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let target = &self.schemas.target;
+        let is_empty = moves::stored(connection, target).await?.is_empty()
+            && (was_moved || programs::names(connection, target).await?.is_empty());
+        if is_empty {
+            return connection.drop_database(target).await;
+        }
+        monitor.note(&format!("database {target:?} is not of this restore, and stays"));
+        Ok(())
+    }
+
     /// Drops the note, and with it the schema that was to keep what is live again.
-    async fn forget(&self, connection: &mut Connection) -> Result<()> {
+    pub(super) async fn forget(&self, connection: &mut Connection) -> Result<()> {
         connection.drop_emptied(&self.schemas.previous).await?;
         fault::point("database.undone");
         Ok(())
@@ -193,15 +240,20 @@ impl Undo {
     /// Returns whether the tables are where the swap moves them: all of them are, or none. Where none
     /// move nobody can tell, and doing the rest again changes nothing.
     pub(super) async fn is_moved(&self, connection: &mut Connection) -> Result<bool> {
-        let Schemas { target, previous, .. } = &self.schemas;
+        let Schemas { target, staging, previous, .. } = &self.schemas;
         match &self.live {
             Some(live) if !live.tables.is_empty() => {
                 Ok(!kept_tables(connection, previous).await?.is_empty())
             }
             Some(_) if self.incoming_tables().is_empty() => Ok(true),
+            // Somebody else may have made tables of these names in a database that had none.
             _ => {
                 let there = moves::stored(connection, target).await?;
-                Ok(self.incoming_tables().iter().any(|table| there.contains(table)))
+                let waiting = moves::stored(connection, staging).await?;
+                let are = |in_it: &[String]| {
+                    self.incoming_tables().iter().any(|table| in_it.contains(table))
+                };
+                Ok(are(&there) && !are(&waiting))
             }
         }
     }
