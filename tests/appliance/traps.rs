@@ -184,7 +184,8 @@ const TRAPS: &[Trap] = &[
         40,
         "a server that takes no writes, no files, or no plain connections",
         &[
-            "a_server_that_takes_no_rows_or_no_writes_is_refused_with_the_remedy",
+            "a_server_that_takes_no_rows_is_refused_with_the_remedy",
+            "a_server_that_is_read_only_is_refused_unless_the_account_may_write_to_it",
             "a_tcp_connection_stays_tcp_and_is_encrypted_when_asked",
         ],
     ),
