@@ -127,7 +127,7 @@ pub(super) struct Args {
     binlog: Switch,
 
     /// Finish or undo a restore or a rollback whose process was killed
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "in_place"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "binlog", "in_place"])]
     resume: bool,
 
     /// Drop what earlier restores replaced and kept aside, and restore nothing

@@ -74,9 +74,18 @@ fn a_restore_in_place_that_is_killed_at_any_fault_point_goes_back_by_its_safety_
         use_oddly(&place);
         let old = place.all();
         place.kill_at(point, time, IN_PLACE);
-        let Some((_, Some(safety))) = place.unfinished() else { continue };
+        let Some((step, Some(safety))) = place.unfinished() else { continue };
         let back = ["restore", &safety, "--force", "--restore-certificates", "--in-place"];
-        if place.all() != old && kills % 4 == 0 {
+        if step != "swapping" {
+            // What is live is no mixture, and may be worth saving.
+            if step != "started" {
+                place.snap(&back).failed(11, &["--resume"]);
+            }
+            place.snap(RESUME).succeeded();
+            if place.all() != old {
+                place.snap(&back).succeeded();
+            }
+        } else if place.all() != old && kills % 4 == 0 {
             // Killed on its way back too; the last one counts.
             place.kill_at("in-place.proven", 1, &back);
             let mixture = "neither what it was nor what was saved";

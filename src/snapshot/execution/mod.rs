@@ -75,6 +75,9 @@ pub struct Execution {
     /// snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place: Option<InPlace>,
+    /// The unfinished executions whose safety snapshot this one brings back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gives_up: Vec<String>,
     /// The database server that it works on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crate::base::error::Error;
+use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::repository::Repository;
@@ -31,6 +32,7 @@ use crate::snapshot::restore::database::fill;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
+use crate::snapshot::restore::resume::check_server;
 use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::Swapped;
@@ -165,49 +167,55 @@ impl ReplacedDatabase {
     }
 }
 
-/// Returns what a restore has to have of a safety snapshot; fails where an unfinished execution stands
-/// in its way. One in place does not, where its own safety snapshot is restored in place.
+/// Returns what a restore has to have of a safety snapshot, and the mixtures that it ends; fails where
+/// an unfinished execution stands in its way. One in place does not, where its own safety snapshot is
+/// restored in place.
 pub(super) fn demanded(
     restoring: &Restoring<'_>,
     plan: &Plan,
     options: &RestoreOptions,
-) -> Result<Safety> {
-    let Restoring { profile, host, monitor, .. } = *restoring;
-    let counts = |execution: &Execution| {
-        !(options.in_place
-            && execution.profile == profile.name
-            && is_way_back(execution, &plan.snapshot, options))
-    };
+) -> Result<(Safety, Vec<Execution>)> {
+    let Restoring { host, monitor, .. } = *restoring;
+    let counts = |execution: &Execution| !is_way_back(execution, restoring, plan, options);
     let given_up = refuse_unfinished_at(&host.journals(), &plan.targets(), counts, monitor)?;
-    if !given_up.is_empty() {
-        return Ok(Safety::Is(plan.snapshot.parse()?));
-    }
-    Ok(match (options.in_place, options.safety_snapshot) {
+    let safety = match (options.in_place, options.safety_snapshot) {
+        _ if !given_up.is_empty() => Safety::Is(plan.snapshot.parse()?),
         (true, _) => Safety::Demanded,
         (false, true) => Safety::Wanted,
         (false, false) => Safety::Unwanted,
-    })
+    };
+    Ok((safety, given_up))
 }
 
-/// Returns whether a restore brings back all that an execution in place has replaced.
-fn is_way_back(execution: &Execution, id: &str, options: &RestoreOptions) -> bool {
-    let Some(told) = &execution.in_place else { return false };
-    execution.safety_snapshot.as_deref() == Some(id)
-        && options.only.is_empty()
-        && options.database == told.database
-        && (options.certificates || !told.certificates)
+/// Returns whether a restore brings back all that an execution in place has replaced, where it did.
+fn is_way_back(
+    execution: &Execution,
+    restoring: &Restoring<'_>,
+    plan: &Plan,
+    options: &RestoreOptions,
+) -> bool {
+    let seen = plan.seen();
+    options.in_place
+        && execution.is_mixed()
+        && execution.profile == restoring.profile.name
+        && execution.safety_snapshot.as_ref() == Some(&plan.snapshot)
+        && check_server("go back from", execution, restoring.host).is_ok()
+        && execution.parts.iter().all(|part| seen.contains(&part.places.target()))
 }
 
 /// Takes back what executions that are given up have built, and ends what they still do in the
 /// server.
-pub(super) async fn take_back_given_up(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
+pub(super) async fn give_up(
+    restoring: &Restoring<'_>,
+    given_up: Vec<Execution>,
+    journal: &Journal,
+) -> Result<()> {
     let Restoring { host, monitor, .. } = *restoring;
-    for execution in unfinished(&host.journals())? {
-        if execution.in_place.is_some() && execution.safety_snapshot.as_deref() == Some(id.as_str())
-        {
-            let journal = Journal::take_up(&host.journals(), execution).await?;
-            resume::undo_all(&journal, host, monitor).await?;
-        }
+    let ids = given_up.iter().map(|execution| execution.id.clone()).collect();
+    journal.change(|execution| execution.gives_up = ids)?;
+    for execution in given_up {
+        let journal = Journal::take_up(&host.journals(), execution).await?;
+        resume::undo_all(&journal, host, monitor).await?;
     }
     Ok(())
 }
@@ -230,29 +238,33 @@ pub(super) fn write_down(
     })
 }
 
-/// Returns whether a later one of these executions goes back from this one.
+/// Returns whether another one of these executions goes back from this one.
 pub(super) fn is_given_up(execution: &Execution, unfinished: &[Execution]) -> bool {
-    let later = unfinished.iter().skip_while(|other| other.id != execution.id).skip(1);
-    let goes_back = |other: &Execution| {
-        other.is_mixed() && other.snapshot.is_some() && other.snapshot == execution.safety_snapshot
-    };
-    execution.in_place.is_some() && later.into_iter().any(goes_back)
+    unfinished.iter().any(|other| other.is_mixed() && other.gives_up.contains(&execution.id))
 }
 
 /// Ends the executions whose safety snapshot a restore in place has brought back.
 pub(super) async fn conclude_replaced(host: &Host, journal: &Journal) -> Result<()> {
     let own = journal.execution();
-    if own.in_place.is_none() {
-        return Ok(());
-    }
     for execution in unfinished(&host.journals())? {
-        let is_replaced = execution.in_place.is_some()
-            && execution.id != own.id
-            && execution.safety_snapshot == own.snapshot;
-        if is_replaced {
+        if own.gives_up.contains(&execution.id) {
             let journal = Journal::take_up(&host.journals(), execution).await?;
             let told = format!("{} brought back its safety snapshot", own.id);
             journal.conclude(Step::Undone, Some(told))?;
+        }
+    }
+    Ok(())
+}
+
+/// Fails where a plan replaces something else than what was replaced in part: with another root or
+/// another configuration it may.
+fn demand_same_targets(plan: &Plan, execution: &Execution) -> Result<()> {
+    for part in &execution.parts {
+        let target = part.places.target();
+        let other = plan.sources.iter().find(|source| source.name == part.source);
+        if let Some(source) = other.filter(|source| source.target != target) {
+            let text = format!("cannot restore {}: it replaced {target}", source.target);
+            return Err(Error::new(Kind::Refused, text));
         }
     }
     Ok(())
@@ -284,9 +296,8 @@ pub(super) async fn again(
     };
     let done = async {
         let mut planned = planned(restoring, &snapshot, &options).await?;
-        if let Some(refusal) = planned.refusal.take() {
-            return Err(refusal);
-        }
+        demand_same_targets(&planned.plan, &execution)?;
+        planned.refusal.take().map_or(Ok(()), Err)?;
         let ready = build(restoring, &mut planned, &options, safety, journal).await?;
         complete(restoring, ready, planned, journal).await
     };

@@ -2,8 +2,8 @@
 //!
 //! Nothing live is touched before all that will be restored is staged and proven. What is
 //! replaced is saved as a snapshot before, and kept until the next restore, for [`rollback`].
-//! A restore that is killed is finished or taken back by [`resume`]. One in place ([`in_place`])
-//! gives that up for the room that it takes.
+//! A restore that is killed is finished or taken back by [`resume`]. One in place gives
+//! that up for the room that it takes.
 
 use std::pin::pin;
 
@@ -128,7 +128,10 @@ pub async fn dry_run(
     let host = &restoring.host.clone().with_binlog(options.binlog);
     let restoring = &Restoring { host, ..*restoring };
     let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
-    let would_save = options.safety_snapshot && safety::is_due(&plan);
+    let demanded = in_place::demanded(restoring, &plan, options).map(|(safety, _)| safety);
+    let is_saving = matches!(demanded, Ok(Safety::Wanted | Safety::Demanded));
+    let would_save = is_saving && safety::is_due(&plan);
+    let refusal = demanded.err().or(refusal);
     let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
     let refusal = refusal.or_else(|| plan.demand_unpinned().err());
     let refusal = refusal.or_else(|| room::demand(&plan, options).err());
@@ -154,9 +157,9 @@ pub async fn restore(
     let turn = Turn::take(host, restoring.profile, "restore").await?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
-        let safety = in_place::demanded(restoring, &planned.plan, options)?;
-        if let Safety::Is(safety) = &safety {
-            in_place::take_back_given_up(restoring, safety).await?;
+        let (safety, given_up) = in_place::demanded(restoring, &planned.plan, options)?;
+        if !given_up.is_empty() {
+            in_place::give_up(restoring, given_up, journal).await?;
             planned = self::planned(restoring, id, options).await?;
         }
         planned.refusal.take().map_or(Ok(()), Err)?;
@@ -210,8 +213,9 @@ async fn complete(
     let outcome = swapping::finish(swapped, keep, monitor).await?;
     drop(planned.lock);
     if is_swapped {
-        let id: SnapshotId = planned.plan.snapshot.parse()?;
-        safety::forget_older(repository, profile, host, &id, monitor).await;
+        let own = journal.execution().safety_snapshot;
+        let needed = [Some(planned.plan.snapshot.clone()), own].into_iter().flatten().collect();
+        safety::forget_older(repository, profile, host, needed, monitor).await;
     } else {
         safety::withdraw(repository, journal, monitor).await;
     }

@@ -205,6 +205,12 @@ impl Plan {
         restored.map(|source| source.target.clone()).collect()
     }
 
+    /// Returns those that it has looked at, whether it replaces them or finds them as they are to be.
+    pub(super) fn seen(&self) -> Vec<String> {
+        let seen = self.sources.iter().filter(|source| source.site.is_some());
+        seen.map(|source| source.target.clone()).collect()
+    }
+
     /// Fails with [`Kind::Refused`] where something stands in the plan's way.
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {

@@ -15,6 +15,7 @@ use crate::snapshot::execution::Places;
 use crate::snapshot::execution::all;
 use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::execution::rewrite;
+use crate::snapshot::restore::resume::check_server;
 use crate::snapshot::turn::Turn;
 use crate::source::files;
 use crate::source::files::Role;
@@ -31,7 +32,12 @@ pub async fn discard_previous(
     let turn = Turn::take(host, profile, "restore --discard-previous").await?;
     refuse_unfinished(&host.journals(), "discard what restores kept")?;
     let mut executions = all(&host.journals())?.into_iter().flatten().collect::<Vec<_>>();
-    executions.retain(|execution| execution.profile == profile.name && execution.keeps_previous);
+    // What another database server keeps stays there.
+    executions.retain(|execution| {
+        execution.profile == profile.name
+            && execution.keeps_previous
+            && check_server("discard what is kept of", execution, host).is_ok()
+    });
     let (databases, paths) = targets(profile, host, database, &executions)?;
     let mut discarded = Vec::new();
     for database in databases {

@@ -130,8 +130,8 @@ fn last(profile: &Profile, host: &Host) -> Result<Execution> {
     let mut executions = all(&host.journals())?.into_iter().collect::<Result<Vec<Execution>>>()?;
     let is_in_place = |execution: &Execution| execution.in_place.is_some();
     executions.retain(|execution| {
-        let counts =
-            execution.keeps_previous || (is_in_place(execution) && execution.step == Step::Done);
+        let has_replaced = execution.step == Step::Done && !execution.parts.is_empty();
+        let counts = execution.keeps_previous || (is_in_place(execution) && has_replaced);
         counts && execution.profile == profile.name
     });
     let last = executions.pop();

@@ -143,18 +143,18 @@ pub(super) async fn withdraw(repository: &Repository, journal: &Journal, monitor
     }
 }
 
-/// Deletes the older safety snapshots of a profile and host, but for the one that was restored, and
+/// Deletes the older safety snapshots of a profile and host, but for those that are needed still, and
 /// those that are the only way back from a restore in place. One that is pinned stays, and counts for
 /// none.
 pub(super) async fn forget_older(
     repository: &Repository,
     profile: &Profile,
     host: &Host,
-    restored: &SnapshotId,
+    needed: Vec<String>,
     monitor: &dyn Monitor,
 ) {
     let forgotten = async {
-        let older = older(repository, profile, host, restored).await?;
+        let older = older(repository, profile, host, needed).await?;
         if older.is_empty() { Ok(()) } else { delete(repository, &older).await }
     };
     if let Err(error) = forgotten.await {
@@ -166,7 +166,7 @@ async fn older(
     repository: &Repository,
     profile: &Profile,
     host: &Host,
-    restored: &SnapshotId,
+    mut needed: Vec<String>,
 ) -> Result<Vec<SnapshotId>> {
     let mut safety = Vec::new();
     for (id, listed) in repository.list().await? {
@@ -181,10 +181,8 @@ async fn older(
     let older = safety.len().saturating_sub(KEPT);
     let older = safety.into_iter().take(older).map(|(_, id)| id);
     let open = unfinished(&host.journals())?;
-    let is_needed = |id: &SnapshotId| {
-        open.iter().any(|execution| execution.safety_snapshot.as_deref() == Some(id.as_str()))
-    };
-    Ok(older.filter(|id| id != restored && !is_needed(id)).collect())
+    needed.extend(open.into_iter().filter_map(|execution| execution.safety_snapshot));
+    Ok(older.filter(|id| !needed.iter().any(|needed| needed == id.as_str())).collect())
 }
 
 /// Returns the sources that are replaced, where they are replaced.

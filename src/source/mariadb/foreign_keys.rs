@@ -54,7 +54,7 @@ impl Pin {
     }
 }
 
-/// Fails with [`Kind::Refused`] where there is such a key, as [`Pin::describe`] has it.
+/// Fails with [`Kind::Refused`] where there is such a key, in words for people.
 pub fn refuse(pins: &[String]) -> Result<()> {
     if pins.is_empty() {
         return Ok(());

@@ -211,7 +211,11 @@ impl Undo {
         }
         let kept = self.kept();
         let mut came = moves::stored(connection, target).await?;
-        came.retain(|table| !kept.contains(table));
+        let live = self.live.as_ref().map_or(&[][..], |live| &live.tables);
+        // Somebody may have made others since: those stay.
+        let is_ours =
+            |table: &String| self.incoming_tables().contains(table) || live.contains(table);
+        came.retain(|table| !kept.contains(table) && is_ours(table));
         let mut back = moves::all(&came, target, staging);
         if let Some(live) = &self.live {
             back.extend(moves::all(&live.tables, previous, target));
