@@ -63,7 +63,8 @@ fn the_accounts_of_a_killed_restore_are_taken_back_by_the_next_one() {
     // What was begun is finished, and not taken for what was there.
     home.restore_until_killed();
     let dry = home.snap(&[RESTORE, &["--dry-run"]].concat());
-    assert!(dry.succeeded().contains("`studio`@`localhost`  create"), "{dry:#?}");
+    assert_eq!(dry.code, 11, "{dry:#?}");
+    assert!(dry.stdout.contains("`studio`@`localhost`  create"), "{dry:#?}");
     assert_ne!(home.server.sql(NOTES), "", "a dry run changed something");
     // Where its journal is lost, too.
     fs::remove_dir_all(home.path("state/executions")).expect("remove the journals");
