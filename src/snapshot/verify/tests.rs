@@ -37,10 +37,14 @@ const DELETED: (&str, Damage) = ("deleted", |file, _| fs::remove_file(file).unwr
 const SWAPPED: (&str, Damage) = ("swapped", |file, other| samples::put(file, other));
 const DAMAGES: [(&str, Damage); 5] = [FLIPPED, TRUNCATED, LENGTHENED, DELETED, SWAPPED];
 
-/// Says how many cases were tried, past the harness, which shows what a test prints only when it
-/// fails.
+/// Tells how many cases were tried, for the end of `tests/run`, in the file that it names.
+#[expect(clippy::disallowed_methods, reason = "no build for use reads this variable")]
 fn count(cases: usize, of: &str) {
-    writeln!(std::io::stdout(), "damage: {cases} cases of {of}").unwrap();
+    let line = format!("{cases} damages of {of}, each found for what it hurts\n");
+    std::io::stdout().write_all(line.as_bytes()).unwrap();
+    let Some(path) = std::env::var_os("SNAP_TEST_TALLY") else { return };
+    let file = fs::File::options().create(true).append(true).open(path);
+    file.unwrap().write_all(line.as_bytes()).unwrap();
 }
 
 /// The files of snapshot `one`, and what of which snapshot each of them hurts.
