@@ -40,6 +40,8 @@ const BANK: &str = "
 
 /// How often each way is proven, and the one that nearly everybody uses.
 const ROUNDS: usize = 5;
+/// Positions told wrongly made every twentieth snapshot or so a torn one.
+const POSITION_ROUNDS: usize = 25;
 const MANY_ROUNDS: usize = 50;
 const WRITERS: usize = 4;
 
@@ -138,8 +140,7 @@ impl Bank {
         let last = purchases.last().expect("there are purchases")[0];
         for purchase in purchases {
             let count = counts.remove(&purchase[0]).unwrap_or_default();
-            // Older ones are on their way out, line by line.
-            assert!(purchase[0] < last - 100 || count == purchase[1], "{id}: {purchase:?} {count}");
+            assert_eq!(count, purchase[1], "{id}: {purchase:?}");
         }
         assert!(counts.is_empty(), "{id}: lines without a purchase: {counts:?}");
         last
@@ -156,7 +157,7 @@ fn with_the_binary_log_each_way_to_a_moment_is_sound() {
     let mut bank = Bank::open(&["--log-bin"]);
     for _ in ["REPEATABLE READ", "READ COMMITTED"] {
         bank.prove(ROUNDS, "my.cnf", "SET sql_log_bin = 0", "backup-stage");
-        bank.prove(ROUNDS, "reader.cnf", "DO 0", "binary-log");
+        bank.prove(POSITION_ROUNDS, "reader.cnf", "DO 0", "binary-log");
         bank.prove_global_read_lock();
         bank.place.server.sql("SET GLOBAL TRANSACTION ISOLATION LEVEL READ COMMITTED");
     }
