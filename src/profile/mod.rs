@@ -11,6 +11,8 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 
 pub mod config;
+pub mod roles;
+pub mod version;
 mod section;
 
 pub use crate::source::mariadb::login::Login;
