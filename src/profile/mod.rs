@@ -12,6 +12,7 @@ use crate::base::error::Result;
 
 pub mod config;
 pub mod roles;
+pub mod security;
 pub mod version;
 mod section;
 

@@ -25,6 +25,9 @@ pub mod rows;
 pub mod state;
 pub mod when;
 
+#[cfg(test)]
+mod golden;
+
 const RULE: &str = include_str!("rule.toml");
 
 /// How roles change at a version, as Cloudify Manager's own migration has it: the documented

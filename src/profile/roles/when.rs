@@ -93,6 +93,15 @@ pub fn decide(rule: &RoleRule, source: Side<'_>, target: Side<'_>) -> Result<Dec
     }
 }
 
+/// Returns whether the target is known to be newer than the snapshot: by their versions, and where
+/// one has none, by the shapes of their roles.
+pub fn is_newer(source: Side<'_>, target: Side<'_>) -> bool {
+    match (source.version, target.version) {
+        (Some(source), Some(target)) => target > source,
+        _ => (source.shape, target.shape) == (Some(Shape::UpTo41), Some(Shape::From42)),
+    }
+}
+
 fn unknown_target(rule: &RoleRule) -> Error {
     let boundary = &rule.boundary;
     let text = format!("cannot tell whether the target uses the roles of before {boundary}");
@@ -155,6 +164,17 @@ mod tests {
             assert_eq!(error.kind(), Kind::Usage);
             assert!(error.advice().unwrap().contains("--to-version"));
         }
+    }
+
+    #[test]
+    fn a_target_is_newer_by_its_version_or_else_by_its_shape() {
+        let (old, new) = ("4.2".parse().unwrap(), "4.10".parse().unwrap());
+        let of = |version| Side { version: Some(version), shape: OLD };
+        assert!(is_newer(of(&old), of(&new)));
+        assert!(!is_newer(of(&new), of(&old)) && !is_newer(of(&new), of(&new)));
+        let by_shape = |shape| Side { version: None, shape };
+        assert!(is_newer(by_shape(OLD), by_shape(NEW)) && is_newer(of(&old), by_shape(NEW)));
+        assert!(!is_newer(by_shape(NEW), by_shape(NEW)) && !is_newer(of(&old), by_shape(None)));
     }
 
     #[test]
