@@ -13,6 +13,7 @@ use crate::base::error::Result;
 pub mod config;
 pub mod roles;
 pub mod security;
+pub mod upgrade;
 pub mod version;
 mod section;
 
