@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
+use serde::Serialize;
+use serde::Serializer;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -92,6 +94,12 @@ impl TryFrom<String> for Version {
 impl fmt::Display for Version {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.text)
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::Serialize;
+use serde::Serializer;
+
 use crate::profile::security::SecurityFile;
 use crate::profile::security::entries;
 use crate::profile::security::tree::Node;
@@ -32,6 +35,12 @@ pub enum Finding {
     AdminOfSnapshot,
     /// The file comes back with the target's administrator, beside the users of the snapshot.
     AdminOfTarget,
+}
+
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl fmt::Display for Finding {

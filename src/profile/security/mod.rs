@@ -117,7 +117,7 @@ impl<'a> SecurityFile<'a> {
     /// Returns the role in the quotes that the old one has.
     fn written(&self, Edit { span, role }: &Edit) -> Result<String> {
         let is_plain = role.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        let old = &self.text[span.clone()];
+        let Some(old) = self.text.get(span.clone()) else { return Err(not_alone()) };
         match old.as_bytes().first() {
             Some(b'"') => Ok(serde_json::Value::from(role.as_str()).to_string()),
             Some(b'\'') if is_plain => Ok(format!("'{role}'")),
@@ -134,7 +134,7 @@ impl<'a> SecurityFile<'a> {
         if roles.is_some_and(|roles| roles.iter().eq(plan.lines.iter().map(|line| &line.after))) {
             return Ok(());
         }
-        Err(Error::failed("cannot change the roles of the security file alone"))
+        Err(not_alone())
     }
 
     fn refuse(&self, offset: usize, why: &str) -> Error {
@@ -143,4 +143,8 @@ impl<'a> SecurityFile<'a> {
         Error::new(Kind::Refused, text)
             .hint("write the roles out as plain texts, or rename them in the file by hand")
     }
+}
+
+fn not_alone() -> Error {
+    Error::failed("cannot change the roles of the security file and nothing else")
 }

@@ -191,6 +191,18 @@ fn what_cannot_be_changed_alone_is_refused_with_its_line() {
 }
 
 #[test]
+fn the_plan_of_another_file_changes_nothing() {
+    let mapping = mapping(&[], UnknownRole::Refuse);
+    let other = b"users: [{username: somebody, roles: [user, admin]}]";
+    let plan = SecurityFile::parse(other).unwrap().plan_roles(&mapping).unwrap();
+    for file in ["a: 1", "users: [{username: another, roles: [user, user, admin]}]"] {
+        let file = SecurityFile::parse(file.as_bytes()).unwrap();
+        let error = file.with_roles(&plan).expect_err("the roles are not those of the plan");
+        assert!(error.to_string().contains("and nothing else"), "{error}");
+    }
+}
+
+#[test]
 fn files_are_merged_in_whatever_way_they_are_written() {
     for (snapshot, target, result) in [
         ("{}", "{\"a\": 1}", "{\"a\": 1}"),

@@ -5,6 +5,7 @@
 //! picks the steps whose conditions hold. A profile names the product whose rules it follows.
 
 use serde::Deserialize;
+use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -91,7 +92,7 @@ pub struct StepRule {
 }
 
 /// What a step is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
     /// What must be so before the product changes.
@@ -107,7 +108,7 @@ pub enum StepKind {
 }
 
 /// Who takes a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Doer {
     /// `snap upgrade` itself.

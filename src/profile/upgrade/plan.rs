@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::Serialize;
+use serde::Serializer;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -27,7 +30,7 @@ pub struct Situation {
 }
 
 /// A path from one version to another; without hops where the product is there already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpgradePlan {
     /// What the product is called.
     pub title: String,
@@ -36,7 +39,7 @@ pub struct UpgradePlan {
 }
 
 /// One upgrade on the path.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hop {
     /// The version before.
     pub from: Goal,
@@ -58,7 +61,7 @@ pub enum Goal {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// What it is for.
     pub kind: StepKind,
@@ -76,6 +79,12 @@ impl Goal {
         match self {
             Self::Exactly(version) | Self::AnyOf(version) => version,
         }
+    }
+}
+
+impl Serialize for Goal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -251,6 +251,17 @@ fn in_place_and_migration_have_the_documented_steps() {
 }
 
 #[test]
+fn a_plan_is_written_as_json() {
+    let json = serde_json::to_value(plan("centreon-map", "4.0.7", "20.04.3")).unwrap();
+    assert_eq!(
+        (&json["hops"][0]["from"], &json["hops"][0]["to"]),
+        (&"4.0.7".into(), &"4.1.X".into())
+    );
+    let step = &json["hops"][0]["steps"][1];
+    assert_eq!((&step["kind"], &step["by"]), (&"backup".into(), &"snap".into()));
+}
+
+#[test]
 fn rules_with_stops_in_a_circle_still_end() {
     let stop =
         |from: &str, at: &str| Stop { from: version(from), at: version(at), text: String::new() };

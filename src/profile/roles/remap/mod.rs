@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::profile::roles::mapping::Mapping;
 use crate::profile::roles::mapping::UnknownRoles;
 use crate::profile::roles::state::Holder;
@@ -27,7 +29,7 @@ pub struct Remapped {
 }
 
 /// One right of one holder, before and after.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Line {
     /// Who has it.
     pub holder: Holder,
