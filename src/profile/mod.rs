@@ -1,4 +1,5 @@
-//! A profile: what makes up a service, source by source.
+//! A profile: what makes up a service, source by source; and what is known of products: how their
+//! roles change ([`roles`], [`security`]) and which way leads to which version ([`upgrade`]).
 //!
 //! The built-in profile is written in the words of the configuration file, so that it is an
 //! example too, and one reader serves both. A profile of the file replaces a built-in one of the
@@ -11,6 +12,10 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 
 pub mod config;
+pub mod roles;
+pub mod security;
+pub mod upgrade;
+pub mod version;
 mod section;
 
 pub use crate::source::mariadb::login::Login;

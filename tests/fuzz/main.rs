@@ -75,3 +75,8 @@ fn certificates_of_any_bytes_are_looked_at_without_harm() {
     let corpus = Corpus::of("certificate").with_certificates();
     hunt(&corpus, change, |input| trees.check_certificates(input));
 }
+
+#[test]
+fn a_security_file_of_any_bytes_changes_in_its_roles_alone_or_is_refused() {
+    hunt(&Corpus::of("security"), change, targets::security);
+}

@@ -12,6 +12,13 @@ use studio_snap::base::error::Error;
 use studio_snap::base::error::Kind;
 use studio_snap::base::lock::Holder;
 use studio_snap::base::monitor::Silent;
+use studio_snap::profile::roles::RoleRule;
+use studio_snap::profile::roles::mapping::Mapping;
+use studio_snap::profile::roles::mapping::RoleOverride;
+use studio_snap::profile::roles::mapping::UnknownRole;
+use studio_snap::profile::security::SecurityFile;
+use studio_snap::profile::security::assemble::Target;
+use studio_snap::profile::security::assemble::assemble;
 use studio_snap::repository::Repository;
 use studio_snap::repository::catalog::BlobRef;
 use studio_snap::repository::contents;
@@ -276,4 +283,31 @@ impl Chunks {
             }
         });
     }
+}
+
+/// Makes a security file anew: of the snapshot's bytes the roles alone change, and those of the
+/// target are taken over or left out.
+pub(crate) fn security(input: &[u8]) {
+    let overrides = [("administrator", "sys_admin"), ("deployer", "default")];
+    let overrides = overrides.map(|(old, new)| RoleOverride { old: old.into(), new: new.into() });
+    let mapping = Mapping::new(RoleRule::built_in(), &overrides, UnknownRole::Keep);
+    let mapping = mapping.expect("these are roles");
+    let file = SecurityFile::parse(input);
+    let plan = file.map(|file| file.plan_roles(&mapping).expect("unknown roles are kept"));
+    let newer = |bytes| Target { bytes: Some(bytes), is_newer: true };
+    match assemble(input, plan.as_ref(), newer(br#"{"own": [1, "two"]}"#)) {
+        Ok(assembled) => {
+            let Some(file) = SecurityFile::parse(&assembled.bytes) else {
+                return assert_eq!(assembled.bytes, input);
+            };
+            let again = file.plan_roles(&mapping).expect("unknown roles are kept");
+            assert!(again.lines.iter().all(|line| !line.is_change()));
+        }
+        Err(error) => assert_blamed(&error),
+    }
+    let saved = br#"{"hash_salt": "s"}"#;
+    let assembled = assemble(saved, None, newer(input)).expect("nothing is remapped");
+    let text = str::from_utf8(&assembled.bytes).expect("it was text");
+    assert!(text.starts_with(r#"{"hash_salt": "s""#) && text.ends_with('}'), "{text}");
+    assert_eq!(assembled.kept_keys.is_empty(), assembled.bytes == saved);
 }
