@@ -10,7 +10,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("repository", &["base"]),
     ("source", &["base"]),
     ("profile", &["base", "source"]),
-    ("snapshot", &["base", "repository", "source", "profile"]),
+    ("system", &["base", "profile"]),
+    ("snapshot", &["base", "repository", "source", "profile", "system"]),
     ("cli", &["base", "repository", "profile", "snapshot"]), // not source: through profile
 ];
 

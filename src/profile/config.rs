@@ -142,7 +142,7 @@ fn profile(name: &str, section: &Section<'_>) -> Result<Profile> {
     if sources.is_empty() {
         return Err(section.refuse("sources", &format!("profile `{name}` has no sources")));
     }
-    Ok(Profile { name: name.to_owned(), sources })
+    Ok(Profile { name: name.to_owned(), sources, ..Profile::default() })
 }
 
 fn source(section: &Section<'_>) -> Result<SourceSpec> {
@@ -264,7 +264,11 @@ mod tests {
                 port: Some(3307),
                 user: Some("snap".to_owned()),
             },
-            profiles: vec![Profile { name: "map".to_owned(), sources: vec![source] }],
+            profiles: vec![Profile {
+                name: "map".to_owned(),
+                sources: vec![source],
+                ..Profile::default()
+            }],
         };
         assert_eq!(shown(&config), shown(&expected));
     }

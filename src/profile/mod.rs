@@ -10,13 +10,15 @@ use std::path::PathBuf;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::profile::service::Service;
 
 pub mod config;
 pub mod roles;
+mod section;
 pub mod security;
+pub mod service;
 pub mod upgrade;
 pub mod version;
-mod section;
 
 pub use crate::source::mariadb::login::Login;
 pub use crate::source::mariadb::login::LoginFlags;
@@ -24,12 +26,14 @@ pub use crate::source::mariadb::login::Secret;
 pub use crate::source::mariadb::login::Surroundings;
 
 /// What makes up a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The name that `--profile` takes.
     pub name: String,
     /// The sources, in the order in which they are saved and restored.
     pub sources: Vec<SourceSpec>,
+    /// What is known of the service beside what is saved of it.
+    pub service: Service,
 }
 
 /// One source of a profile.

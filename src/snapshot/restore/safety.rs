@@ -114,7 +114,7 @@ async fn prove(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
 /// Saves what a restore replaces; returns the id of the snapshot.
 async fn take(restoring: &Restoring<'_>, plan: &Plan, execution: &str) -> Result<SnapshotId> {
     let Restoring { repository, profile, host, monitor } = *restoring;
-    let replaced = Profile { name: profile.name.clone(), sources: replaced(profile, plan) };
+    let replaced = Profile { sources: replaced(profile, plan), ..profile.clone() };
     let options = CreateOptions {
         tags: vec![TAG.to_owned()],
         note: Some(format!("what {execution} replaced, restoring {}", plan.snapshot)),
