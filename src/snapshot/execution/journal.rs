@@ -113,6 +113,7 @@ impl Journal {
             undoes: None,
             safety_snapshot: None,
             in_place: None,
+            hooks: Vec::new(),
             gives_up: Vec::new(),
             server: None,
             binlog: true,
