@@ -29,6 +29,7 @@ use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::refusals;
+use crate::snapshot::restore::roles::Remapping;
 use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Way;
@@ -99,6 +100,9 @@ pub struct SourcePlan {
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
+    /// What becomes of the roles in a database, where they become others.
+    #[serde(skip)]
+    pub(super) remapping: Option<Remapping>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
@@ -227,6 +231,9 @@ impl Plan {
             if !source.untrusted_definers.is_empty() {
                 return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
             }
+            if options.in_place && source.remapping.is_some() {
+                return Err(refusals::remapped_in_place(&source.name));
+            }
             let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
                 continue;
             };
@@ -292,6 +299,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,
+        remapping: None,
         live: None,
         live_folder: None,
     }
