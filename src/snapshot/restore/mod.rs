@@ -38,6 +38,7 @@ mod accounts;
 mod build;
 mod database;
 mod definers;
+mod files;
 mod in_place;
 mod parts;
 mod refusals;
