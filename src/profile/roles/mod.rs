@@ -19,6 +19,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::version::Version;
 
+pub mod choices;
 pub mod mapping;
 pub mod remap;
 pub mod rows;

@@ -234,6 +234,7 @@ pub(super) fn write_down(
             trust_definers: options.trust_definers,
             only: options.only.clone(),
             database: options.database.clone(),
+            remap: options.remap.clone(),
         });
     })
 }
@@ -293,6 +294,7 @@ pub(super) async fn again(
         safety_snapshot: true,
         in_place: true,
         binlog: if execution.binlog { Binlog::On } else { Binlog::Off },
+        remap: told.remap,
     };
     let done = async {
         let mut planned = planned(restoring, &snapshot, &options).await?;

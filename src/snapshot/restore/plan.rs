@@ -13,6 +13,8 @@ use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::profile::roles::mapping::UnknownRoles;
+use crate::profile::roles::remap::Line;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::Item;
@@ -45,6 +47,9 @@ pub struct Plan {
     pub snapshot: String,
     /// The sources of the snapshot, in its order.
     pub sources: Vec<SourcePlan>,
+    /// Roles that nobody has a rule for, and who has them: they refuse the restore.
+    #[serde(skip)]
+    pub unknown_roles: UnknownRoles,
     /// How long it may take: an estimate from sizes, made for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_seconds: Option<u64>,
@@ -78,6 +83,10 @@ pub struct SourcePlan {
     /// known which are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<String>,
+    /// What becomes of the roles that it holds: every right before and after. Nothing where they come
+    /// back as they were saved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Line>,
     /// What else is to be known, and stands in no way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -154,7 +163,8 @@ pub(super) async fn plan(
         };
         sources.push(planned);
     }
-    Ok(Plan { snapshot: id.to_string(), sources, estimated_seconds: None })
+    let unknown_roles = UnknownRoles::default();
+    Ok(Plan { snapshot: id.to_string(), sources, unknown_roles, estimated_seconds: None })
 }
 
 impl SourcePlan {
@@ -226,7 +236,7 @@ impl Plan {
                 return Err(refusals::not_empty(&source.target, tables));
             }
         }
-        Ok(())
+        self.unknown_roles.clone().check()
     }
 
     /// Fails with [`Kind::Refused`] where foreign keys of other databases point to what was found to
@@ -278,6 +288,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         accounts: None,
         untrusted_definers: Vec::new(),
         pins: Vec::new(),
+        roles: Vec::new(),
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,
