@@ -12,6 +12,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::service::Service;
 
+pub mod certificates;
 pub mod config;
 pub mod roles;
 mod section;

@@ -1,6 +1,10 @@
 //! What a restore does with files: told by what is live and by what is to come back.
 
 use crate::base::error::Result;
+use crate::base::monitor::Silent;
+use crate::repository::Repository;
+use crate::repository::catalog::Index;
+use crate::snapshot::chunks;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::parts;
 use crate::snapshot::restore::parts::Fate;
@@ -8,9 +12,27 @@ use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::plan::SourcePlan;
 use crate::source::files;
+use crate::source::files::Contents;
 use crate::source::files::FileList;
+use crate::source::files::Listed;
 use crate::source::files::Wanted;
 use crate::source::files::Way;
+
+/// Returns the contents of these files of a saved tree, which should be few and small.
+pub(super) async fn read(
+    repository: &Repository,
+    index: &Index,
+    list: &FileList,
+    files: &[Listed],
+) -> Result<Contents> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let chunks = index.items.first().map_or(&[][..], |item| &item.chunks);
+    let (contents, ()) = tokio::try_join!(
+        files::contents(list, files.to_vec(), receiver),
+        chunks::fetch(repository, chunks, sender, &Silent),
+    )?;
+    Ok(contents)
+}
 
 /// What is said of a target that cannot be renamed.
 const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
