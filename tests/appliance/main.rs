@@ -46,6 +46,7 @@ mod server_kills;
 mod executions;
 mod rollback;
 mod security_file;
+mod certificates;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]

@@ -110,7 +110,10 @@ fn the_roles_of_a_user_store_change_in_their_own_bytes_and_nothing_else_does() {
         let of_group = json!({ "group": "cfy_admins" });
         let line = roles.as_array().expect("roles").iter().find(|it| it["holder"] == of_group);
         let line = line.expect("the group is named");
-        assert_eq!((&line["before"], &line["after"]), (&json!("administrator"), &json!("sys_admin")));
+        assert_eq!(
+            (&line["before"], &line["after"]),
+            (&json!("administrator"), &json!("sys_admin"))
+        );
         let live = place.security_file().metadata().expect("look at it");
         assert_eq!((live.mode(), live.mtime_nsec()), (saved.mode(), saved.mtime_nsec()));
 
@@ -245,7 +248,8 @@ fn what_it_means_for_logins_is_said_and_never_a_secret() {
     let new = "{\"encryption_key\": \"a-key-of-the-target\", \"admin_username\": \"admin\", \
                \"admin_password\": \"another password\"}";
     let place = saved(old, Some("4.2"));
-    let flags: [&[&str]; 4] = [&["--dry-run"], &["--dry-run", "-v"], &["--full", "-v"], &["--json"]];
+    let flags: [&[&str]; 4] =
+        [&["--dry-run"], &["--dry-run", "-v"], &["--full", "-v"], &["--json"]];
     for flags in flags {
         place.write_security_file(new);
         let done = place.restored(&[&["--to-version", "5.0"][..], flags].concat());
@@ -264,9 +268,7 @@ fn what_it_means_for_logins_is_said_and_never_a_secret() {
 fn tree_text(folder: &std::path::Path) -> String {
     let entries = fs::read_dir(folder).expect("list a folder");
     let paths = entries.map(|entry| entry.expect("read a folder").path());
-    paths
-        .map(|path| if path.is_dir() { tree_text(&path) } else { text_of(&path) })
-        .collect()
+    paths.map(|path| if path.is_dir() { tree_text(&path) } else { text_of(&path) }).collect()
 }
 
 fn text_of(file: &std::path::Path) -> String {
