@@ -51,6 +51,7 @@ mod contents;
 mod dress;
 pub mod durable;
 mod exchange;
+pub mod globs;
 mod inside;
 mod leftovers;
 mod list;
