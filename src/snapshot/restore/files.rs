@@ -4,19 +4,37 @@ use crate::base::error::Result;
 use crate::base::monitor::Silent;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
+use crate::repository::contents::Contents;
 use crate::snapshot::chunks;
 use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::Restoring;
+use crate::snapshot::restore::certificates;
 use crate::snapshot::restore::parts;
 use crate::snapshot::restore::parts::Fate;
 use crate::snapshot::restore::plan::Action;
+use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::plan::SourcePlan;
+use crate::snapshot::restore::roles::Crossing;
+use crate::snapshot::restore::security;
 use crate::source::files;
-use crate::source::files::Contents;
 use crate::source::files::FileList;
 use crate::source::files::Listed;
 use crate::source::files::Wanted;
 use crate::source::files::Way;
+
+/// Returns the plan with the files that do not come back as they were saved, and what is said of them.
+pub(super) async fn planned(
+    plan: Plan,
+    restoring: &Restoring<'_>,
+    contents: &Contents,
+    crossing: &Crossing,
+    options: &RestoreOptions,
+) -> Result<Plan> {
+    // Each holds a good deal while it reads, and most restores need neither.
+    let plan = Box::pin(security::planned(plan, restoring, contents, crossing, options)).await?;
+    Box::pin(certificates::planned(plan, restoring, contents, crossing, options)).await
+}
 
 /// Returns the contents of these files of a saved tree, which should be few and small.
 pub(super) async fn read(
@@ -24,7 +42,7 @@ pub(super) async fn read(
     index: &Index,
     list: &FileList,
     files: &[Listed],
-) -> Result<Contents> {
+) -> Result<files::Contents> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let chunks = index.items.first().map_or(&[][..], |item| &item.chunks);
     let (contents, ()) = tokio::try_join!(
