@@ -47,6 +47,7 @@ mod executions;
 mod rollback;
 mod security_file;
 mod certificates;
+mod roles;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]

@@ -51,7 +51,7 @@ pub enum UnknownRole {
 }
 
 /// What system roles become.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
     rule: RoleRule,
     names: BTreeMap<String, String>,

@@ -34,6 +34,7 @@ use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::check_server;
+use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::Swapped;
@@ -226,6 +227,7 @@ pub(super) fn write_down(
     journal: &Journal,
     restoring: &Restoring<'_>,
     options: &RestoreOptions,
+    crossing: &Crossing,
 ) -> Result<()> {
     journal.change(|execution| {
         execution.repository = restoring.repository.folder().display().to_string();
@@ -235,7 +237,7 @@ pub(super) fn write_down(
             trust_definers: options.trust_definers,
             only: options.only.clone(),
             database: options.database.clone(),
-            remap: options.remap.clone(),
+            remap: crossing.remembered(&options.remap),
         });
     })
 }

@@ -279,8 +279,9 @@ async fn planned(
     let plan = definers::planned(plan, repository, &contents, host, options).await?;
     survey::demand_blobs(&plan, repository, &contents).await?;
     let crossing = Crossing::find(restoring, &contents, options).await?;
+    let plan = roles::planned(plan, restoring, &contents, &crossing).await?;
     let plan = files::planned(plan, restoring, &contents, &crossing, options).await?;
-    let refusal = plan.check(options).err();
+    let refusal = crossing.check(restoring).and_then(|()| plan.check(options)).err();
     for warning in &contents.catalog.warnings {
         monitor.warn(&format!("the snapshot is partial: {warning}"));
     }

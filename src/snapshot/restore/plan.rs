@@ -29,6 +29,7 @@ use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::refusals;
+use crate::snapshot::restore::roles::Remapping;
 use crate::source::files::FileList;
 use crate::source::files::Wanted;
 use crate::source::files::Way;
@@ -99,6 +100,9 @@ pub struct SourcePlan {
     /// What comes back of files, where it is not what was saved.
     #[serde(skip)]
     pub(super) wanted: Option<Wanted>,
+    /// What becomes of the roles in a database, where they become others.
+    #[serde(skip)]
+    pub(super) remapping: Option<Remapping>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
@@ -227,6 +231,9 @@ impl Plan {
             if !source.untrusted_definers.is_empty() {
                 return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
             }
+            if options.in_place && source.remapping.is_some() {
+                return Err(refusals::remapped_in_place(&source.name));
+            }
             let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
                 continue;
             };
@@ -293,6 +300,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         parts: Vec::new(),
         site: None,
         wanted: None,
+        remapping: None,
         live: None,
         live_folder: None,
     }

@@ -6,6 +6,9 @@
 //! what is detected, or else the shape of the live tables; those are asked for only where nothing
 //! else tells, so that what needs no database does not come to need one.
 
+mod planned;
+mod remapping;
+
 use tokio::sync::OnceCell;
 
 use crate::base::error::Result;
@@ -29,6 +32,9 @@ use crate::snapshot::definitions;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
 use crate::source::mariadb::roles::shape;
+
+pub(super) use crate::snapshot::restore::roles::planned::planned;
+pub(super) use crate::snapshot::restore::roles::remapping::Remapping;
 
 /// From which version to which one a restore goes, and what becomes of roles on the way.
 pub(super) struct Crossing {
@@ -88,6 +94,19 @@ impl Crossing {
         let needs_live = shape == Some(Shape::UpTo41) && self.target.is_none();
         let live = if needs_live { self.live_shape().await? } else { None };
         when::decide(mapping.rule(), source, Side { version: self.target.as_ref(), shape: live })
+    }
+
+    /// Returns what a restore was told, with what has been found of the target since: done again, it
+    /// decides as it did, whatever is live by then.
+    pub(super) fn remembered(&self, told: &Remap) -> Remap {
+        match told {
+            Remap::Never => Remap::Never,
+            Remap::ByVersion(choices) => Remap::ByVersion(Choices {
+                to_version: self.target.clone(),
+                shape: self.live.shape.get().copied().flatten(),
+                ..choices.clone()
+            }),
+        }
     }
 
     /// Returns whether the target is newer than the snapshot, as far as that is known.

@@ -24,7 +24,7 @@ const REQUIRED: [(&str, &[&str]); 5] = [
 ];
 
 /// The table, and the column in it, that tenants have roles by.
-const TENANT_ROLES: (&str, &str) = ("users_tenants", "role_id");
+pub(super) const TENANT_ROLES: (&str, &str) = ("users_tenants", "role_id");
 
 /// Returns whether tenants have roles in a saved database; `None` where it does not hold roles.
 pub fn has_tenant_roles(schema: &[u8]) -> Result<Option<bool>> {
