@@ -47,6 +47,9 @@ mod executions;
 mod hooks;
 mod new_host;
 mod rollback;
+mod security_file;
+mod certificates;
+mod roles;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]
