@@ -19,6 +19,8 @@ mod when;
 #[cfg(test)]
 mod tests;
 
+pub use crate::profile::upgrade::when::Move;
+pub use crate::profile::upgrade::when::Users;
 pub use crate::profile::upgrade::when::When;
 
 /// The rules of products that need no configuration, by name.
@@ -123,6 +125,11 @@ impl VersionRules {
     pub fn built_in(product: &str) -> Option<Self> {
         let (_, text) = BUILT_IN.iter().find(|(name, _)| *name == product)?;
         Some(Self::parse(text).expect("a test reads all built-in rules"))
+    }
+
+    /// Returns the names of the products that have rules.
+    pub fn products() -> Vec<&'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name).collect()
     }
 
     /// Returns the rules that this TOML states.
