@@ -45,7 +45,7 @@ pub mod previous;
 pub mod resume;
 pub mod rollback;
 mod room;
-mod safety;
+pub(super) mod safety;
 mod staged;
 mod survey;
 mod swapping;
@@ -151,10 +151,23 @@ pub async fn restore(
     journal: &Journal,
     stop: impl Future<Output = Error>,
 ) -> Result<Restored> {
+    let turn = Turn::take(restoring.host, restoring.profile, "restore").await?;
+    let restored = in_turn(restoring, id, options, journal, stop).await?;
+    turn.end();
+    Ok(restored)
+}
+
+/// Does the same for a verb that has the turn already.
+pub(super) async fn in_turn(
+    restoring: &Restoring<'_>,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+    journal: &Journal,
+    stop: impl Future<Output = Error>,
+) -> Result<Restored> {
     let host = &restoring.host.on_record(journal, options.binlog);
     let restoring = &Restoring { host, ..*restoring };
     let mut stop = pin!(stop);
-    let turn = Turn::take(host, restoring.profile, "restore").await?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
         let (safety, given_up) = in_place::demanded(restoring, &planned.plan, options)?;
@@ -182,9 +195,7 @@ pub async fn restore(
         }
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
-    let restored = complete(restoring, ready, planned, journal).await?;
-    turn.end();
-    Ok(restored)
+    complete(restoring, ready, planned, journal).await
 }
 
 /// Swaps all that is ready, and ends what came before it.
