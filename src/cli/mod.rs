@@ -82,6 +82,7 @@ Exit codes:
   20  the database cannot be reached
   21  no snapshot of one moment could be had
   22  the restored state is not the saved one
+  40  a hook, a command or a health check of the profile failed
   130 interrupted by Ctrl-C; 143 terminated by SIGTERM";
 
 /// Save and restore an appliance: its database, its certificates and its users
@@ -251,6 +252,7 @@ mod tests {
             Kind::Unreachable,
             Kind::Inconsistent,
             Kind::Mismatch,
+            Kind::Hook,
             Kind::Interrupted,
             Kind::Terminated,
         ] {
