@@ -30,6 +30,7 @@ mod progress;
 mod settings;
 mod table;
 mod ui;
+mod upgraded;
 
 mod create;
 mod list;

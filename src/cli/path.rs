@@ -6,6 +6,7 @@ use crate::cli::table::Table;
 use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::StepKind;
 use crate::profile::upgrade::plan::Hop;
+use crate::profile::upgrade::plan::Step;
 use crate::snapshot::upgrade::path::UpgradePath;
 
 /// Returns the path, hop by hop.
@@ -23,22 +24,27 @@ pub(super) fn to_text(path: &UpgradePath, profile: &str) -> String {
 
 fn hop_text(number: usize, hop: &Hop, profile: &str) -> String {
     let reason = hop.reason.as_deref().map(|reason| format!("   {}\n", printable(reason)));
-    let mut table = Table::new(&["   STEP", "WHO", "WHAT"]);
-    for step in &hop.steps {
-        let kind = format!("   {}", kind(step.kind));
-        table.row([kind, doer(step.by).to_owned(), step.text.clone()]);
-        if let Some(command) = &step.command {
-            table.row([String::new(), String::new(), format!("# {command}")]);
-        }
-    }
     format!(
         "\n{number}. {} -> {}\n{}{}{}",
         hop.from,
         hop.to,
         reason.unwrap_or_default(),
-        table.to_text(),
+        steps(&hop.steps, "   "),
         verb(hop, profile)
     )
+}
+
+/// Returns steps as a table, each with who takes it.
+pub(super) fn steps(steps: &[Step], indent: &str) -> String {
+    let mut table = Table::new(&[&format!("{indent}STEP"), "WHO", "WHAT"]);
+    for step in steps {
+        let kind = format!("{indent}{}", kind(step.kind));
+        table.row([kind, doer(step.by).to_owned(), step.text.clone()]);
+        if let Some(command) = &step.command {
+            table.row([String::new(), String::new(), format!("# {command}")]);
+        }
+    }
+    table.to_text()
 }
 
 /// Returns the command that takes all of the steps that are not a person's. None does where the
@@ -64,8 +70,7 @@ const fn kind(kind: StepKind) -> &'static str {
     }
 }
 
-/// Returns who takes a step, in words.
-pub(super) const fn doer(by: Doer) -> &'static str {
+const fn doer(by: Doer) -> &'static str {
     match by {
         Doer::Snap => "snap",
         Doer::Person => "you",

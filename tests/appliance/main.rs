@@ -45,6 +45,7 @@ mod kills;
 mod server_kills;
 mod executions;
 mod rollback;
+mod upgrade;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]

@@ -127,9 +127,9 @@ impl VersionRules {
         Some(Self::parse(text).expect("a test reads all built-in rules"))
     }
 
-    /// Returns the names of the products that have rules.
-    pub fn products() -> Vec<&'static str> {
-        BUILT_IN.iter().map(|(name, _)| *name).collect()
+    /// Returns the names of the products whose rules are known.
+    pub fn products() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
     }
 
     /// Returns the rules that this TOML states.

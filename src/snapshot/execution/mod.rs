@@ -35,7 +35,6 @@ pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
 pub(super) use crate::snapshot::execution::settle::refuse_unfinished_at;
 pub(super) use crate::snapshot::execution::settle::unfinished;
-pub use crate::snapshot::execution::upgrade::Package;
 pub use crate::snapshot::execution::upgrade::Undo;
 pub use crate::snapshot::execution::upgrade::Upgrade;
 

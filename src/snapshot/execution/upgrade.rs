@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
+use crate::system::packages::Package;
 
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,8 @@ pub struct Upgrade {
     pub units: Vec<String>,
     /// The packages before.
     pub packages: Vec<Package>,
+    /// The last transaction of dnf before, where there is dnf.
+    pub transaction: Option<u32>,
     /// Why it goes back.
     pub failure: Option<String>,
     /// The execution that restored what was saved.
@@ -41,15 +44,6 @@ pub struct Undo {
     pub seconds: u64,
     /// Whether it has done its work.
     pub done: bool,
-}
-
-/// A package and its version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Package {
-    /// Its name.
-    pub name: String,
-    /// Its version, as its package manager writes it.
-    pub version: String,
 }
 
 impl Upgrade {

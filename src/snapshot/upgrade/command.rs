@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::base::error::Error;
-use crate::base::error::Result;
 use crate::base::process::Process;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
@@ -35,7 +34,7 @@ impl Upgrading<'_> {
         &self,
         words: &[String],
         stop: impl Future<Output = Error>,
-    ) -> std::result::Result<(), Broken> {
+    ) -> Result<(), Broken> {
         let name = Path::new(words.first().map_or("", String::as_str)).file_name();
         let name = name.unwrap_or_default().to_string_lossy();
         self.run(&name, &words.join(" "), words.to_vec(), Duration::MAX, stop).await
@@ -46,7 +45,7 @@ impl Upgrading<'_> {
         &self,
         command: &str,
         limit: Duration,
-    ) -> std::result::Result<(), Broken> {
+    ) -> Result<(), Broken> {
         let name = Process::shell(command, limit).name().to_owned();
         let words = ["sh", "-c", command].map(str::to_owned).to_vec();
         self.run(&name, command, words, limit, std::future::pending()).await
@@ -59,7 +58,7 @@ impl Upgrading<'_> {
         words: Vec<String>,
         limit: Duration,
         stop: impl Future<Output = Error>,
-    ) -> std::result::Result<(), Broken> {
+    ) -> Result<(), Broken> {
         let (journals, id) = (self.host.journals(), self.journal.execution().id);
         let log = Log::open(&journals.log(&id), line)?;
         let mut signing: Vec<OsString> = vec!["-c".into(), SIGN.into(), journals.process(&id).into()];

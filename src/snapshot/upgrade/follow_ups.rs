@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::profile::Profile;
 use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::StepKind;
 use crate::profile::upgrade::plan::Hop;
@@ -29,7 +30,7 @@ impl Upgrading<'_> {
     /// Does what is for `snap` to do; returns all there was, in order. One that fails is a warning:
     /// the service is well.
     pub(super) async fn follow_up(&self, hop: Option<&Hop>) -> Vec<FollowUp> {
-        let mut follow_ups = self.due(hop);
+        let mut follow_ups = due(self.profile, hop);
         for follow_up in &mut follow_ups {
             let Some(command) = follow_up.command.as_ref().filter(|_| follow_up.by == Doer::Snap)
             else {
@@ -45,22 +46,22 @@ impl Upgrading<'_> {
         }
         follow_ups
     }
+}
 
-    /// Returns what the rules and the profile say is to be done after an upgrade.
-    pub(super) fn due(&self, hop: Option<&Hop>) -> Vec<FollowUp> {
-        let steps = hop.map_or(&[][..], |hop| &hop.steps).iter();
-        let of_rules = steps.filter(|step| step.kind == StepKind::FollowUp).map(|step| FollowUp {
-            text: step.text.clone(),
-            command: step.command.clone(),
-            by: step.by,
-            done: false,
-        });
-        let of_profile = self.profile.service.follow_ups.iter().map(|remark| FollowUp {
-            text: remark.text.clone(),
-            command: remark.command.clone(),
-            by: Doer::Person,
-            done: false,
-        });
-        of_rules.chain(of_profile).collect()
-    }
+/// Returns what the rules and the profile say is to be done after an upgrade.
+pub(super) fn due(profile: &Profile, hop: Option<&Hop>) -> Vec<FollowUp> {
+    let steps = hop.map_or(&[][..], |hop| &hop.steps).iter();
+    let of_rules = steps.filter(|step| step.kind == StepKind::FollowUp).map(|step| FollowUp {
+        text: step.text.clone(),
+        command: step.command.clone(),
+        by: step.by,
+        done: false,
+    });
+    let of_profile = profile.service.follow_ups.iter().map(|remark| FollowUp {
+        text: remark.text.clone(),
+        command: remark.command.clone(),
+        by: Doer::Person,
+        done: false,
+    });
+    of_rules.chain(of_profile).collect()
 }

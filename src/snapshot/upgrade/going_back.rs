@@ -14,7 +14,6 @@ use crate::profile::What;
 use crate::snapshot::execution::About;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
-use crate::snapshot::execution::Package;
 use crate::snapshot::execution::Step;
 use crate::snapshot::execution::record;
 use crate::snapshot::restore;
@@ -25,6 +24,7 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::failed;
+use crate::system::packages::Package;
 
 /// How far it has come on the way back: what is known of the service where it does not go on.
 #[derive(Debug, Clone, Copy)]
@@ -41,14 +41,14 @@ enum Back {
     Well,
     /// All, but the service is not well.
     Unwell(Error),
-    /// The data; the programs are others, as far as anybody knows.
+    /// The data; of the programs, nobody knows or these are others.
     Data(Vec<Package>),
 }
 
 impl Upgrading<'_> {
     /// Goes back from an upgrade that has failed; what comes of it is no error. It ends with `end`
     /// where it comes through.
-    pub(super) async fn go_back(&self, broken: Broken, end: Step) -> Result<Upgraded> {
+    pub(super) async fn go_back(&self, broken: Broken, end: Step) -> Upgraded {
         let why = broken.error.chain();
         let told = format!("the upgrade has failed, and all goes back to what it was: {why}");
         self.monitor.note(&told);
@@ -62,16 +62,16 @@ impl Upgrading<'_> {
             _ => end,
         };
         let mut report = match back {
-            Ok(Back::Well) => self.ended(State::Returned, end, &why, None)?,
-            Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error))?,
+            Ok(Back::Well) => self.ended(State::Returned, end, &why, None),
+            Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error)),
             Ok(Back::Data(packages)) => {
-                let report = self.ended(State::Stopped, end, &why, None)?;
+                let report = self.ended(State::Stopped, end, &why, None);
                 Upgraded { ways_back: self.ways_back(&packages).await, ..report }
             }
-            Err(halted) => self.halted(&why, stage, &halted.error)?,
+            Err(halted) => self.halted(&why, stage, &halted.error),
         };
         report.last_lines = broken.lines;
-        Ok(report)
+        report
     }
 
     async fn bring_back(&self, stage: &mut Stage) -> std::result::Result<Back, Broken> {
@@ -85,12 +85,11 @@ impl Upgrading<'_> {
             self.restore().await?;
             fault::point("upgrade.restored");
             *stage = Stage::Starting;
-            let other = self.other_packages().await?;
-            let upgrade = self.upgrade();
-            let is_undone = upgrade.undo.is_some_and(|undo| undo.done);
-            let is_known = is_undone || !upgrade.packages.is_empty();
-            if !is_known || !other.is_empty() {
-                return Ok(Back::Data(other));
+            let (before, now) = (self.upgrade(), self.packages().await?);
+            let is_undone = before.undo.is_some_and(|undo| undo.done);
+            let is_known = is_undone || !before.packages.is_empty();
+            if !is_known || before.packages != now {
+                return Ok(Back::Data(now));
             }
         }
         let well = async {
@@ -140,7 +139,7 @@ impl Upgrading<'_> {
     }
 
     /// Ends the execution, in this state.
-    fn ended(&self, state: State, end: Step, why: &str, unwell: Option<&Error>) -> Result<Upgraded> {
+    fn ended(&self, state: State, end: Step, why: &str, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
         let what = match (state, unwell) {
             (State::Stopped, _) => {
@@ -154,14 +153,14 @@ impl Upgrading<'_> {
             _ => "all is as it was before, and the service is well".to_owned(),
         };
         let told = format!("{why}; {what}");
-        self.journal.conclude(end, Some(told.clone()))?;
+        self.note_failure(self.journal.conclude(end, Some(told.clone())));
         let failure = failed(format!("cannot upgrade: {told} ({id})"));
         let failure = failure.hint(format!("`snap executions get {id}` shows all of it"));
-        Ok(Upgraded { failure: Some(failure), ..self.report(state) })
+        Upgraded { failure: Some(failure), ..self.report(state) }
     }
 
     /// Leaves the execution unfinished: says where it stands, and what goes on.
-    fn halted(&self, why: &str, stage: Stage, error: &Error) -> Result<Upgraded> {
+    fn halted(&self, why: &str, stage: Stage, error: &Error) -> Upgraded {
         let left = match stage {
             Stage::Stopping => "the units may run, with what the upgrade made of them",
             Stage::Undoing => {
@@ -177,7 +176,7 @@ impl Upgrading<'_> {
         let execution = self.journal.execution();
         let failure = failed(format!("cannot upgrade: {told} ({})", execution.id));
         let failure = failure.hint(execution.resume_command());
-        Ok(Upgraded { failure: Some(failure), ..self.report(State::Unfinished) })
+        Upgraded { failure: Some(failure), ..self.report(State::Unfinished) }
     }
 
     fn note_failure(&self, written: Result<()>) {

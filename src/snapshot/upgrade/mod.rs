@@ -45,6 +45,7 @@ mod command;
 pub mod follow_ups;
 mod going_back;
 mod log;
+pub mod outline;
 pub mod path;
 pub mod resume;
 mod service;
@@ -149,7 +150,7 @@ pub async fn upgrade(
     let changed = upgrading.change(options, stop).await;
     let mut upgraded = match changed {
         Ok(()) => upgrading.complete(hop.as_ref()).await?,
-        Err(broken) => upgrading.go_back(broken, Step::Failed).await?,
+        Err(broken) => upgrading.go_back(broken, Step::Failed).await,
     };
     upgraded.seconds = began.elapsed().as_secs_f64();
     turn.end();
@@ -162,26 +163,10 @@ impl Upgrading<'_> {
     async fn secure(&self, options: &UpgradeOptions) -> Result<Option<Hop>> {
         refuse_unfinished(&self.host.journals(), "upgrade")?;
         self.check_units().await?;
-        let hop = self.hop(options).await?;
+        let hop = path::hop(self.profile, &self.host.root, options, self.monitor).await?;
         self.write_down(options).await?;
         self.save().await?;
         Ok(hop)
-    }
-
-    /// Returns what the version rules say of this upgrade, as far as they can.
-    async fn hop(&self, options: &UpgradeOptions) -> Result<Option<Hop>> {
-        let from = path::installed(self.profile, &self.host.root, options.from.as_ref()).await?;
-        let rules = path::rules(self.profile)?;
-        let (Some(from), Some(to), Some(rules)) = (&from, &options.to, &rules) else {
-            let why = match (rules, from) {
-                (None, _) => "the profile names none",
-                (_, None) => "the version that is installed is not known: --from-version tells it",
-                _ => "--to-version does not tell where it leads",
-            };
-            self.monitor.note(&format!("no version rules are checked: {why}"));
-            return Ok(None);
-        };
-        rules.single_hop(from, to, &options.situation)
     }
 
     /// Saves the service, and reads back what was saved.

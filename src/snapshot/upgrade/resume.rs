@@ -15,7 +15,6 @@ use crate::snapshot::Host;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Step;
-use crate::snapshot::execution::Undo;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::turn::Turn;
 use crate::snapshot::upgrade::State;
@@ -23,7 +22,7 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
 use crate::snapshot::upgrade::path;
-use crate::snapshot::upgrade::service::UNDO_SECONDS;
+use crate::snapshot::upgrade::service;
 use crate::snapshot::upgrade::sign;
 
 /// Brings the unfinished upgrades of a profile to their end; returns what came of each. `undo` takes
@@ -66,13 +65,12 @@ async fn settle(
     if step == Step::Upgraded {
         return upgrading.complete(upgrading.hop_of_journal().as_ref()).await;
     }
-    if let Some(command) = undo {
-        let undo = Undo { command: command.to_owned(), seconds: UNDO_SECONDS, done: false };
-        upgrading.change_journal(|upgrade| upgrade.undo = Some(undo))?;
+    if undo.is_some() {
+        upgrading.change_journal(|upgrade| upgrade.undo = service::undo(undo, None))?;
     }
     let killed = format!("its process was killed when it was {}", step.name());
     let why = failed(upgrade.failure.unwrap_or(killed));
-    let upgraded = upgrading.go_back(why.into(), Step::Undone).await?;
+    let upgraded = upgrading.go_back(why.into(), Step::Undone).await;
     // Who asks to go back, and is back, has got what was asked for.
     let is_back = upgraded.state == State::Returned;
     Ok(Upgraded { failure: upgraded.failure.filter(|_| !is_back), ..upgraded })
