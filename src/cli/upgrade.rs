@@ -155,11 +155,7 @@ async fn plan(settings: &Settings, asked: &Asked) -> Result<Answer> {
     Ok(Answer::new("plan", &path, text))
 }
 
-async fn go_back(
-    undo: Option<&str>,
-    settings: &Settings,
-    monitor: &dyn Monitor,
-) -> Result<Answer> {
+async fn go_back(undo: Option<&str>, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let host = settings.host(monitor)?;
     let mut resumed = resume(&settings.profile, &host, undo, monitor).await?;
     let text = if resumed.is_empty() {

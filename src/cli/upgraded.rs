@@ -81,9 +81,8 @@ fn ways_back(upgraded: &Upgraded) -> String {
     if upgraded.state != State::Stopped {
         return String::new();
     }
-    let packages = upgraded.upgrade.packages.iter();
-    let packages =
-        lines(packages.map(|package| format!("  {} {}", package.name, package.version)));
+    let packages = upgraded.upgrade.installed.packages.iter();
+    let packages = lines(packages.map(|package| format!("  {} {}", package.name, package.version)));
     let packages = match packages.as_str() {
         "" => String::new(),
         _ => format!("\nthe packages before:\n{packages}"),

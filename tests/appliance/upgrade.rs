@@ -183,7 +183,10 @@ impl Map {
 
     /// Returns the process group of the command that an upgrade runs.
     fn group(&self) -> Pid {
-        let id = self.executions().last().expect("an execution")["id"].as_str().expect("an id").to_owned();
+        let id = self.executions().last().expect("an execution")["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
         let line = self.read(&format!("state/executions/{id}.process"));
         let id = line.split(' ').next().expect("a number").parse().expect("a number");
         Pid::from_raw(id).expect("a number")
@@ -261,7 +264,9 @@ fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_m
     let done = map.upgrade(&["--to-version", "20.10.3"], "works");
     done.succeeded();
     map.assert_is_upgraded();
-    for words in ["upgraded in", "20.04.8 -> 20.10.3", "upgrade-map works", "On the central, update"] {
+    for words in
+        ["upgraded in", "20.04.8 -> 20.10.3", "upgrade-map works", "On the central, update"]
+    {
         assert!(done.stdout.contains(words), "{words}: {done:#?}");
     }
     assert!(done.stderr.contains("  | upgrading to"), "{done:#?}");
@@ -272,7 +277,7 @@ fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_m
     assert_eq!(reached.collect::<Vec<_>>(), steps);
     let upgrade = &execution["upgrade"];
     assert_eq!((&upgrade["from"], &upgrade["found"]), (&"20.04.8".into(), &"20.10.3".into()));
-    assert_eq!(upgrade["packages"][0]["version"], OLD);
+    assert_eq!(upgrade["installed"]["packages"][0]["version"], OLD);
     assert_eq!(upgrade["units"], serde_json::json!(["centreon-map", "centreon-gateway"]));
     let id = execution["id"].as_str().expect("an id");
     let log = PathBuf::from(format!("state/executions/{id}.log"));
@@ -287,7 +292,12 @@ fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_m
     let asked = map.read("asked");
     let controls = asked.lines().filter(|line| line.starts_with("sto") || line.starts_with("sta"));
     let controls: Vec<_> = controls.filter(|line| !line.ends_with("idle")).collect();
-    let expected = ["stop centreon-gateway", "stop centreon-map", "start centreon-map", "start centreon-gateway"];
+    let expected = [
+        "stop centreon-gateway",
+        "stop centreon-map",
+        "start centreon-map",
+        "start centreon-gateway",
+    ];
     assert_eq!(controls, expected);
     let shown = map.snap(&["show", execution["snapshot"].as_str().expect("a snapshot"), "--json"]);
     assert_eq!(shown.json()["snapshot"]["product_version"], "20.04.8");
@@ -323,7 +333,10 @@ fn a_service_that_does_not_become_well_goes_back_and_says_so_in_json_too() {
     failed.failed(40, &["all is as it was before, and the service is well"]);
     map.assert_is(&before, RUNNING);
     let json = failed.json();
-    assert_eq!((&json["upgrade"]["state"], &json["error"]["exit_code"]), (&"returned".into(), &40.into()));
+    assert_eq!(
+        (&json["upgrade"]["state"], &json["error"]["exit_code"]),
+        (&"returned".into(), &40.into())
+    );
     assert_eq!(json["upgrade"]["execution"], map.last_upgrade()["id"]);
 }
 
@@ -347,7 +360,10 @@ fn without_an_undo_the_data_is_restored_and_the_units_stay_stopped_beside_the_wa
 #[test]
 fn where_no_package_has_changed_no_undo_is_needed() {
     let map = Map::new();
-    map.script("upgrade-map", "mariadb --defaults-file=$PLACE/my.cnf -e 'DROP DATABASE centreon_studio'; exit 7");
+    map.script(
+        "upgrade-map",
+        "mariadb --defaults-file=$PLACE/my.cnf -e 'DROP DATABASE centreon_studio'; exit 7",
+    );
     let before = map.all();
     map.upgrade(&[], "fails").failed(40, &["exit code 7", "the service is well"]);
     map.assert_is(&before, RUNNING);
@@ -359,7 +375,11 @@ fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
     let before = map.all();
     map.write("no-undo", "");
     let failed = map.upgrade(UNDOING, "breaks");
-    let words = ["going back failed: undo-map ended with exit code 4", "the units are stopped", "snap upgrade --resume"];
+    let words = [
+        "going back failed: undo-map ended with exit code 4",
+        "the units are stopped",
+        "snap upgrade --resume",
+    ];
     failed.failed(40, &words);
     assert_eq!(map.units(), STOPPED);
     map.upgrade(UNDOING, "works").failed(11, &["snap upgrade --resume"]);
@@ -406,7 +426,8 @@ fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
     let central = &["--to-version", "20.10.3", "--central-version", "20.04.8"];
     map.upgrade(central, "works").failed(14, &["bring the central to 20.10 first"]);
     map.script("pcs", PCS);
-    map.upgrade(&[], "works").failed(14, &["Pacemaker runs it as centreon_map", "pcs resource disable"]);
+    map.upgrade(&[], "works")
+        .failed(14, &["Pacemaker runs it as centreon_map", "pcs resource disable"]);
     assert_eq!(map.units(), RUNNING);
     assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
     assert!(!map.place.repository().join("snapshots").exists());
@@ -471,7 +492,8 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
     assert!(restored.stderr.contains("snap upgrade --resume"), "{restored:#?}");
     kill_process_group(group, Signal::KILL).expect("end the command");
     until("the command has ended", || kill_process_group(group, Signal::KILL).is_err());
-    map.upgrade(UNDOING, "works").failed(11, &["was killed when it was running", "snap upgrade --resume"]);
+    map.upgrade(UNDOING, "works")
+        .failed(11, &["was killed when it was running", "snap upgrade --resume"]);
     let resumed = map.snap(&["upgrade", "--resume"]);
     assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
     map.assert_is(&before, RUNNING);
@@ -500,7 +522,8 @@ fn an_upgrade_that_is_killed_at_any_step_goes_back_by_the_next_command() {
     let map = Map::new();
     let before = map.all();
     for point in POINTS {
-        let mut command = map.command(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"]);
+        let mut command =
+            map.command(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"]);
         command.env("FAILPOINTS", format!("{point}=return"));
         let killed = Output::of(command.output().expect("start snap"));
         assert_eq!(killed.code, -1, "{point}: {killed:#?}");
@@ -529,7 +552,10 @@ fn a_resume_that_is_killed_is_resumed_and_an_upgrade_that_was_well_is_ended() {
     }
     map.snap(&["upgrade", "--resume"]).succeeded();
     map.assert_is(&before, RUNNING);
-    killed(&["upgrade", "--to-version", "20.10.3", "--", "upgrade-map", "works"], "journal.upgraded");
+    killed(
+        &["upgrade", "--to-version", "20.10.3", "--", "upgrade-map", "works"],
+        "journal.upgraded",
+    );
     let ended = map.snap(&["upgrade", "--resume"]);
     assert!(ended.succeeded().contains("On the central"), "{ended:#?}");
     map.assert_is_upgraded();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
-use crate::system::packages::Package;
+use crate::system::packages::Installed;
 
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +26,7 @@ pub struct Upgrade {
     /// The units that ran before, in the order in which they are started.
     pub units: Vec<String>,
     /// The packages before.
-    pub packages: Vec<Package>,
-    /// The last transaction of dnf before, where there is dnf.
-    pub transaction: Option<u32>,
+    pub installed: Installed,
     /// Why it goes back.
     pub failure: Option<String>,
     /// The execution that restored what was saved.

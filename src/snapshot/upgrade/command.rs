@@ -41,11 +41,7 @@ impl Upgrading<'_> {
     }
 
     /// Runs a command of the shell.
-    pub(super) async fn run_shell(
-        &self,
-        command: &str,
-        limit: Duration,
-    ) -> Result<(), Broken> {
+    pub(super) async fn run_shell(&self, command: &str, limit: Duration) -> Result<(), Broken> {
         let name = Process::shell(command, limit).name().to_owned();
         let words = ["sh", "-c", command].map(str::to_owned).to_vec();
         self.run(&name, command, words, limit, std::future::pending()).await
@@ -61,7 +57,8 @@ impl Upgrading<'_> {
     ) -> Result<(), Broken> {
         let (journals, id) = (self.host.journals(), self.journal.execution().id);
         let log = Log::open(&journals.log(&id), line)?;
-        let mut signing: Vec<OsString> = vec!["-c".into(), SIGN.into(), journals.process(&id).into()];
+        let mut signing: Vec<OsString> =
+            vec!["-c".into(), SIGN.into(), journals.process(&id).into()];
         signing.extend(words.into_iter().map(OsString::from));
         let tell = |line: &str| {
             log.line(line);

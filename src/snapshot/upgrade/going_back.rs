@@ -24,7 +24,7 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::failed;
-use crate::system::packages::Package;
+use crate::system::packages::Installed;
 
 /// How far it has come on the way back: what is known of the service where it does not go on.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ enum Back {
     /// All, but the service is not well.
     Unwell(Error),
     /// The data; of the programs, nobody knows or these are others.
-    Data(Vec<Package>),
+    Data(Installed),
 }
 
 impl Upgrading<'_> {
@@ -64,10 +64,10 @@ impl Upgrading<'_> {
         let mut report = match back {
             Ok(Back::Well) => self.ended(State::Returned, end, &why, None),
             Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error)),
-            Ok(Back::Data(packages)) => {
-                let report = self.ended(State::Stopped, end, &why, None);
-                Upgraded { ways_back: self.ways_back(&packages).await, ..report }
-            }
+            Ok(Back::Data(now)) => Upgraded {
+                ways_back: self.ways_back(&now),
+                ..self.ended(State::Stopped, end, &why, None)
+            },
             Err(halted) => self.halted(&why, stage, &halted.error),
         };
         report.last_lines = broken.lines;
@@ -85,10 +85,10 @@ impl Upgrading<'_> {
             self.restore().await?;
             fault::point("upgrade.restored");
             *stage = Stage::Starting;
-            let (before, now) = (self.upgrade(), self.packages().await?);
+            let (before, now) = (self.upgrade(), self.installed().await?);
             let is_undone = before.undo.is_some_and(|undo| undo.done);
-            let is_known = is_undone || !before.packages.is_empty();
-            if !is_known || before.packages != now {
+            let is_known = is_undone || !before.installed.packages.is_empty();
+            if !is_known || before.installed.packages != now.packages {
                 return Ok(Back::Data(now));
             }
         }
@@ -166,9 +166,7 @@ impl Upgrading<'_> {
             Stage::Undoing => {
                 "the units are stopped, packages and data are what the upgrade made of them"
             }
-            Stage::Restoring => {
-                "the units are stopped, the data is what the upgrade made of it"
-            }
+            Stage::Restoring => "the units are stopped, the data is what the upgrade made of it",
             Stage::Starting => "the data is as it was before, and the units are stopped",
         };
         let told = format!("{why}; and then going back failed: {}; {left}", error.chain());

@@ -52,14 +52,15 @@ pub async fn outline(
         command: follow_up.command,
     }));
     let mut way_back = controls(StepKind::Restore, "stop", active.iter().rev());
-    way_back.extend(undo.as_ref().map(|undo| {
-        step(StepKind::Restore, "Bring the packages back", &undo.command)
-    }));
+    way_back.extend(
+        undo.as_ref().map(|undo| step(StepKind::Restore, "Bring the packages back", &undo.command)),
+    );
     let restore = "snap restore ID --force --restore-certificates";
     way_back.push(step(StepKind::Restore, "Restore exactly what was saved", restore));
     if undo.is_some() {
         way_back.extend(controls(StepKind::Restore, "start", active.iter()));
-        way_back.extend(checks(profile).into_iter().map(|it| Step { kind: StepKind::Restore, ..it }));
+        way_back
+            .extend(checks(profile).into_iter().map(|it| Step { kind: StepKind::Restore, ..it }));
     } else {
         way_back.push(Step {
             by: Doer::Person,
@@ -86,11 +87,7 @@ fn upgrade(text: &str) -> Step {
 }
 
 /// Returns a step for each unit.
-fn controls<'a>(
-    kind: StepKind,
-    verb: &str,
-    units: impl Iterator<Item = &'a String>,
-) -> Vec<Step> {
+fn controls<'a>(kind: StepKind, verb: &str, units: impl Iterator<Item = &'a String>) -> Vec<Step> {
     let text = if verb == "stop" { "Stop" } else { "Start" };
     units
         .map(|unit| step(kind, &format!("{text} {unit}"), &format!("systemctl {verb} {unit}")))

@@ -84,9 +84,9 @@ pub(super) async fn hop(
 pub(super) fn rules(profile: &Profile) -> Result<Option<VersionRules>> {
     let Some(product) = &profile.service.rules else { return Ok(None) };
     VersionRules::built_in(product).map(Some).ok_or_else(|| {
-        let text = format!("cannot use profile {}: no rules are known of {product:?}", profile.name);
-        Error::new(Kind::Usage, text)
-            .hint(format!("there are rules of {}", products()))
+        let text =
+            format!("cannot use profile {}: no rules are known of {product:?}", profile.name);
+        Error::new(Kind::Usage, text).hint(format!("there are rules of {}", products()))
     })
 }
 

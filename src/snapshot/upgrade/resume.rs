@@ -82,7 +82,8 @@ fn refuse_at_work(host: &Host, execution: &Execution) -> Result<()> {
         return Ok(());
     };
     let id = &execution.id;
-    let text = format!("cannot go back from {id}: its command is at work still, as process {group}");
+    let text =
+        format!("cannot go back from {id}: its command is at work still, as process {group}");
     Err(Error::new(Kind::Busy, text).hint(format!(
         "wait until it has ended; `ps -o pid,etime,args -g {group}` shows it, and \
          `kill -- -{group}` ends it, half-way"

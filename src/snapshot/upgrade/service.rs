@@ -9,7 +9,7 @@ use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::path;
 use crate::system::health;
 use crate::system::packages;
-use crate::system::packages::Package;
+use crate::system::packages::Installed;
 use crate::system::units;
 
 /// How long a command that the user gives to bring the packages back may take.
@@ -31,8 +31,7 @@ impl Upgrading<'_> {
             from: from.map(|version| version.to_string()),
             to: options.to.as_ref().map(ToString::to_string),
             units: units::active(&service.units).await?,
-            packages: self.packages().await?,
-            transaction: packages::last_transaction().await?,
+            installed: self.installed().await?,
             ..Upgrade::default()
         };
         self.change_journal(|written| *written = upgrade)
@@ -69,17 +68,14 @@ impl Upgrading<'_> {
     }
 
     /// Returns the packages of the service that are installed.
-    pub(super) async fn packages(&self) -> Result<Vec<Package>> {
+    pub(super) async fn installed(&self) -> Result<Installed> {
         packages::installed(&self.profile.service.packages).await
     }
 
     /// Returns the commands that bring the programs back from where they are now, and start them.
-    pub(super) async fn ways_back(&self, now: &[Package]) -> Vec<String> {
-        let Upgrade { units, packages, transaction, .. } = self.upgrade();
-        let last = packages::last_transaction().await.ok().flatten();
-        // Of several transactions, to undo the last one is not enough.
-        let own = last.filter(|last| transaction.is_some_and(|before| before + 1 == *last));
-        let mut commands = packages::ways_back(&packages, now, own);
+    pub(super) fn ways_back(&self, now: &Installed) -> Vec<String> {
+        let Upgrade { units, installed, .. } = self.upgrade();
+        let mut commands = packages::ways_back(&installed, now);
         commands.extend(units.iter().map(|unit| format!("systemctl start {unit}")));
         commands
     }
