@@ -7,8 +7,9 @@
 //!
 //! Commands may hold passwords, so messages name the program alone; and what is kept of the output
 //! is bounded, whatever it prints. Programs are given the usual file modes (umask 022), not those
-//! of this process, which makes every file for its owner alone; they read nothing; and they do not
-//! see the password of the database.
+//! of this process, which makes every file for its owner alone; the folders of the system's programs
+//! are searched too, which cron leaves out; they read nothing; and they do not see the password of
+//! the database.
 
 use std::ffi::OsStr;
 use std::ffi::OsString;
@@ -54,6 +55,12 @@ const KEPT_LINES: usize = 200;
 /// How many lines of an answer are kept, which is all of any answer.
 const ANSWER_LINES: usize = 100_000;
 
+/// What is said to the shell before anything else.
+const BEFORE: &str = "\
+umask 022
+export PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+";
+
 /// What no program is told.
 const SECRETS: &[&str] = &["SNAP_DATABASE_PASSWORD"];
 
@@ -96,7 +103,7 @@ impl Process {
     pub fn shell(command: &str, limit: Duration) -> Self {
         let is_program = |word: &&str| !word.contains('=');
         let name = command.split_whitespace().find(is_program).unwrap_or("sh");
-        let words = vec!["-c".into(), format!("umask 022\n{command}").into()];
+        let words = vec!["-c".into(), format!("{BEFORE}{command}").into()];
         Self::new(OsStr::new(name), words, limit)
     }
 
@@ -107,8 +114,8 @@ impl Process {
         limit: Duration,
     ) -> Self {
         let program = program.as_ref();
-        let mut words = ["-c", "umask 022 && exec \"$@\"", "sh"].map(OsString::from).to_vec();
-        words.push(program.to_owned());
+        let started = format!("{BEFORE}exec \"$@\"");
+        let mut words = vec!["-c".into(), started.into(), "sh".into(), program.to_owned()];
         words.extend(arguments.into_iter().map(Into::into));
         Self::new(program, words, limit)
     }
@@ -161,7 +168,7 @@ impl Process {
 
     /// Starts it between these streams.
     pub fn start(&self, input: Stdio, output: Stdio, errors: Stdio) -> Result<Running> {
-        let mut command = Command::new("sh");
+        let mut command = Command::new("/bin/sh");
         command.args(&self.words).stdin(input).stdout(output).stderr(errors).process_group(0);
         for secret in SECRETS {
             command.env_remove(secret);

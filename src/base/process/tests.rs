@@ -27,11 +27,15 @@ async fn is_gone(process: &str) {
     }
 }
 
-/// Runs what this returns until it has told a line, then stops it; returns the line.
+/// Runs the command until it has told a line, then stops it; returns the line.
 async fn stopped(command: &str) -> (Error, String) {
     let (notify, said) = (Notify::new(), Mutex::new(String::new()));
     let tell = |line: &str| {
-        line.clone_into(&mut said.lock().unwrap());
+        // A shell may tell of what it ended, after that.
+        let mut said = said.lock().unwrap();
+        if said.is_empty() {
+            line.clone_into(&mut said);
+        }
         notify.notify_one();
     };
     let stop = async {
