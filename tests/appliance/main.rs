@@ -46,6 +46,7 @@ mod server_kills;
 mod executions;
 mod rollback;
 mod upgrade;
+mod roles;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]

@@ -33,6 +33,7 @@ use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::check_server;
+use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::Swapped;
@@ -225,6 +226,7 @@ pub(super) fn write_down(
     journal: &Journal,
     restoring: &Restoring<'_>,
     options: &RestoreOptions,
+    crossing: &Crossing,
 ) -> Result<()> {
     journal.change(|execution| {
         execution.repository = restoring.repository.folder().display().to_string();
@@ -234,6 +236,7 @@ pub(super) fn write_down(
             trust_definers: options.trust_definers,
             only: options.only.clone(),
             database: options.database.clone(),
+            remap: crossing.remembered(&options.remap),
         });
     })
 }
@@ -293,6 +296,7 @@ pub(super) async fn again(
         safety_snapshot: true,
         in_place: true,
         binlog: if execution.binlog { Binlog::On } else { Binlog::Off },
+        remap: told.remap,
     };
     let done = async {
         let mut planned = planned(restoring, &snapshot, &options).await?;

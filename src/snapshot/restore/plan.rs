@@ -13,6 +13,8 @@ use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::profile::roles::mapping::UnknownRoles;
+use crate::profile::roles::remap::Line;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::Item;
@@ -27,6 +29,7 @@ use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::refusals;
+use crate::snapshot::restore::roles::Remapping;
 use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Way;
@@ -48,6 +51,9 @@ pub struct Plan {
     pub snapshot: String,
     /// The sources of the snapshot, in its order.
     pub sources: Vec<SourcePlan>,
+    /// Roles that nobody has a rule for, and who has them: they refuse the restore.
+    #[serde(skip)]
+    pub unknown_roles: UnknownRoles,
     /// How long it may take: an estimate from sizes, made for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_seconds: Option<u64>,
@@ -81,6 +87,10 @@ pub struct SourcePlan {
     /// known which are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<String>,
+    /// What becomes of the roles that it holds: every right before and after. Nothing where they come
+    /// back as they were saved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Line>,
     /// What else is to be known, and stands in no way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -90,6 +100,9 @@ pub struct SourcePlan {
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
+    /// What becomes of the roles in a database, where they become others.
+    #[serde(skip)]
+    pub(super) remapping: Option<Remapping>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
@@ -154,7 +167,8 @@ pub(super) async fn plan(
         };
         sources.push(planned);
     }
-    Ok(Plan { snapshot: id.to_string(), sources, estimated_seconds: None })
+    let unknown_roles = UnknownRoles::default();
+    Ok(Plan { snapshot: id.to_string(), sources, unknown_roles, estimated_seconds: None })
 }
 
 impl SourcePlan {
@@ -217,6 +231,9 @@ impl Plan {
             if !source.untrusted_definers.is_empty() {
                 return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
             }
+            if options.in_place && source.remapping.is_some() {
+                return Err(refusals::remapped_in_place(&source.name));
+            }
             let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
                 continue;
             };
@@ -226,7 +243,7 @@ impl Plan {
                 return Err(refusals::not_empty(&source.target, tables));
             }
         }
-        Ok(())
+        self.unknown_roles.clone().check()
     }
 
     /// Fails with [`Kind::Refused`] where foreign keys of other databases point to what was found to
@@ -278,9 +295,11 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         accounts: None,
         untrusted_definers: Vec::new(),
         pins: Vec::new(),
+        roles: Vec::new(),
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,
+        remapping: None,
         live: None,
         live_folder: None,
     }
