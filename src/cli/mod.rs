@@ -18,6 +18,7 @@ use crate::cli::flags::GlobalFlags;
 use crate::cli::progress::Progress;
 use crate::cli::settings::Environment;
 use crate::cli::settings::Settings;
+use crate::cli::settings::config;
 use crate::cli::ui::Ui;
 
 mod answer;
@@ -46,6 +47,7 @@ mod prune;
 mod rollback;
 mod upgrade;
 mod executions;
+mod profile;
 mod doctor;
 mod completions;
 
@@ -122,6 +124,7 @@ enum Command {
     Unpin(unpin::Args),
     Prune(prune::Args),
     Executions(executions::Args),
+    Profile(profile::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -167,6 +170,7 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::Unpin(args) => until(stop, unpin::run(&args, &settings()?, monitor)).await,
         Command::Prune(args) => until(stop, prune::run(&args, &settings()?, monitor)).await,
         Command::Executions(args) => executions::run(&args, &settings()?, monitor),
+        Command::Profile(args) => profile::run(&args, || config(flags, &Environment::read())),
         Command::Doctor(args) => until(stop, doctor::run(&args, &settings()?, monitor)).await,
         Command::Completions(args) => Ok(completions::run(&args)),
     }
