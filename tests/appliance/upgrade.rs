@@ -300,7 +300,7 @@ fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_m
     ];
     assert_eq!(controls, expected);
     let shown = map.snap(&["show", execution["snapshot"].as_str().expect("a snapshot"), "--json"]);
-    assert_eq!(shown.json()["snapshot"]["product_version"], "20.04.8");
+    assert!(shown.succeeded().contains("\"product_version\": \"20.04.8\""), "{shown:#?}");
 }
 
 #[test]
@@ -382,16 +382,18 @@ fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
     ];
     failed.failed(40, &words);
     assert_eq!(map.units(), STOPPED);
+    let unfinished = map.last_upgrade();
+    let word = |key: &str| unfinished[key].as_str().expect("a word").to_owned();
     map.upgrade(UNDOING, "works").failed(11, &["snap upgrade --resume"]);
     map.snap(&["upgrade", "--resume"]).failed(40, &["undo-map ended with exit code 4"]);
     // Another command may do it; the snapshot that is needed stays.
-    let snapshot = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
-    map.snap(&["delete", &snapshot]).failed(11, &["snap upgrade --resume"]);
+    map.snap(&["delete", &word("snapshot")]).failed(11, &["snap upgrade --resume"]);
     fs::remove_file(map.place.path("no-undo")).expect("let the undo work");
     let resumed = map.snap(&["upgrade", "--resume", "--undo", "undo-map again"]);
     resumed.succeeded();
     map.assert_is(&before, RUNNING);
-    assert_eq!(map.last_upgrade()["step"], "undone");
+    let ended = map.snap(&["executions", "get", &word("id")]);
+    assert!(ended.succeeded().contains("undone"), "{ended:#?}");
 }
 
 #[test]
@@ -430,7 +432,7 @@ fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
         .failed(14, &["Pacemaker runs it as centreon_map", "pcs resource disable"]);
     assert_eq!(map.units(), RUNNING);
     assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
-    assert!(!map.place.repository().join("snapshots").exists());
+    assert_eq!(map.place.ids(), "");
 }
 
 #[test]
@@ -546,7 +548,7 @@ fn a_resume_that_is_killed_is_resumed_and_an_upgrade_that_was_well_is_ended() {
         command.env("FAILPOINTS", format!("{point}=return"));
         assert_eq!(Output::of(command.output().expect("start snap")).code, -1, "{point}");
     };
-    killed(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "fails"], "journal.running");
+    killed(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"], "journal.returning");
     for point in ["upgrade.undone", "database.moved", "upgrade.restored"] {
         killed(&["upgrade", "--resume"], point);
     }

@@ -11,6 +11,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
 use crate::profile::What;
+use crate::profile::roles::choices::Remap;
 use crate::snapshot::execution::About;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
@@ -125,6 +126,7 @@ impl Upgrading<'_> {
             certificates: true,
             force: true,
             users: profile.sources.iter().any(|source| saves_users(&source.what)),
+            remap: Remap::Never,
             ..RestoreOptions::default()
         };
         let restoring = Restoring { repository, profile, host, monitor };
