@@ -45,6 +45,7 @@ Examples:
       -- yum -y update centreon-map-server      upgrade, or be back where it was
   snap upgrade --dry-run -- yum -y update centreon-map-server
   snap upgrade --resume                         go back from an upgrade that was killed")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Print the whole path to a version with every step, and do nothing
     #[arg(long, requires = "to_version", conflicts_with_all = ["command", "undo", "dry_run", "resume"])]

@@ -16,6 +16,7 @@ use crate::profile::service::Service;
 use crate::source::files::globs::Globs;
 
 mod built_in;
+pub mod certificates;
 pub mod config;
 mod read;
 pub mod roles;

@@ -46,6 +46,8 @@ mod server_kills;
 mod executions;
 mod rollback;
 mod upgrade;
+mod security_file;
+mod certificates;
 mod roles;
 mod in_place;
 mod mounts;

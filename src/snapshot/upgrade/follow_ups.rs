@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::profile::Profile;
+use crate::profile::service::Remark;
 use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::StepKind;
 use crate::profile::upgrade::plan::Hop;
 use crate::snapshot::upgrade::Upgrading;
 
 /// How long one may take.
-const LIMIT: Duration = Duration::from_mins(10);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,7 +49,8 @@ impl Upgrading<'_> {
     }
 }
 
-/// Returns what the rules and the profile say is to be done after an upgrade.
+/// Returns what the rules and the profile say is to be done after an upgrade. A profile repeats what
+/// the rules say, for upgrades whose versions nobody told.
 pub(super) fn due(profile: &Profile, hop: Option<&Hop>) -> Vec<FollowUp> {
     let steps = hop.map_or(&[][..], |hop| &hop.steps).iter();
     let of_rules = steps.filter(|step| step.kind == StepKind::FollowUp).map(|step| FollowUp {
@@ -57,11 +59,15 @@ pub(super) fn due(profile: &Profile, hop: Option<&Hop>) -> Vec<FollowUp> {
         by: step.by,
         done: false,
     });
-    let of_profile = profile.service.follow_ups.iter().map(|remark| FollowUp {
-        text: remark.text.clone(),
-        command: remark.command.clone(),
-        by: Doer::Person,
-        done: false,
-    });
-    of_rules.chain(of_profile).collect()
+    let mut due: Vec<_> = of_rules.collect();
+    for Remark { text, command } in &profile.service.follow_ups {
+        let is_same = |other: &FollowUp| {
+            text.starts_with(&other.text) || (command.is_some() && *command == other.command)
+        };
+        if !due.iter().any(is_same) {
+            let (text, command) = (text.clone(), command.clone());
+            due.push(FollowUp { text, command, by: Doer::Person, done: false });
+        }
+    }
+    due
 }

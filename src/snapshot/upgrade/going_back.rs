@@ -113,7 +113,7 @@ impl Upgrading<'_> {
     /// Restores all that was saved, exactly. A restore that was killed comes to its end before.
     async fn restore(&self) -> Result<()> {
         let Self { repository, profile, host, monitor, journal } = *self;
-        restore::resume::in_turn(profile, host, monitor).await?;
+        Box::pin(restore::resume::in_turn(profile, host, monitor)).await?;
         let (upgrade, id) = (journal.execution(), self.snapshot()?);
         let about = About {
             verb: "restore".to_owned(),
@@ -134,7 +134,7 @@ impl Upgrading<'_> {
             let own = inner.execution().id;
             inner.change(|execution| execution.undoes = Some(upgrade.id.clone()))?;
             self.change_journal(|upgrade| upgrade.restored_by = Some(own))?;
-            restore::in_turn(&restoring, &id, &options, &inner, pending()).await
+            Box::pin(restore::in_turn(&restoring, &id, &options, &inner, pending())).await
         };
         let journals = Journals { now: journal.time(), ..host.journals() };
         record(&journals, about, monitor, restore).await.map(drop)
