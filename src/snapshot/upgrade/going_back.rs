@@ -137,7 +137,12 @@ impl Upgrading<'_> {
             Box::pin(restore::in_turn(&restoring, &id, &options, &inner, pending())).await
         };
         let journals = Journals { now: journal.time(), ..host.journals() };
-        record(&journals, about, monitor, restore).await.map(drop)
+        let restored = record(&journals, about, monitor, restore).await?;
+        let kept = restored.outcome.previous.join(", ");
+        if !kept.is_empty() {
+            monitor.note(&format!("what the upgrade made of the data is kept aside: {kept}"));
+        }
+        Ok(())
     }
 
     /// Ends the execution, in this state.
