@@ -20,6 +20,9 @@ pub trait Monitor: Send + Sync {
 
     /// The result lacks something that it should hold: the process will end with exit code 3.
     fn warn(&self, text: &str);
+
+    /// A command that the user has given printed a line.
+    fn output(&self, _line: &str) {}
 }
 
 /// Keeps notes and warnings and passes everything on, for verbs that store what they said.
@@ -86,6 +89,10 @@ impl Monitor for Recorder<'_> {
         said.warnings.push(text.to_owned());
         drop(said);
         self.watched.warn(text);
+    }
+
+    fn output(&self, line: &str) {
+        self.watched.output(line);
     }
 }
 

@@ -102,6 +102,10 @@ impl Monitor for Progress {
     fn warn(&self, text: &str) {
         self.print(|| ui::warning(text));
     }
+
+    fn output(&self, line: &str) {
+        self.print(|| self.ui.output(line));
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {

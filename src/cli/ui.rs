@@ -83,6 +83,13 @@ impl Ui {
         }
     }
 
+    /// Prints a line that a command of the user printed.
+    pub(super) fn output(self, line: &str) {
+        if !self.quiet {
+            talk(&format!("  | {line}"));
+        }
+    }
+
     /// Prints how a command ended; returns the exit code.
     pub(super) fn finish(self, outcome: Result<Answer>, said: &Said) -> u8 {
         let conclusion = conclude(self.style, outcome, said);

@@ -20,6 +20,7 @@ pub mod list;
 pub mod verify;
 pub mod execution;
 pub mod restore;
+pub mod upgrade;
 pub mod archive;
 mod definitions;
 pub mod delete;

@@ -47,6 +47,7 @@ mod executions;
 mod hooks;
 mod new_host;
 mod rollback;
+mod upgrade;
 mod security_file;
 mod certificates;
 mod roles;

@@ -52,7 +52,7 @@ pub mod resume;
 pub mod roles;
 pub mod rollback;
 mod room;
-mod safety;
+pub(super) mod safety;
 mod security;
 mod staged;
 mod survey;
