@@ -12,6 +12,9 @@ pub trait Monitor: Send + Sync {
     /// The current step got on by so many bytes.
     fn advance(&self, bytes: u64);
 
+    /// What only a reader who wants all of it reads, such as a line that a hook printed.
+    fn detail(&self, _text: &str) {}
+
     /// Something that the reader should know and that keeps the result whole.
     fn note(&self, text: &str);
 
@@ -64,6 +67,10 @@ impl Monitor for Recorder<'_> {
 
     fn advance(&self, bytes: u64) {
         self.watched.advance(bytes);
+    }
+
+    fn detail(&self, text: &str) {
+        self.watched.detail(text);
     }
 
     /// A note is taken once: what is tried again notes the same again.

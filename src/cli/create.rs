@@ -1,5 +1,6 @@
 //! `snap create`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -13,11 +14,13 @@ use crate::cli::human::listed;
 use crate::cli::human::size;
 use crate::cli::settings::Settings;
 use crate::cli::table::Table;
+use crate::profile::service::Verb;
 use crate::repository::summary::Summary;
 use crate::snapshot::create::CreateOptions;
 use crate::snapshot::create::create;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
+use crate::snapshot::hooks::Hooked;
 
 /// Save the database, the certificates and the files as one snapshot
 ///
@@ -66,13 +69,18 @@ pub(super) async fn run(
         exclude: args.exclude,
         from_version: args.from_version,
     };
+    let (profile, journals) = (&settings.profile, &settings.journals());
     let creating = async |journal: Arc<Journal>| {
-        let host = settings.host(monitor)?;
-        let repository = settings.open_or_create("create").await?;
-        let profile = &settings.profile;
-        create(&repository, profile, &host, &options, monitor, &journal, interruption).await
+        let (verb, journal) = (Verb::Create, &*journal);
+        let hooked = Hooked { verb, profile, journals, journal, monitor };
+        let create = async |stop: Pin<&mut _>| {
+            let host = settings.host(monitor)?;
+            let repository = settings.open_or_create("create").await?;
+            create(&repository, profile, &host, &options, monitor, journal, stop).await
+        };
+        hooked.run(interruption, create).await
     };
-    Ok(answer(&record(&settings.journals(), about, monitor, creating).await?))
+    Ok(answer(&record(journals, about, monitor, creating).await?))
 }
 
 /// Returns the answer about a snapshot that is new in the repository.

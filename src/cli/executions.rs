@@ -128,6 +128,14 @@ fn details(execution: &Execution) -> String {
     for reached in &execution.steps {
         row(reached.step.name(), reached.at.strftime("%Y-%m-%d %H:%M:%S%.3f UTC").to_string());
     }
+    for hook in &execution.hooks {
+        let end = hook.end.as_deref().unwrap_or("did not come to its end");
+        row(&hook.when, format!("{} {end}", hook.program));
+        if hook.omitted > 0 {
+            row("", format!("| {} lines before these are not kept", hook.omitted));
+        }
+        hook.output.iter().for_each(|line| row("", format!("| {line}")));
+    }
     for part in &execution.parts {
         row(&part.source, part.places.target());
         if execution.keeps_previous && part.places.keeps_something() {

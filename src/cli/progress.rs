@@ -91,6 +91,10 @@ impl Monitor for Progress {
         }
     }
 
+    fn detail(&self, text: &str) {
+        self.print(|| self.ui.detail(text));
+    }
+
     fn note(&self, text: &str) {
         self.print(|| self.ui.note(text));
     }

@@ -69,6 +69,13 @@ impl Ui {
         }
     }
 
+    /// Prints what only a user reads who wants all of it.
+    pub(super) fn detail(self, text: &str) {
+        if self.verbose {
+            talk(text);
+        }
+    }
+
     /// Prints a note.
     pub(super) fn note(self, text: &str) {
         if !self.quiet {

@@ -1,5 +1,6 @@
 //! `snap upgrade`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -12,12 +13,14 @@ use crate::cli::answer::Answer;
 use crate::cli::path;
 use crate::cli::settings::Settings;
 use crate::cli::upgraded;
+use crate::profile::service::Verb;
 use crate::profile::upgrade::Move;
 use crate::profile::upgrade::Users;
 use crate::profile::upgrade::plan::Situation;
 use crate::profile::version::Version;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
+use crate::snapshot::hooks::Hooked;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::outline::outline;
@@ -136,17 +139,29 @@ pub(super) async fn run(
         let text = upgraded::outline_text(&outlined);
         return Ok(Answer::new("upgrade", &outlined, text));
     }
+    let journals = &settings.journals();
+    let mut report = None;
     let upgrading = async |journal: Arc<Journal>| {
-        let host = &settings.host(monitor)?;
-        let repository = &settings.open_or_create("upgrade").await?;
-        let upgrading = Upgrading { repository, profile, host, monitor, journal: &journal };
-        upgrade(&upgrading, &options, interruption).await
+        let (verb, journal) = (Verb::Upgrade, &*journal);
+        let hooked = Hooked { verb, profile, journals, journal, monitor };
+        let upgrade = async |stop: Pin<&mut _>| {
+            let host = &settings.host(monitor)?;
+            let repository = &settings.open_or_create("upgrade").await?;
+            let upgrading = Upgrading { repository, profile, host, monitor, journal };
+            let mut upgraded = upgrade(&upgrading, &options, stop).await?;
+            let failure = upgraded.failure.take();
+            report = Some(upgraded);
+            failure.map_or(Ok(()), Err)
+        };
+        hooked.run(interruption, upgrade).await
     };
     let about = settings.about("upgrade", None);
-    let mut done = record(&settings.journals(), about, monitor, upgrading).await?;
-    let failure = done.failure.take();
-    let answer = Answer::new("upgrade", &done, upgraded::to_text(&done));
-    Ok(answer.least(String::new()).failing(failure))
+    let ended = record(journals, about, monitor, upgrading).await;
+    let Some(report) = report else {
+        return Err(ended.expect_err("an upgrade with nothing to report has failed"));
+    };
+    let answer = Answer::new("upgrade", &report, upgraded::to_text(&report));
+    Ok(answer.least(String::new()).failing(ended.err()))
 }
 
 /// Prints the path to a version.

@@ -32,7 +32,6 @@ use crate::snapshot::chunks;
 use crate::snapshot::disk;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
-use crate::snapshot::turn::Turn;
 use crate::source::files;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
@@ -59,7 +58,8 @@ pub struct CreateOptions {
     pub from_version: Option<String>,
 }
 
-/// Saves every source of the profile; returns what `list` shows of the new snapshot.
+/// Saves every source of the profile, in a turn that the caller has; returns what `list` shows of the
+/// new snapshot.
 ///
 /// What the newest snapshots of the same profile and host hold already is not stored again. Once
 /// `stop` returns, nothing is listed and its error is the verb's.
@@ -76,7 +76,6 @@ pub async fn create(
     if profile.sources.iter().all(|source| options.exclude.contains(&source.name)) {
         return Err(Error::new(Kind::Usage, "cannot create a snapshot: no source is left to save"));
     }
-    let turn = Turn::take(host, profile, "create").await?;
     for execution in execution::unfinished(&host.journals())? {
         execution.tell_unfinished(monitor);
     }
@@ -93,11 +92,10 @@ pub async fn create(
         created = in_turn(repository, profile, &recorded, options, monitor) => created?,
     };
     journal.change(|execution| execution.snapshot = Some(summary.id.to_string()))?;
-    turn.end();
     Ok(summary)
 }
 
-/// Does the same for a verb that has the turn already.
+/// Does the same for a verb that has begun already.
 pub(super) async fn in_turn(
     repository: &Repository,
     profile: &Profile,

@@ -29,6 +29,7 @@ pub mod prune;
 pub mod doctor;
 mod chunks;
 mod disk;
+pub mod hooks;
 mod turn;
 
 /// This program and its version, as catalogs name it.

@@ -44,6 +44,8 @@ mod faulty_connections;
 mod kills;
 mod server_kills;
 mod executions;
+mod hooks;
+mod new_host;
 mod rollback;
 mod upgrade;
 mod security_file;

@@ -114,6 +114,7 @@ impl Journal {
             safety_snapshot: None,
             in_place: None,
             upgrade: None,
+            hooks: Vec::new(),
             gives_up: Vec::new(),
             server: None,
             binlog: true,

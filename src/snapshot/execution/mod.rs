@@ -17,12 +17,14 @@ use crate::base::lock::Holder;
 use crate::source::files::Exchange;
 use crate::source::mariadb::ready::Schemas;
 
+mod hook;
 mod in_place;
 mod journal;
 mod list;
 mod settle;
 mod upgrade;
 
+pub use crate::snapshot::execution::hook::HookRun;
 pub use crate::snapshot::execution::in_place::InPlace;
 pub use crate::snapshot::execution::journal::About;
 pub use crate::snapshot::execution::journal::Journal;
@@ -81,6 +83,9 @@ pub struct Execution {
     /// What it was told and found, of an upgrade.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<Upgrade>,
+    /// The hooks that ran, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookRun>,
     /// The unfinished executions whose safety snapshot this one brings back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gives_up: Vec<String>,

@@ -36,7 +36,6 @@ use crate::snapshot::execution::Step;
 use crate::snapshot::execution::Upgrade;
 use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::restore::safety::prove;
-use crate::snapshot::turn::Turn;
 use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::follow_ups::FollowUp;
 use crate::source::mariadb::login::Binlog;
@@ -130,7 +129,7 @@ pub enum State {
     Unfinished,
 }
 
-/// Upgrades a service.
+/// Upgrades a service, in a turn that the caller has.
 ///
 /// Once `stop` returns, its error is the verb's, unless the upgrade has begun to change something:
 /// then it goes back.
@@ -140,7 +139,6 @@ pub async fn upgrade(
     stop: impl Future<Output = Error>,
 ) -> Result<Upgraded> {
     let mut stop = pin!(stop);
-    let turn = Turn::take(upgrading.host, upgrading.profile, "upgrade").await?;
     let hop = tokio::select! {
         biased;
         stopped = &mut stop => {
@@ -159,7 +157,6 @@ pub async fn upgrade(
         Err(broken) => upgrading.go_back(broken, Step::Failed).await,
     };
     upgraded.seconds = began.elapsed().as_secs_f64();
-    turn.end();
     Ok(upgraded)
 }
 

@@ -25,6 +25,7 @@ use crate::base::monitor::Monitor;
 use crate::base::process::Process;
 use crate::profile::service::Check;
 use crate::profile::service::Health;
+use crate::system::units;
 
 /// How long is waited until it is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -36,10 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_BODY: usize = 256 << 10;
 const TOLD: usize = 200;
 
-/// Returns once all checks say that the service is well, one after the other. Fails with
-/// [`Kind::Hook`] when one has not said so by its limit, and tells the last answer.
+/// Returns once all checks say that the service is well, one after the other; those of units that
+/// this host does not know are left out. Fails with [`Kind::Hook`] when one has not said so by its
+/// limit, and tells the last answer.
 pub async fn wait_until_well(checks: &[Health], monitor: &dyn Monitor) -> Result<()> {
     for health in checks {
+        if units::present(health.unit.as_slice()).await?.len() < health.unit.as_slice().len() {
+            continue;
+        }
         let asked = name(&health.check);
         monitor.step(&format!("wait for {asked}"), None);
         let last = Instant::now() + health.limit;
