@@ -140,6 +140,7 @@ pub(super) async fn run(
         return Ok(Answer::new("upgrade", &outlined, text));
     }
     let journals = &settings.journals();
+    let mut report = None;
     let upgrading = async |journal: Arc<Journal>| {
         let (verb, journal) = (Verb::Upgrade, &*journal);
         let hooked = Hooked { verb, profile, journals, journal, monitor };
@@ -147,15 +148,20 @@ pub(super) async fn run(
             let host = &settings.host(monitor)?;
             let repository = &settings.open_or_create("upgrade").await?;
             let upgrading = Upgrading { repository, profile, host, monitor, journal };
-            upgrade(&upgrading, &options, stop).await
+            let mut upgraded = upgrade(&upgrading, &options, stop).await?;
+            let failure = upgraded.failure.take();
+            report = Some(upgraded);
+            failure.map_or(Ok(()), Err)
         };
-        hooked.run_telling(interruption, upgrade, |upgraded| upgraded.failure.as_ref()).await
+        hooked.run(interruption, upgrade).await
     };
     let about = settings.about("upgrade", None);
-    let mut done = record(journals, about, monitor, upgrading).await?;
-    let failure = done.failure.take();
-    let answer = Answer::new("upgrade", &done, upgraded::to_text(&done));
-    Ok(answer.least(String::new()).failing(failure))
+    let ended = record(journals, about, monitor, upgrading).await;
+    let Some(report) = report else {
+        return Err(ended.expect_err("an upgrade with nothing to report has failed"));
+    };
+    let answer = Answer::new("upgrade", &report, upgraded::to_text(&report));
+    Ok(answer.least(String::new()).failing(ended.err()))
 }
 
 /// Prints the path to a version.

@@ -57,16 +57,6 @@ impl Hooked<'_> {
         stop: S,
         work: impl AsyncFnOnce(Pin<&mut S>) -> Result<T>,
     ) -> Result<T> {
-        self.run_telling(stop, work, |_| None).await
-    }
-
-    /// Does the same for a verb that has something to answer where it has failed too.
-    pub async fn run_telling<T, S: Future<Output = Error>>(
-        &self,
-        stop: S,
-        work: impl AsyncFnOnce(Pin<&mut S>) -> Result<T>,
-        failure: impl Fn(&T) -> Option<&Error>,
-    ) -> Result<T> {
         let turn = Turn::take_by(self.journals, self.profile, self.verb.name()).await?;
         let mut stop = pin!(stop);
         let outcome = match self.before(stop.as_mut()).await {
@@ -74,10 +64,11 @@ impl Hooked<'_> {
             Ok(()) => Box::pin(work(stop)).await,
             Err(error) => Err(error),
         };
-        let failure = outcome.as_ref().map_or_else(Some, failure);
-        let then = if failure.is_some() { When::Failed } else { When::After };
-        self.afterwards(then, failure).await;
-        self.afterwards(When::Finally, failure).await;
+        match &outcome {
+            Ok(_) => self.afterwards(When::After, None).await,
+            Err(error) => self.afterwards(When::Failed, Some(error)).await,
+        }
+        self.afterwards(When::Finally, outcome.as_ref().err()).await;
         turn.end();
         outcome
     }

@@ -83,7 +83,7 @@ rm -f "$PLACE/unwell"
 echo undone >>"$PLACE/undone"
 "#;
 
-const PCS: &str = r#"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'"#;
+const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'";
 
 /// A studio whose server is a unit of systemd, with packages and a health check by HTTP.
 struct Map {

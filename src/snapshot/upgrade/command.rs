@@ -6,11 +6,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::base::error::Error;
+use crate::base::error::Kind;
+use crate::base::error::Result;
 use crate::base::process::Process;
+use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
 use crate::snapshot::upgrade::log::Log;
 use crate::snapshot::upgrade::sign::SIGN;
+
+/// How long it may take to find a program.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many lines of a command that failed are told again.
 const LAST_LINES: usize = 20;
@@ -29,19 +35,35 @@ impl From<Error> for Broken {
 }
 
 impl Upgrading<'_> {
+    /// Fails where there is no such program, before anything is stopped for it.
+    pub(super) async fn check_command(&self, options: &UpgradeOptions) -> Result<()> {
+        let program = options.command.first().map_or("", String::as_str);
+        let find = ["-c", "command -v \"$0\"", program];
+        if Process::program("sh", find, PATIENCE).answer().await?.is_success() {
+            return Ok(());
+        }
+        let text = format!("cannot upgrade: there is no program {program:?}");
+        Err(Error::new(Kind::Usage, text)
+            .hint("what follows `--` is run as it is given; for the shell: sh -c 'COMMAND'"))
+    }
+
     /// Runs a program with its arguments, for as long as it takes.
     pub(super) async fn run_command(
         &self,
         words: &[String],
         stop: impl Future<Output = Error>,
-    ) -> Result<(), Broken> {
+    ) -> std::result::Result<(), Broken> {
         let name = Path::new(words.first().map_or("", String::as_str)).file_name();
         let name = name.unwrap_or_default().to_string_lossy();
         self.run(&name, &words.join(" "), words.to_vec(), Duration::MAX, stop).await
     }
 
     /// Runs a command of the shell.
-    pub(super) async fn run_shell(&self, command: &str, limit: Duration) -> Result<(), Broken> {
+    pub(super) async fn run_shell(
+        &self,
+        command: &str,
+        limit: Duration,
+    ) -> std::result::Result<(), Broken> {
         let name = Process::shell(command, limit).name().to_owned();
         let words = ["sh", "-c", command].map(str::to_owned).to_vec();
         self.run(&name, command, words, limit, std::future::pending()).await
@@ -54,9 +76,9 @@ impl Upgrading<'_> {
         words: Vec<String>,
         limit: Duration,
         stop: impl Future<Output = Error>,
-    ) -> Result<(), Broken> {
+    ) -> std::result::Result<(), Broken> {
         let (journals, id) = (self.host.journals(), self.journal.execution().id);
-        let log = Log::open(&journals.log(&id), line)?;
+        let log = Log::open(&journals.log(&id), line);
         let mut signing: Vec<OsString> =
             vec!["-c".into(), SIGN.into(), journals.process(&id).into()];
         signing.extend(words.into_iter().map(OsString::from));
@@ -64,7 +86,13 @@ impl Upgrading<'_> {
             log.line(line);
             self.monitor.output(line);
         };
-        let process = Process::program("sh", signing, limit);
+        let execution = self.journal.execution();
+        let upgrade = execution.upgrade.unwrap_or_default();
+        let process = Process::program("sh", signing, limit)
+            .with("SNAP_EXECUTION", id)
+            .with("SNAP_SNAPSHOT_ID", execution.snapshot.unwrap_or_default())
+            .with("SNAP_FROM_VERSION", upgrade.from.unwrap_or_default())
+            .with("SNAP_TO_VERSION", upgrade.to.unwrap_or_default());
         let ended = match process.run(&tell, stop).await {
             Ok(ended) => ended,
             Err(error) => {

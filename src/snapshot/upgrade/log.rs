@@ -9,9 +9,6 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use crate::base::error::Context as _;
-use crate::base::error::Result;
-
 /// What is kept of one command, beside its last lines.
 const MOST: usize = 4 << 20;
 
@@ -20,19 +17,19 @@ const MOST: usize = 4 << 20;
 pub(super) struct Log(Mutex<Kept>);
 
 struct Kept {
-    file: File,
+    file: Option<File>,
     room: usize,
     omitted: usize,
 }
 
 impl Log {
     /// Opens the log for what this command prints.
-    pub(super) fn open(path: &Path, command: &str) -> Result<Self> {
+    pub(super) fn open(path: &Path, command: &str) -> Self {
         let mut options = OpenOptions::new();
         let file = options.append(true).create(true).mode(0o600).open(path);
-        let mut file = file.context(|| format!("cannot open {}", path.display()))?;
-        drop(writeln!(file, "# {command}"));
-        Ok(Self(Mutex::new(Kept { file, room: MOST, omitted: 0 })))
+        let mut kept = Kept { file: file.ok(), room: MOST, omitted: 0 };
+        drop(kept.write(&format!("# {command}")));
+        Self(Mutex::new(kept))
     }
 
     /// Writes a line, while there is room.
@@ -41,7 +38,7 @@ impl Log {
         match kept.room.checked_sub(line.len() + 1) {
             Some(room) if kept.omitted == 0 => {
                 kept.room = room;
-                drop(writeln!(kept.file, "{line}"));
+                drop(kept.write(line));
             }
             _ => kept.omitted += 1,
         }
@@ -59,13 +56,17 @@ impl Kept {
     fn end(&mut self, last: &[String], end: &str) -> io::Result<()> {
         let gone = self.omitted.saturating_sub(last.len());
         if gone > 0 {
-            writeln!(self.file, "[{gone} lines are not kept]")?;
+            self.write(&format!("[{gone} lines are not kept]"))?;
         }
         for line in &last[last.len().saturating_sub(self.omitted)..] {
-            writeln!(self.file, "{line}")?;
+            self.write(line)?;
         }
-        writeln!(self.file, "[{end}]")?;
-        self.file.sync_all()
+        self.write(&format!("[{end}]"))?;
+        self.file.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| writeln!(file, "{line}"))
     }
 }
 
@@ -79,11 +80,11 @@ mod tests {
     fn of_an_output_without_measure_the_beginning_and_the_last_lines_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let log = Log::open(&path, "seq").unwrap();
+        let log = Log::open(&path, "seq");
         let lines: Vec<String> = (0..600).map(|number| format!("{number}").repeat(4000)).collect();
         lines.iter().for_each(|line| log.line(line));
         log.end(&lines[590..], "it ended");
-        Log::open(&path, "true").unwrap().end(&[], "it ended too");
+        Log::open(&path, "true").end(&[], "it ended too");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.len() < MOST + (1 << 20), "{}", text.len());
         assert!(text.starts_with("# seq\n0000") && text.contains(" lines are not kept]\n590590"));

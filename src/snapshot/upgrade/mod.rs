@@ -141,7 +141,13 @@ pub async fn upgrade(
     let mut stop = pin!(stop);
     let hop = tokio::select! {
         biased;
-        stopped = &mut stop => return Err(stopped),
+        stopped = &mut stop => {
+            // The server would go on with what it was asked last.
+            if let Err(error) = upgrading.journal.sessions().end(&upgrading.host.database).await {
+                upgrading.monitor.note(&error.chain());
+            }
+            return Err(stopped);
+        }
         secured = upgrading.secure(options) => secured?,
     };
     let began = Instant::now();
@@ -159,6 +165,7 @@ impl Upgrading<'_> {
     /// rules say of the upgrade.
     async fn secure(&self, options: &UpgradeOptions) -> Result<Option<Hop>> {
         refuse_unfinished(&self.host.journals(), "upgrade")?;
+        self.check_command(options).await?;
         self.check_units().await?;
         let hop = path::hop(self.profile, &self.host.root, options, self.monitor).await?;
         self.write_down(options).await?;

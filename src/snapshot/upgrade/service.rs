@@ -34,7 +34,11 @@ impl Upgrading<'_> {
             installed: self.installed().await?,
             ..Upgrade::default()
         };
-        self.change_journal(|written| *written = upgrade)
+        self.journal.change(|execution| {
+            // Whoever goes on may be somewhere else.
+            execution.repository = self.repository.folder().display().to_string();
+            execution.upgrade = Some(upgrade);
+        })
     }
 
     /// Writes down the version that the upgrade has led to; warns where it is not the one that was

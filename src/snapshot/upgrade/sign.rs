@@ -11,9 +11,11 @@ use std::path::Path;
 use crate::base::error::Context as _;
 use crate::base::error::Result;
 
-/// What the shell does to sign `$0` and become the command that its arguments are.
-pub(super) const SIGN: &str =
-    "read -r line <\"/proc/$$/stat\" && printf '%s\\n' \"$line\" >\"$0\" && exec \"$@\"";
+/// What the shell does to sign `$0` and become the command that its arguments are. That it cannot
+/// sign, on a disk that is full, keeps it from nothing.
+pub(super) const SIGN: &str = "\
+{ read -r line <\"/proc/$$/stat\" && printf '%s\\n' \"$line\" >\"$0\"; } 2>/dev/null
+exec \"$@\"";
 
 /// Returns the process group that signed a file, where anything in it is at work.
 pub(super) fn at_work(file: &Path) -> Result<Option<u32>> {
