@@ -67,13 +67,13 @@ const WITHOUT_ROLES: &str = "
 const WITH_ROLES: &str = "
     CREATE TABLE users_tenants (user_id INT NOT NULL, tenant_id INT NOT NULL,
         role_id INT NOT NULL, PRIMARY KEY (user_id, tenant_id),
-        KEY users_tenants_tenant_id_fkey (tenant_id), KEY users_tenants_role_id_fkey (role_id),
+        KEY users_tenants_user_id_fkey (user_id), KEY users_tenants_tenant_id_fkey (tenant_id), KEY users_tenants_role_id_fkey (role_id),
         CONSTRAINT users_tenants_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id),
         CONSTRAINT users_tenants_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
         CONSTRAINT users_tenants_role_id_fkey FOREIGN KEY (role_id) REFERENCES roles (id));
     CREATE TABLE groups_tenants (group_id INT NOT NULL, tenant_id INT NOT NULL,
         role_id INT NOT NULL, PRIMARY KEY (group_id, tenant_id),
-        KEY groups_tenants_tenant_id_fkey (tenant_id), KEY groups_tenants_role_id_fkey (role_id),
+        KEY groups_tenants_group_id_fkey (group_id), KEY groups_tenants_tenant_id_fkey (tenant_id), KEY groups_tenants_role_id_fkey (role_id),
         CONSTRAINT groups_tenants_group_id_fkey FOREIGN KEY (group_id) REFERENCES `groups` (id),
         CONSTRAINT groups_tenants_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
         CONSTRAINT groups_tenants_role_id_fkey FOREIGN KEY (role_id) REFERENCES roles (id));";
@@ -258,7 +258,9 @@ fn the_database_is_defined_as_that_of_4_2_and_nothing_else_changes() {
 
     place.make_manager(&Tables::of("4.1/tables.after.toml"), WITH_ROLES);
     place.server.sql("ALTER TABLE centreon_studio.roles AUTO_INCREMENT = 40");
-    assert_eq!(restored, place.all_of_it());
+    let made = place.all_of_it();
+    let differing = restored.lines().zip(made.lines()).find(|(one, other)| one != other);
+    assert!(restored == made, "{differing:?}");
 }
 
 #[test]
