@@ -13,6 +13,7 @@ use crate::cli::human::printable;
 use crate::cli::plan;
 use crate::cli::plan::Detail;
 use crate::cli::settings::Settings;
+use crate::profile::certificates::Reboot;
 use crate::profile::roles::choices::Choices;
 use crate::profile::roles::choices::Remap;
 use crate::profile::roles::mapping::UnknownRole;
@@ -58,6 +59,13 @@ pub(super) struct Args {
     /// Restore the certificates too, instead of leaving them as they are
     #[arg(long)]
     restore_certificates: bool,
+
+    /// Leave the host up after certificates were restored
+    ///
+    /// Cloudify Manager reboots its host then, so that everything uses them. snap never reboots it: it
+    /// says what there is to do, and with this flag that is what to restart instead.
+    #[arg(long, requires = "restore_certificates")]
+    no_reboot: bool,
 
     /// Replace a database that has tables, and all that is in it
     #[arg(long)]
@@ -199,6 +207,7 @@ pub(super) async fn run(
     let id: SnapshotId = id.parse()?;
     let options = RestoreOptions {
         certificates: args.restore_certificates,
+        reboot: if args.no_reboot { Reboot::Unwanted } else { Reboot::Advised },
         force: args.force,
         only: args.only,
         database: args.database,

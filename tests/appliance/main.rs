@@ -45,6 +45,8 @@ mod kills;
 mod server_kills;
 mod executions;
 mod rollback;
+mod security_file;
+mod certificates;
 mod roles;
 mod in_place;
 mod mounts;

@@ -156,7 +156,8 @@ async fn stage_parts(
             (Some(Site::Files { path, certificates, .. }), _) => {
                 let (record, index) = saved(contents, &source.name)?;
                 let serving = certificates.then(|| host.serving());
-                let target = staged::Target { path, suffix, serving };
+                let wanted = source.wanted.clone();
+                let target = staged::Target { path, suffix, wanted, serving };
                 staged::stage_files(repository, record, index, target, monitor).await
             }
             _ => continue,

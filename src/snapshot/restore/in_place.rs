@@ -12,6 +12,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::profile::certificates::Reboot;
 use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
@@ -297,6 +298,7 @@ pub(super) async fn again(
         in_place: true,
         binlog: if execution.binlog { Binlog::On } else { Binlog::Off },
         remap: told.remap,
+        reboot: Reboot::default(),
     };
     let done = async {
         let mut planned = planned(restoring, &snapshot, &options).await?;

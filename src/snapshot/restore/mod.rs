@@ -13,6 +13,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
+use crate::profile::certificates::Reboot;
 use crate::profile::roles::choices::Remap;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
@@ -38,8 +39,10 @@ pub use crate::source::mariadb::login::Binlog;
 pub mod plan;
 mod accounts;
 mod build;
+mod certificates;
 mod database;
 mod definers;
+mod files;
 mod in_place;
 mod parts;
 mod refusals;
@@ -49,6 +52,7 @@ pub mod roles;
 pub mod rollback;
 mod room;
 mod safety;
+mod security;
 mod staged;
 mod survey;
 mod swapping;
@@ -59,6 +63,8 @@ mod swapping;
 pub struct RestoreOptions {
     /// Restores the certificates too.
     pub certificates: bool,
+    /// Whether the host is to stay up after that.
+    pub reboot: Reboot,
     /// Replaces a database that has tables.
     pub force: bool,
     /// The sources to restore, by name; all without.
@@ -274,6 +280,7 @@ async fn planned(
     survey::demand_blobs(&plan, repository, &contents).await?;
     let crossing = Crossing::find(restoring, &contents, options).await?;
     let plan = roles::planned(plan, restoring, &contents, &crossing).await?;
+    let plan = files::planned(plan, restoring, &contents, &crossing, options).await?;
     let refusal = crossing.check(restoring).and_then(|()| plan.check(options)).err();
     for warning in &contents.catalog.warnings {
         monitor.warn(&format!("the snapshot is partial: {warning}"));

@@ -30,8 +30,8 @@ pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::refusals;
 use crate::snapshot::restore::roles::Remapping;
-use crate::source::files;
 use crate::source::files::FileList;
+use crate::source::files::Wanted;
 use crate::source::files::Way;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
@@ -40,9 +40,6 @@ use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
-
-/// What is said of a target that cannot be renamed.
-const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
 
 /// What a restore does, source by source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -100,6 +97,9 @@ pub struct SourcePlan {
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
+    /// What comes back of files, where it is not what was saved.
+    #[serde(skip)]
+    pub(super) wanted: Option<Wanted>,
     /// What becomes of the roles in a database, where they become others.
     #[serde(skip)]
     pub(super) remapping: Option<Remapping>,
@@ -299,6 +299,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,
+        wanted: None,
         remapping: None,
         live: None,
         live_folder: None,
@@ -347,25 +348,13 @@ async fn with_live(
             let path = host.locate(spec)?;
             let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
             let way = Way::of_list(&path, &list)?;
-            let is_there = path.symlink_metadata().is_ok();
-            let parts = parts::of_files(files::changes(&path, &list).await?);
-            let is_identical = parts.iter().all(|part| part.fate == Fate::Identical);
-            let (action, reason) = match (is_there, is_identical && !options.full) {
-                (false, _) => (Action::Create, "nothing is there"),
-                (true, true) => (Action::Keep, "it is identical already"),
-                (true, false) if is_identical => (Action::Replace, "--full restores everything"),
-                (true, false) => (Action::Replace, "it differs"),
-            };
-            let reason = match way {
-                Way::Inside if action.is_restored() => format!("{reason}; {FILLED_IN_PLACE}"),
-                _ => reason.to_owned(),
-            };
-            Ok(SourcePlan {
-                parts,
+            let mut plan = SourcePlan {
                 target: path.display().to_string(),
                 site: Some(Site::Files { path, way, certificates: *certificates }),
-                ..outline(record, action, Some(reason))
-            })
+                ..outline(record, Action::Replace, None)
+            };
+            plan.compare_files(&list, options).await?;
+            Ok(plan)
         }
         (_, kind) => Err(Error::new(
             Kind::Refused,
