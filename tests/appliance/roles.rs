@@ -502,6 +502,43 @@ fn a_database_that_holds_no_roles_asks_for_nothing() {
     assert!(!output.succeeded().contains("roles"), "{output:#?}");
 }
 
+/// A way to find the version, in a file below the root.
+const DETECTED: &str = "
+    [[profiles.studio.versions]]
+    file = '/opt/version'
+";
+
+#[test]
+fn versions_are_detected_on_both_sides() {
+    let place = Place::manager(&Tables::of("4.1/tables.toml"), WITHOUT_ROLES);
+    place.configure(&format!("{PROFILE}{DETECTED}"));
+    let install = |version: &str| {
+        fs::create_dir_all(place.root().join("opt")).expect("create a folder");
+        fs::write(place.root().join("opt/version"), version).expect("write the version");
+    };
+    install("cloudify 4.1.1");
+    place.snap(&["create", "before"]).succeeded();
+    let shown = place.snap(&["show", "before", "--json"]);
+    assert!(shown.succeeded().contains("\"product_version\":\"4.1.1\""), "{shown:#?}");
+    place.drop_manager();
+    install("cloudify 4.0");
+    place.snap(RESTORE).failed(14, &["on this manager [4.1.1 > 4.0]"]);
+    install("cloudify 4.3");
+    place.snap(RESTORE).succeeded();
+    assert_eq!(Tables::live(&place), Tables::of("4.1/tables.after.toml").sorted());
+    // What the user says counts.
+    place.snap(&[RESTORE, &["--to-version", "4.1.1"]].concat()).succeeded();
+    assert_eq!(Tables::live(&place), Tables::of("4.1/tables.toml").sorted());
+    let mistaken = place.snap(&["create", "--from-version", "latest"]);
+    assert_eq!(mistaken.code, 2, "{mistaken:#?}");
+}
+
+/// Returns the points that a remapping comes to.
+#[cfg(feature = "fault-points")]
+pub(crate) fn points() -> Vec<String> {
+    Place::saved_manager().points(ONTO_5_0)
+}
+
 #[cfg(feature = "fault-points")]
 #[test]
 fn a_remapping_that_is_killed_leaves_nothing_and_is_done_again() {
