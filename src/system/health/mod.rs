@@ -25,6 +25,7 @@ use crate::base::monitor::Monitor;
 use crate::base::process::Process;
 use crate::profile::service::Check;
 use crate::profile::service::Health;
+use crate::system::units;
 
 /// How long is waited until it is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -40,6 +41,12 @@ const TOLD: usize = 200;
 /// [`Kind::Hook`] when one has not said so by its limit, and tells the last answer.
 pub async fn wait_until_well(checks: &[Health], monitor: &dyn Monitor) -> Result<()> {
     for health in checks {
+        // What is not on this host is not asked.
+        if let Some(unit) = &health.unit
+            && units::present(std::slice::from_ref(unit)).await?.is_empty()
+        {
+            continue;
+        }
         let asked = name(&health.check);
         monitor.step(&format!("wait for {asked}"), None);
         let last = Instant::now() + health.limit;

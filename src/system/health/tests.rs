@@ -40,7 +40,7 @@ async fn serve(answers: &'static [&'static str]) -> u16 {
 
 fn health(url: String, limit: u64) -> Health {
     let check = Check::Http { url, status: 200, contains: Some("\"UP\"".to_owned()) };
-    Health { check, limit: Duration::from_secs(limit) }
+    Health { check, unit: None, limit: Duration::from_secs(limit) }
 }
 
 async fn wait(health: Health) -> Result<()> {
@@ -98,9 +98,9 @@ async fn a_command_is_asked_until_it_ends_well() {
     let command =
         format!("echo no, not yet; test -e {0} || {{ touch {0}; exit 3; }}", file.display());
     let check = Check::Command(command);
-    wait(Health { check, limit: Duration::from_secs(30) }).await.unwrap();
+    wait(Health { check, unit: None, limit: Duration::from_secs(30) }).await.unwrap();
     let check = Check::Command("echo starting; echo still down >&2; exit 3".to_owned());
-    let told = failure(Health { check, limit: Duration::from_secs(1) }).await;
+    let told = failure(Health { check, unit: None, limit: Duration::from_secs(1) }).await;
     assert!(told.ends_with("echo ended with exit code 3: still down"), "{told}");
 }
 
