@@ -323,6 +323,57 @@ fn a_folder_is_no_security_file() {
     assert_eq!(tree::describe(&place.root()), before);
 }
 
+/// What a manager up to 4.1 has in its database: a user with a role that nobody has a rule for.
+const OLD_DATABASE: &str = "
+    CREATE DATABASE centreon_studio; USE centreon_studio;
+    CREATE TABLE roles (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(255) UNIQUE, description TEXT);
+    CREATE TABLE users (id INT PRIMARY KEY, username VARCHAR(255));
+    CREATE TABLE tenants (id INT PRIMARY KEY, name VARCHAR(255));
+    CREATE TABLE users_roles (user_id INT, role_id INT);
+    CREATE TABLE users_tenants (user_id INT, tenant_id INT);
+    INSERT INTO roles (name) VALUES ('admin'), ('user'), ('auditor');
+    INSERT INTO users VALUES (0, 'admin'), (1, 'bob');
+    INSERT INTO tenants VALUES (0, 'default_tenant');
+    INSERT INTO users_roles VALUES (0, 1), (1, 3);
+    INSERT INTO users_tenants VALUES (1, 0);";
+
+/// What makes it one of 4.2: no version is known then, and the shape of the tables tells.
+const NEW_DATABASE: &str = "
+    USE centreon_studio; ALTER TABLE users_tenants ADD role_id INT NOT NULL DEFAULT 3";
+
+#[test]
+fn the_file_crosses_with_the_database_and_one_refusal_names_what_both_hold() {
+    let place = Place::empty();
+    let database = "\n[[profiles.studio.sources]]\nname = 'database'\nkind = 'database'\n\
+                    database = 'centreon_studio'\n";
+    let holder = "database = 'database'\n    security-file";
+    place.configure(&(PROFILE.replace("security-file", holder) + database));
+    place.server.sql(OLD_DATABASE);
+    place.write_security_file("hash_salt: s\nusers:\n- {username: eve, roles: [deployer]}\n");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql(NEW_DATABASE);
+    let live = "encryption_key: k\n";
+    place.write_security_file(live);
+    let refused = place.snap(&["restore", "before", "--force"]);
+    assert_eq!(refused.code, 14, "{refused:#?}");
+    let named = "\"auditor\" (user \"bob\"), \"deployer\" (user \"eve\")";
+    assert!(refused.stderr.contains(named), "{refused:#?}");
+    assert_eq!(place.read_security_file(), live);
+
+    let mapped = ["--map-role", "auditor=default", "--map-role", "deployer=default"];
+    place.restored(&[&["--force"][..], &mapped].concat());
+    let crossed = "hash_salt: s\nusers:\n- {username: eve, roles: [default]}\nencryption_key: k\n";
+    assert_eq!(place.read_security_file(), crossed);
+    // The way back takes nothing over and changes no role.
+    place.snap(&["rollback"]).succeeded();
+    assert_eq!(place.read_security_file(), live);
+    // Onto the database of before, all is as it was.
+    place.server.sql("USE centreon_studio; ALTER TABLE users_tenants DROP role_id");
+    place.restored(&["--force"]);
+    let saved = crossed.replace("default", "deployer").replace("encryption_key: k\n", "");
+    assert_eq!(place.read_security_file(), saved);
+}
+
 #[cfg(feature = "fault-points")]
 #[test]
 fn a_restore_that_is_killed_is_resumed_to_the_same_bytes_or_undone() {
