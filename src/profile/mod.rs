@@ -25,6 +25,7 @@ pub mod security;
 pub mod service;
 pub mod upgrade;
 pub mod version;
+pub mod written;
 
 pub use crate::source::mariadb::login::Login;
 pub use crate::source::mariadb::login::LoginFlags;

@@ -40,8 +40,8 @@ pub fn demand_fit(schema: &[u8], merged: usize) -> Result<()> {
 fn has_other_key(table: &Table, linking: Linking) -> bool {
     let columns = linking.columns();
     let is_of_it = |column: &String| columns.contains(&column.as_str());
-    !table.primary.is_empty()
-        && !(table.primary.len() == columns.len() && table.primary.iter().all(is_of_it))
+    let is_own = table.primary.len() == columns.len() && table.primary.iter().all(is_of_it);
+    !(table.primary.is_empty() || is_own)
 }
 
 /// Returns a table with a foreign key to `roles` that is none of the links that are changed with it.
