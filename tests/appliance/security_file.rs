@@ -114,8 +114,8 @@ fn the_roles_of_a_user_store_change_in_their_own_bytes_and_nothing_else_does() {
             (&line["before"], &line["after"]),
             (&json!("administrator"), &json!("sys_admin"))
         );
-        let live = place.security_file().metadata().expect("look at it");
-        assert_eq!((live.mode(), live.mtime_nsec()), (saved.mode(), saved.mtime_nsec()));
+        let restored = place.security_file().metadata().expect("look at it");
+        assert_eq!((restored.mode(), restored.mtime_nsec()), (saved.mode(), saved.mtime_nsec()));
 
         let again = place.restored(&[&flags[..], &["--json"]].concat());
         assert_eq!(source(&again)["action"], "keep", "{again:#?}");
@@ -290,9 +290,8 @@ fn a_snapshot_without_the_file_leaves_the_one_of_the_target_and_says_what_that_m
 
 #[test]
 fn what_is_no_security_file_comes_back_as_it_was_however_it_was_made() {
-    let aliases: String = (1..30)
-        .map(|level| format!("a{level}: &a{level} [{0}, {0}]\n", format!("*a{}", level - 1)))
-        .collect();
+    let level = |level: u32| format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1);
+    let aliases = (1..30).map(level).collect::<Vec<_>>().concat();
     let bombs = [
         (format!("a0: &a0 [x]\n{aliases}users: *a29\n"), "YAML aliases"),
         ("[".repeat(900_000), "neither JSON nor YAML"),
