@@ -17,6 +17,7 @@
 //! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! undo, moves → ready → swap → resume         and take the place, or give it back
+//! residue                              files that keep a database from being dropped
 //! in_place                             or take it table by table, with no way back but a snapshot
 //! ```
 
@@ -54,6 +55,7 @@ mod site;
 mod events;
 mod programs;
 mod removal;
+mod residue;
 mod parameters;
 mod guard;
 mod rehearsal;
