@@ -13,8 +13,8 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::LoginFlags;
 use crate::profile::Profile;
-use crate::profile::SourceSpec;
-use crate::profile::What;
+use crate::profile::built_in::built_in;
+use crate::profile::read::profiles;
 use crate::profile::section::Document;
 use crate::profile::section::Section;
 use crate::profile::section::nearest;
@@ -22,14 +22,9 @@ use crate::profile::section::nearest;
 /// More connections than this cost the server more than they bring.
 pub const MAX_CONNECTIONS: u16 = 64;
 
-const STUDIO: &str = include_str!("studio.toml");
-
 const KEYS: &[&str] =
     &["repository", "profile", "state", "root", "connections", "database", "profiles"];
 const DATABASE_KEYS: &[&str] = &["defaults-file", "socket", "host", "port", "user"];
-const PROFILE_KEYS: &[&str] = &["sources"];
-const SOURCE_KEYS: &[&str] =
-    &["name", "kind", "database", "path", "optional", "certificates", "users"];
 
 /// What the configuration file says.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +41,17 @@ pub struct Config {
     pub connections: Option<u16>,
     /// How to reach the database.
     pub database: LoginFlags,
-    profiles: Vec<Profile>,
+    /// The profiles of the file alone.
+    pub(super) profiles: Vec<Profile>,
+}
+
+/// Where a profile comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It needs no configuration file.
+    BuiltIn,
+    /// It stands in the configuration file.
+    File,
 }
 
 impl Config {
@@ -64,6 +69,11 @@ impl Config {
 
     /// Returns what this text says; complaints call it `file`.
     pub fn parse(file: &Path, text: &str) -> Result<Self> {
+        Self::parse_over(file, text, &built_in())
+    }
+
+    /// Returns what this text says, whose profiles may extend these.
+    pub(super) fn parse_over(file: &Path, text: &str, parents: &[Profile]) -> Result<Self> {
         let document = Document { file, text };
         let table = document.parse()?;
         let top = Section::top(document, &table);
@@ -75,30 +85,32 @@ impl Config {
             root: top.path("root")?,
             connections: top.number("connections", 1..=MAX_CONNECTIONS)?,
             database: database(&top)?,
-            profiles: profiles(&top)?,
+            profiles: profiles(&top, parents)?,
         })
+    }
+
+    /// Returns all profiles: those that are built in, and those of the file, each of which stands
+    /// for the built-in one of its name.
+    pub fn known(&self) -> Vec<(Profile, Origin)> {
+        let of_file = self.profiles.iter().cloned().map(|profile| (profile, Origin::File));
+        let is_of_file = |name: &str| self.profiles.iter().any(|profile| profile.name == name);
+        let built_in = built_in().into_iter().filter(|profile| !is_of_file(&profile.name));
+        built_in.map(|profile| (profile, Origin::BuiltIn)).chain(of_file).collect()
     }
 
     /// Returns the profile of this name, of the file or built in.
     pub fn profile(&self, name: &str) -> Result<Profile> {
-        let built_in = built_in();
-        let mut known = self.profiles.iter().chain(&built_in);
-        if let Some(profile) = known.clone().find(|profile| profile.name == name) {
+        let known = self.known();
+        if let Some((profile, _)) = known.iter().find(|(profile, _)| profile.name == name) {
             return Ok(profile.clone());
         }
-        let names: Vec<&str> = known.by_ref().map(|profile| profile.name.as_str()).collect();
+        let names: Vec<&str> = known.iter().map(|(profile, _)| profile.name.as_str()).collect();
         let hint = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known profiles: {}", names.join(", ")),
         };
         Err(Error::new(Kind::Usage, format!("cannot find profile `{name}`")).hint(hint))
     }
-}
-
-/// Returns the profiles that need no configuration file.
-fn built_in() -> Vec<Profile> {
-    let config = Config::parse(Path::new("studio.toml"), STUDIO);
-    config.expect("a test reads the built-in profiles").profiles
 }
 
 /// Returns the repository: an absolute path, for the reason that [`Section::path`] gives, or a URL.
@@ -122,61 +134,6 @@ fn database(top: &Section<'_>) -> Result<LoginFlags> {
     })
 }
 
-fn profiles(top: &Section<'_>) -> Result<Vec<Profile>> {
-    let Some(section) = top.section("profiles")? else { return Ok(Vec::new()) };
-    let children = section.children()?;
-    children.into_iter().map(|(name, section)| profile(name, &section)).collect()
-}
-
-fn profile(name: &str, section: &Section<'_>) -> Result<Profile> {
-    section.allow(PROFILE_KEYS)?;
-    let mut sources: Vec<SourceSpec> = Vec::new();
-    for section in section.sections("sources")? {
-        let source = source(&section)?;
-        if sources.iter().any(|earlier| earlier.name == source.name) {
-            let complaint = format!("profile `{name}` has two sources named `{}`", source.name);
-            return Err(section.refuse("name", &complaint));
-        }
-        sources.push(source);
-    }
-    if sources.is_empty() {
-        return Err(section.refuse("sources", &format!("profile `{name}` has no sources")));
-    }
-    Ok(Profile { name: name.to_owned(), sources, ..Profile::default() })
-}
-
-fn source(section: &Section<'_>) -> Result<SourceSpec> {
-    section.allow(SOURCE_KEYS)?;
-    let name = required(section, "name", section.text("name")?)?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.chars().all(is_plain) {
-        return Err(section.refuse("name", "`name` must be made of letters, digits, `-` and `_`"));
-    }
-    let what = match required(section, "kind", section.text("kind")?)?.as_str() {
-        "database" => {
-            refuse_keys_of_other_kind(section, &["path", "certificates"], "files")?;
-            let database = required(section, "database", section.text("database")?)?;
-            What::Database { database, users: section.flag("users")? }
-        }
-        "files" => {
-            refuse_keys_of_other_kind(section, &["database", "users"], "database")?;
-            let path = required(section, "path", section.path("path")?)?;
-            What::Files { path, certificates: section.flag("certificates")? }
-        }
-        _ => return Err(section.refuse("kind", "`kind` must be \"database\" or \"files\"")),
-    };
-    Ok(SourceSpec { name, optional: section.flag("optional")?, what })
-}
-
-fn required<T>(section: &Section<'_>, key: &str, value: Option<T>) -> Result<T> {
-    value.ok_or_else(|| section.refuse(key, &format!("this source has no `{key}`")))
-}
-
-fn refuse_keys_of_other_kind(section: &Section<'_>, keys: &[&str], kind: &str) -> Result<()> {
-    let Some(key) = keys.iter().find(|key| section.has(key)) else { return Ok(()) };
-    Err(section.refuse(key, &format!("`{key}` is for sources of kind \"{kind}\"")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,19 +152,6 @@ mod tests {
         let error = parse(text).expect_err("the text is wrong");
         assert_eq!(error.kind(), Kind::Usage, "{text}");
         (error.to_string(), error.advice().map(str::to_owned))
-    }
-
-    #[test]
-    fn the_built_in_profile_saves_database_certificates_and_users() {
-        let studio = Config::default().profile("studio").expect("built in");
-        let names: Vec<&str> = studio.sources.iter().map(|source| source.name.as_str()).collect();
-        assert_eq!(names, ["database", "certificates", "users"]);
-        let database = What::Database { database: "centreon_studio".to_owned(), users: false };
-        assert_eq!(studio.sources[0].what, database);
-        assert!(!studio.sources[0].optional);
-        let certificates = What::Files { path: "/etc/cloudify/ssl".into(), certificates: true };
-        assert_eq!(studio.sources[1].what, certificates);
-        assert!(studio.sources[1].optional && studio.sources[2].optional);
     }
 
     #[test]
@@ -241,16 +185,9 @@ mod tests {
             name = "conf"
             kind = "files"
             path = "/etc/map"
-            optional = true
-            certificates = true
             "#,
         )
         .expect("valid");
-        let source = SourceSpec {
-            name: "conf".to_owned(),
-            optional: true,
-            what: What::Files { path: "/etc/map".into(), certificates: true },
-        };
         let expected = Config {
             repository: Some("/srv/repository".to_owned()),
             profile: Some("map".to_owned()),
@@ -264,23 +201,10 @@ mod tests {
                 port: Some(3307),
                 user: Some("snap".to_owned()),
             },
-            profiles: vec![Profile {
-                name: "map".to_owned(),
-                sources: vec![source],
-                ..Profile::default()
-            }],
+            profiles: config.profiles.clone(),
         };
         assert_eq!(shown(&config), shown(&expected));
-    }
-
-    #[test]
-    fn a_profile_of_the_file_replaces_the_built_in_one() {
-        let config = parse(
-            "[[profiles.studio.sources]]\nname = 'db'\nkind = 'database'\ndatabase = 'other'",
-        );
-        let studio = config.expect("valid").profile("studio").expect("known");
-        assert_eq!(studio.sources.len(), 1);
-        assert_eq!(studio.sources[0].name, "db");
+        assert_eq!(config.profile("map").expect("read").sources[0].name, "conf");
     }
 
     #[test]
@@ -305,13 +229,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_resembles_none_names_all_right_keys() {
-        let (message, hint) = refusal("[profiles.a]\nxyz = 1");
-        assert!(message.ends_with("line 2: unknown key `xyz` in [profiles.a]"), "{message}");
-        assert_eq!(hint.as_deref(), Some("known here: sources"));
-    }
-
-    #[test]
     fn a_password_in_the_file_is_refused_with_the_places_it_may_stand_in() {
         let (message, hint) = refusal("[database]\npassword = 'secret'");
         assert!(!message.contains("secret"), "{message}");
@@ -320,74 +237,19 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_the_line_and_what_is_allowed() {
-        let source = "[[profiles.a.sources]]\nname = 'x'\n";
         for (text, complaint) in [
-            ("state = 'here'".to_owned(), "line 1: `state` must be an absolute path in quotes"),
-            ("state = 1".to_owned(), "line 1: `state` must be an absolute path in quotes"),
-            ("profile = ''".to_owned(), "line 1: `profile` must be a text in quotes, not empty"),
-            (
-                "repository = 'here'".to_owned(),
-                "line 1: `repository` must be an absolute path or a URL",
-            ),
-            ("connections = 0".to_owned(), "line 1: `connections` must be a number from 1 to 64"),
-            ("connections = -1".to_owned(), "line 1: `connections` must be a number from 1 to 64"),
-            (
-                "[database]\nport = 65_536".to_owned(),
-                "line 2: `port` must be a number from 1 to 65535",
-            ),
-            ("database = 'x'".to_owned(), "line 1: `database` must be a table"),
-            (
-                "\n[profiles.a]\nsources = 3".to_owned(),
-                "line 3: `sources` must be a list of tables, each headed [[…]]",
-            ),
-            ("\n[profiles.a]".to_owned(), "line 2: profile `a` has no sources"),
-            (
-                format!("{source}kind = 'folder'"),
-                "line 3: `kind` must be \"database\" or \"files\"",
-            ),
-            (source.to_owned(), "line 1: this source has no `kind`"),
-            (format!("{source}kind = 'files'"), "line 1: this source has no `path`"),
-            (
-                format!("{source}kind = 'files'\npath = 'etc'"),
-                "line 4: `path` must be an absolute path in quotes",
-            ),
-            (
-                format!("{source}kind = 'files'\npath = '/x'\noptional = 1"),
-                "line 5: `optional` must be true or false",
-            ),
-            (
-                format!("{source}kind = 'database'\ndatabase = 'd'\npath = '/x'"),
-                "line 5: `path` is for sources of kind \"files\"",
-            ),
-            (
-                "[[profiles.a.sources]]\nname = 'a b'".to_owned(),
-                "line 2: `name` must be made of letters, digits, `-` and `_`",
-            ),
-            (
-                format!("{source}kind = 'files'\npath = '/x'\nusers = true"),
-                "line 5: `users` is for sources of kind \"database\"",
-            ),
-            ("state = '/a'\nstate = '/b'".to_owned(), "line 2: duplicate key"),
+            ("state = 'here'", "line 1: `state` must be an absolute path in quotes"),
+            ("state = 1", "line 1: `state` must be an absolute path in quotes"),
+            ("profile = ''", "line 1: `profile` must be a text in quotes, not empty"),
+            ("repository = 'here'", "line 1: `repository` must be an absolute path or a URL"),
+            ("connections = 0", "line 1: `connections` must be a number from 1 to 64"),
+            ("connections = -1", "line 1: `connections` must be a number from 1 to 64"),
+            ("[database]\nport = 65_536", "line 2: `port` must be a number from 1 to 65535"),
+            ("database = 'x'", "line 1: `database` must be a table"),
+            ("state = '/a'\nstate = '/b'", "line 2: duplicate key"),
         ] {
-            let (message, _) = refusal(&text);
+            let (message, _) = refusal(text);
             assert_eq!(message, format!("cannot use /etc/snap/snap.toml, {complaint}"), "{text}");
         }
-    }
-
-    #[test]
-    fn a_database_may_be_saved_with_its_users() {
-        let source = "[[profiles.a.sources]]\nname = 'x'\nkind = 'database'\ndatabase = 'd'\n";
-        for (text, users) in [("", false), ("users = false", false), ("users = true", true)] {
-            let config = parse(&format!("{source}{text}")).expect("valid");
-            let what = What::Database { database: "d".to_owned(), users };
-            assert_eq!(config.profile("a").expect("known").sources[0].what, what, "{text}");
-        }
-    }
-
-    #[test]
-    fn two_sources_of_one_name_are_refused() {
-        let source = "[[profiles.a.sources]]\nname = 'x'\nkind = 'files'\npath = '/x'\n";
-        let (message, _) = refusal(&format!("{source}{source}"));
-        assert!(message.ends_with("line 6: profile `a` has two sources named `x`"), "{message}");
     }
 }

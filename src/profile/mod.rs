@@ -1,18 +1,23 @@
 //! A profile: what makes up a service, source by source; and what is known of products: how their
 //! roles change ([`roles`], [`security`]) and which way leads to which version ([`upgrade`]).
 //!
-//! The built-in profile is written in the words of the configuration file, so that it is an
-//! example too, and one reader serves both. A profile of the file replaces a built-in one of the
-//! same name as a whole: nobody has to know two texts to see what is saved.
+//! The built-in profiles are written in the words of the configuration file, so that they are
+//! examples too, and one reader serves both ([`read`]). A profile of the file takes the place of a
+//! built-in one of the same name: as a whole, or, where it says `extends`, in what it states.
+//! `snap profile show` prints what came of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::service::Service;
+use crate::source::files::globs::Globs;
 
+mod built_in;
 pub mod config;
+mod read;
 pub mod roles;
 mod section;
 pub mod security;
@@ -32,6 +37,9 @@ pub struct Profile {
     pub name: String,
     /// The sources, in the order in which they are saved and restored.
     pub sources: Vec<SourceSpec>,
+    /// Whether a snapshot needs one of its sources at least, although each is optional: a host of
+    /// another kind would be saved as nothing at all, day after day.
+    pub at_least_one: bool,
     /// What is known of the service beside what is saved of it.
     pub service: Service,
 }
@@ -63,7 +71,22 @@ pub enum What {
         path: PathBuf,
         /// Whether these are certificates, which a restore leaves alone unless it is asked.
         certificates: bool,
+        /// Which entries of the folder belong to it.
+        globs: Globs,
     },
+    /// What a command prints, and another takes back.
+    Command(CommandPair),
+}
+
+/// The two commands of a source that is neither a database of MariaDB nor a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandPair {
+    /// The command whose output is saved.
+    pub save: String,
+    /// The command that is given the saved output.
+    pub load: String,
+    /// After this time either is ended, and has failed.
+    pub limit: Duration,
 }
 
 impl Profile {

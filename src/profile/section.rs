@@ -3,9 +3,11 @@
 //! Deserialising into structs would lose where a value stands, and could not name the nearest
 //! right key to a wrong one.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -17,6 +19,9 @@ use crate::base::error::Result;
 
 /// A key that resembles another one at least this much was probably meant to be it.
 const RESEMBLANCE: f64 = 0.8;
+
+/// What a command or a check is given at most: a day.
+const MAX_SECONDS: u64 = 86_400;
 
 /// A file's text, and the name that complaints give it.
 #[derive(Clone, Copy)]
@@ -106,6 +111,16 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Returns the text under this key, which must be a single line.
+    pub(super) fn line(&self, key: &str) -> Result<Option<String>> {
+        match self.text(key)? {
+            Some(text) if text.contains(char::is_control) => {
+                Err(self.refuse(key, &format!("`{key}` must be a single line")))
+            }
+            text => Ok(text),
+        }
+    }
+
     /// Returns the path under this key. It must be absolute: cron and a shell run in different
     /// folders, and must mean the same file.
     pub(super) fn path(&self, key: &str) -> Result<Option<PathBuf>> {
@@ -123,19 +138,70 @@ impl<'a> Section<'a> {
     }
 
     /// Returns the number under this key.
-    pub(super) fn number(&self, key: &str, range: RangeInclusive<u16>) -> Result<Option<u16>> {
+    pub(super) fn number<N>(&self, key: &str, range: RangeInclusive<N>) -> Result<Option<N>>
+    where
+        N: TryFrom<i64> + PartialOrd + Display,
+    {
         let Some(value) = self.table.get(key) else { return Ok(None) };
         let number = value.get_ref().as_integer();
-        let number = number.and_then(|n| u16::from_str_radix(n.as_str(), n.radix()).ok());
+        let number = number.and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
+        let number = number.and_then(|number| N::try_from(number).ok());
         let wrong = || {
             self.wrong(key, value, &format!("a number from {} to {}", range.start(), range.end()))
         };
         number.filter(|number| range.contains(number)).map(Some).ok_or_else(wrong)
     }
 
+    /// Returns how long something may take; the default where nothing is said.
+    pub(super) fn seconds(&self, default: u64) -> Result<Duration> {
+        let seconds = self.number("seconds", 1..=MAX_SECONDS)?;
+        Ok(Duration::from_secs(seconds.unwrap_or(default)))
+    }
+
+    /// Returns what the word under this key stands for.
+    pub(super) fn word<T: Copy>(&self, key: &str, known: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        let meant = known.iter().find(|(word, _)| value.get_ref().as_str() == Some(*word));
+        meant.map(|(_, meaning)| Some(*meaning)).ok_or_else(|| {
+            let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+            let quoted = value.get_ref().as_str();
+            let near = quoted.and_then(|wrong| nearest(wrong, words.iter().copied()));
+            let refusal = self.wrong(key, value, &one_of(&words));
+            match near {
+                Some(near) => refusal.hint(format!("did you mean \"{near}\"?")),
+                None => refusal,
+            }
+        })
+    }
+
+    /// Returns the list of texts under this key, each made into what it stands for; a text that
+    /// stands for nothing is complained about where it is.
+    pub(super) fn list<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&str) -> std::result::Result<T, String>,
+    ) -> Result<Option<Vec<T>>> {
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        let DeValue::Array(list) = value.get_ref() else {
+            return Err(self.wrong(key, value, "a list of texts in quotes: [\"…\"]"));
+        };
+        let read = |value: &Spanned<DeValue<'_>>| match value.get_ref() {
+            DeValue::String(text) if !text.is_empty() => read(text).map_err(|complaint| {
+                self.document.refuse(value.span().start, &format!("`{key}`: {complaint}"))
+            }),
+            _ => Err(self.wrong(key, value, "a list of texts in quotes, none of them empty")),
+        };
+        list.iter().map(read).collect::<Result<_>>().map(Some)
+    }
+
     /// Returns whether the section has this key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
+    }
+
+    /// Returns a value that this thing must have.
+    pub(super) fn required<T>(&self, thing: &str, key: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.refuse(key, &format!("this {thing} has no `{key}`")))
     }
 
     /// Returns an error about the value of this key; about the section where the key is absent.
@@ -157,6 +223,16 @@ impl<'a> Section<'a> {
 
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, allowed: &str) -> Error {
         self.document.refuse(value.span().start, &format!("`{key}` must be {allowed}"))
+    }
+}
+
+/// Returns the words as people list them: `"a", "b" or "c"`.
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 

@@ -10,6 +10,7 @@ pub struct Service {
     /// What the profile is for, in one line.
     pub about: Option<String>,
     /// The units of systemd, in the order in which they are started; they are stopped in reverse.
+    /// One that the host does not know is passed over: a profile may serve hosts of several kinds.
     pub units: Vec<String>,
     /// How one sees that the service is well; the first that is not decides.
     pub health: Vec<Health>,
@@ -47,6 +48,9 @@ pub struct Command {
 pub struct Health {
     /// What is asked.
     pub check: Check,
+    /// The unit that answers: where the host does not know it, nothing is asked. Always asked
+    /// where no unit is named.
+    pub unit: Option<String>,
     /// How long it is asked before the service counts as not well.
     pub limit: Duration,
 }
@@ -137,7 +141,8 @@ pub enum Verb {
     Upgrade,
 }
 
-/// How many snapshots are kept; all, where nothing is said.
+/// How many snapshots are kept; all, where nothing is said. Nothing is forgotten by it yet: it is
+/// read, checked and shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// The last ones.

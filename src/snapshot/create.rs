@@ -124,6 +124,7 @@ pub(super) async fn in_turn(
             save.source(spec).await?
         });
     }
+    demand_one(profile, &sources)?;
     let said = recorder.said();
     let catalog = Catalog {
         format: FORMAT,
@@ -143,6 +144,18 @@ pub(super) async fn in_turn(
     let summary = save.writer.commit(catalog).await?;
     fault::point("create.committed");
     Ok(summary)
+}
+
+/// Fails where a profile needs one of its sources, and none is here.
+fn demand_one(profile: &Profile, sources: &[SourceRecord]) -> Result<()> {
+    let is_saved = |source: &SourceRecord| source.state == SourceState::Saved;
+    if !profile.at_least_one || sources.iter().any(is_saved) {
+        return Ok(());
+    }
+    let origins: Vec<&str> = sources.iter().map(|source| source.origin.as_str()).collect();
+    let text = format!("cannot save anything of profile {}: nothing of it is here", profile.name);
+    Err(Error::failed(text)
+        .hint(format!("it looks for {}; is it the profile of this host?", origins.join(", "))))
 }
 
 /// Returns the chosen id, or one that nobody has.
@@ -190,6 +203,7 @@ fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
     let (kind, origin) = match &spec.what {
         What::Database { database, .. } => ("mariadb", database.clone()),
         What::Files { path, .. } => ("files", path.display().to_string()),
+        What::Command(pair) => ("command", pair.save.clone()),
     };
     SourceRecord {
         name: spec.name.clone(),
@@ -217,7 +231,11 @@ impl Save<'_> {
     async fn source(&self, spec: &SourceSpec) -> Result<SourceRecord> {
         let saved = match &spec.what {
             What::Database { database, users } => self.database(spec, database, *users).await?,
-            What::Files { .. } => self.files(spec).await?,
+            What::Files { globs, .. } if globs.is_empty() => self.files(spec).await?,
+            What::Files { .. } | What::Command(_) => {
+                let text = format!("cannot save {}: this kind of source is only read", spec.name);
+                return Err(Error::failed(text));
+            }
         };
         match saved {
             Some(saved) => Ok(saved),

@@ -75,7 +75,7 @@ pub async fn doctor(location: &str, profile: &Profile, host: &Host) -> Vec<Check
         .iter()
         .filter_map(|source| match &source.what {
             What::Database { database, users } => Some((database.as_str(), *users)),
-            What::Files { .. } => None,
+            What::Files { .. } | What::Command(_) => None,
         })
         .collect();
     let mut checks = Vec::new();

@@ -93,6 +93,7 @@ impl Host {
         match &spec.what {
             What::Files { path, .. } => files::locate(&self.root, path),
             What::Database { database, .. } => Ok(PathBuf::from(database)),
+            What::Command(pair) => Ok(PathBuf::from(&pair.save)),
         }
     }
 }

@@ -125,6 +125,11 @@ impl VersionRules {
         Some(Self::parse(text).expect("a test reads all built-in rules"))
     }
 
+    /// Returns the names of the products whose rules are known.
+    pub fn products() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
     /// Returns the rules that this TOML states.
     pub fn parse(text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {

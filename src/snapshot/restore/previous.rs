@@ -69,6 +69,7 @@ fn targets(
         match &source.what {
             What::Database { database, .. } => drop(databases.insert(database.clone())),
             What::Files { .. } => drop(paths.insert(host.locate(source)?)),
+            What::Command(_) => {}
         }
     }
     for part in executions.iter().flat_map(|execution| &execution.parts) {

@@ -47,6 +47,7 @@ mod chunks;
 mod dress;
 pub mod durable;
 mod exchange;
+pub mod globs;
 mod inside;
 mod leftovers;
 mod list;
