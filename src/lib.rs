@@ -10,11 +10,13 @@
 //!  ▼
 //! snapshot                   the verbs: create, restore, verify, delete, prune, archives, doctor
 //!  │       │       \
-//!  │    profile     \        what makes up a service; the configuration file
-//!  │       │         \
+//!  │    system       \       what runs on this host: units, health, packages, versions
+//!  │       ▼          \
+//!  │    profile        \     what makes up a service; the configuration file
+//!  │       ▼            ▼
 //!  │    source     repository    what can be saved │ where snapshots lie
-//!  ▼       ▼          ▼
-//! base                       errors, digests, locks, what a verb tells its watcher
+//!  ▼       ▼            ▼
+//! base                       errors, digests, locks, programs, what a verb tells its watcher
 //! ```
 //!
 //! # Words
@@ -28,7 +30,9 @@
 //! | chunk | a contiguous primary-key range of one table, or a piece of a file tree: one blob |
 //! | index | the chunk lists of one source, and its list of files: one blob |
 //! | source | what can be saved: a database, a file tree |
-//! | profile | what makes up a service: its sources |
+//! | profile | what makes up a service: its sources, and what is known of it beside them |
+//! | unit | a service of systemd |
+//! | hook | a command of the profile that runs before or after a verb |
 //! | staging, swap | the hidden place a restore is built in, and the moment it goes live |
 //! | previous state | what a restore replaced, kept until the next one |
 //! | prune | reclaim the blobs that no snapshot names |
@@ -51,5 +55,6 @@ pub mod base;
 pub mod repository;
 pub mod source;
 pub mod profile;
+pub mod system;
 pub mod snapshot;
 pub mod cli;

@@ -1,6 +1,7 @@
 //! The process as a script sees it: standard output, standard error and exit code.
 
 use std::fs::OpenOptions;
+use std::fs::create_dir_all;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::net::TcpStream;
@@ -41,6 +42,7 @@ fn stderr(output: &Output) -> &str {
 
 /// Returns the path of a configuration file with this text.
 fn config(folder: &Path, text: &str) -> String {
+    create_dir_all(folder).expect("make the folder");
     let path = folder.join("snap.toml");
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path).expect("create");
     file.write_all(text.as_bytes()).expect("write");
@@ -239,4 +241,84 @@ fn a_signal_ends_a_verb_with_one_line_and_an_exit_code_of_its_own() {
         assert_eq!((stdout(&output), stderr(&output)), ("", line));
         assert_eq!(output.status.code(), Some(exit_code));
     }
+}
+
+const TWO_PROFILES: &str = r#"
+[profiles.studio]
+extends = "studio"
+about = "ours"
+[profiles.mine]
+sources = [{ name = "conf", kind = "files", path = "/etc/mine" }]
+"#;
+
+#[test]
+fn profiles_are_listed_with_where_they_come_from() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let config = config(folder.path(), TWO_PROFILES);
+    let output = run(&["profile", "list", "--config", &config]);
+    assert_eq!(stderr(&output), "");
+    let expected = "\
+NAME                 ORIGIN    SOURCES  ABOUT
+centreon-map         built in        6  A Centreon MAP server, legacy, MAP Engine or both: databases and configuration
+centreon-map-engine  built in        3  A Centreon MAP Engine server: database and configuration
+centreon-poller      built in        7  A Centreon poller: what its central does not send anew
+cloudify-manager     built in        6  A Cloudify Manager: its PostgreSQL, certificates, users and configuration
+mine                 file            1  conf
+studio               file            3  ours
+";
+    assert_eq!(stdout(&output), expected);
+    let names = run(&["profile", "list", "-q"]);
+    let expected = "studio\ncentreon-map\ncentreon-map-engine\ncentreon-poller\ncloudify-manager\n";
+    assert_eq!(stdout(&names), expected);
+}
+
+#[test]
+fn a_profile_that_is_shown_can_be_copied_into_a_file_and_means_the_same() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let names = run(&["profile", "list", "-q"]);
+    for name in stdout(&names).lines() {
+        let shown = run(&["profile", "show", name]);
+        let text = stdout(&shown);
+        assert!(text.contains(&format!("[profiles.{name}]\n")), "{text}");
+        let copy = config(&folder.path().join(name), text);
+        let again = run(&["profile", "show", name, "--config", &copy]);
+        assert_eq!(stdout(&again), text, "{name}");
+        assert_eq!(stderr(&again), "", "{name}");
+        let checked = run(&["profile", "check", &copy]);
+        assert_eq!(checked.status.code(), Some(0), "{name}");
+    }
+    let shown = run(&["profile", "show", "studio", "--json"]);
+    let shown: Value = serde_json::from_slice(&shown.stdout).expect("one JSON object");
+    assert_eq!(shown["profile"]["name"], "studio");
+    assert_eq!(shown["profile"]["sources"][0]["database"], "centreon_studio");
+}
+
+#[test]
+fn a_file_is_checked_before_it_is_used() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let right = config(&folder.path().join("right"), TWO_PROFILES);
+    let output = run(&["profile", "check", &right]);
+    assert_eq!(output.status.code(), Some(0));
+    let expected = format!(
+        "{right} is right: 2 profiles\n\nNAME    ORIGIN  SOURCES  ABOUT\n\
+         mine    file          1  conf\nstudio  file          3  ours\n"
+    );
+    assert_eq!(stdout(&output), expected);
+    for (text, complaint) in [
+        ("[profiles.a]\nextends = 'b'", ", line 2: there is no profile `b`"),
+        ("profile = 'b'", ": profile = \"b\": cannot find profile `b`"),
+        ("hello", ", line 1: key with no value"),
+    ] {
+        let wrong = folder.path().join(complaint.len().to_string());
+        let wrong = config(&wrong, text);
+        // The configuration of this host may be as wrong as the file.
+        let output = run(&["profile", "check", &wrong, "--config", &wrong]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert_eq!(stdout(&output), "", "{text}");
+        let said = format!("error: cannot use {wrong}{complaint}");
+        assert!(stderr(&output).starts_with(&said), "{}", stderr(&output));
+    }
+    let absent = run(&["profile", "check", "/nowhere/snap.toml"]);
+    assert_eq!(absent.status.code(), Some(2));
+    assert_eq!(stderr(&absent), "error: cannot find /nowhere/snap.toml\n");
 }

@@ -36,6 +36,8 @@ pub enum Kind {
     Inconsistent,
     /// The restored state is not the saved one.
     Mismatch,
+    /// A hook, a command or a health check of the profile failed.
+    Hook,
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
@@ -56,6 +58,7 @@ impl Kind {
             Self::Unreachable => 20,
             Self::Inconsistent => 21,
             Self::Mismatch => 22,
+            Self::Hook => 40,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
@@ -74,6 +77,7 @@ impl Kind {
             Self::Unreachable => "unreachable",
             Self::Inconsistent => "inconsistent",
             Self::Mismatch => "mismatch",
+            Self::Hook => "hook",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
         }

@@ -1,7 +1,9 @@
-//! What every layer stands on: errors, digests, progress, interrupts.
+//! What every layer stands on: errors, digests, progress, interrupts, the programs that are run.
 
 pub mod error;
 pub mod digest;
 pub mod fault;
+mod lines;
 pub mod lock;
 pub mod monitor;
+pub mod process;

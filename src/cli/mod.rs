@@ -18,6 +18,7 @@ use crate::cli::flags::GlobalFlags;
 use crate::cli::progress::Progress;
 use crate::cli::settings::Environment;
 use crate::cli::settings::Settings;
+use crate::cli::settings::config;
 use crate::cli::ui::Ui;
 
 mod answer;
@@ -43,6 +44,7 @@ mod unpin;
 mod prune;
 mod rollback;
 mod executions;
+mod profile;
 mod doctor;
 mod completions;
 
@@ -80,6 +82,7 @@ Exit codes:
   20  the database cannot be reached
   21  no snapshot of one moment could be had
   22  the restored state is not the saved one
+  40  a hook, a command or a health check of the profile failed
   130 interrupted by Ctrl-C; 143 terminated by SIGTERM";
 
 /// Save and restore an appliance: its database, its certificates and its users
@@ -117,6 +120,7 @@ enum Command {
     Unpin(unpin::Args),
     Prune(prune::Args),
     Executions(executions::Args),
+    Profile(profile::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
 }
@@ -151,7 +155,7 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::Create(args) => create::run(args, &settings()?, monitor, stop).await,
         Command::List(args) => until(stop, list::run(&args, &settings()?, monitor)).await,
         Command::Show(args) => until(stop, show::run(&args, &settings()?)).await,
-        Command::Restore(args) => restore::run(args, &settings()?, monitor, stop).await,
+        Command::Restore(args) => Box::pin(restore::run(args, &settings()?, monitor, stop)).await,
         Command::Rollback(args) => rollback::run(&args, &settings()?, monitor, stop).await,
         Command::Download(args) => until(stop, download::run(args, &settings()?, monitor)).await,
         Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,
@@ -161,6 +165,7 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::Unpin(args) => until(stop, unpin::run(&args, &settings()?, monitor)).await,
         Command::Prune(args) => until(stop, prune::run(&args, &settings()?, monitor)).await,
         Command::Executions(args) => executions::run(&args, &settings()?, monitor),
+        Command::Profile(args) => profile::run(&args, || config(flags, &Environment::read())),
         Command::Doctor(args) => until(stop, doctor::run(&args, &settings()?, monitor)).await,
         Command::Completions(args) => Ok(completions::run(&args)),
     }
@@ -247,6 +252,7 @@ mod tests {
             Kind::Unreachable,
             Kind::Inconsistent,
             Kind::Mismatch,
+            Kind::Hook,
             Kind::Interrupted,
             Kind::Terminated,
         ] {

@@ -13,6 +13,10 @@ use crate::cli::human::printable;
 use crate::cli::plan;
 use crate::cli::plan::Detail;
 use crate::cli::settings::Settings;
+use crate::profile::certificates::Reboot;
+use crate::profile::roles::choices::Choices;
+use crate::profile::roles::choices::Remap;
+use crate::profile::roles::mapping::UnknownRole;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
@@ -55,6 +59,13 @@ pub(super) struct Args {
     /// Restore the certificates too, instead of leaving them as they are
     #[arg(long)]
     restore_certificates: bool,
+
+    /// Leave the host up after certificates were restored
+    ///
+    /// Cloudify Manager reboots its host then, so that everything uses them. snap never reboots it: it
+    /// says what there is to do, and with this flag that is what to restart instead.
+    #[arg(long, requires = "restore_certificates")]
+    no_reboot: bool,
 
     /// Replace a database that has tables, and all that is in it
     #[arg(long)]
@@ -126,13 +137,53 @@ pub(super) struct Args {
     #[arg(long, value_name = "on|off", value_enum, default_value = "on")]
     binlog: Switch,
 
+    #[command(flatten)]
+    roles: RoleFlags,
+
     /// Finish or undo a restore or a rollback whose process was killed
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "binlog", "in_place"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "binlog", "in_place", "to_version", "map_role", "keep_unknown_roles"])]
     resume: bool,
 
     /// Drop what earlier restores replaced and kept aside, and restore nothing
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "in_place"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "in_place", "to_version", "map_role", "keep_unknown_roles"])]
     discard_previous: bool,
+}
+
+/// What is said of the target's version, and of roles.
+#[derive(clap::Args)]
+struct RoleFlags {
+    /// State the product's version on this host, instead of what is detected
+    ///
+    /// A snapshot of 4.1 or below has the roles of its age, which become those of 4.2 where this
+    /// host runs 4.2 or above: `user` becomes `default`, `admin` becomes `sys_admin`, and whoever is
+    /// associated with a tenant becomes `user` there. Without this flag the profile's own way to
+    /// find the version decides, or else the live database. A snapshot of a newer product than this
+    /// host's is refused.
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    to_version: Option<String>,
+
+    /// Make one system role of the snapshot another one; may be given several times
+    ///
+    /// Roles other than `user` and `admin` refuse the restore, unless it is said what they become:
+    /// `sys_admin` or `default`.
+    #[arg(long, value_name = "OLD=NEW", value_parser = NonEmptyStringValueParser::new())]
+    map_role: Vec<String>,
+
+    /// Keep roles that are not known as they are
+    #[arg(long)]
+    keep_unknown_roles: bool,
+}
+
+impl RoleFlags {
+    fn choices(&self) -> Result<Choices> {
+        let overrides = self.map_role.iter().map(|text| text.parse());
+        Ok(Choices {
+            to_version: self.to_version.as_deref().map(str::parse).transpose()?,
+            shape: None,
+            overrides: overrides.collect::<Result<_>>()?,
+            unknown: if self.keep_unknown_roles { UnknownRole::Keep } else { UnknownRole::Refuse },
+        })
+    }
 }
 
 /// On or off.
@@ -156,6 +207,7 @@ pub(super) async fn run(
     let id: SnapshotId = id.parse()?;
     let options = RestoreOptions {
         certificates: args.restore_certificates,
+        reboot: if args.no_reboot { Reboot::Unwanted } else { Reboot::Advised },
         force: args.force,
         only: args.only,
         database: args.database,
@@ -165,6 +217,7 @@ pub(super) async fn run(
         safety_snapshot: !args.no_safety_snapshot,
         in_place: args.in_place,
         binlog: if args.binlog == Switch::On { Binlog::On } else { Binlog::Off },
+        remap: Remap::ByVersion(args.roles.choices()?),
     };
     let detail = if settings.verbose { Detail::All } else { Detail::Differences };
     let profile = &settings.profile;

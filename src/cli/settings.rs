@@ -233,7 +233,7 @@ fn user() -> String {
 }
 
 /// Returns what the configuration file says. One that somebody named must exist.
-fn config(flags: &GlobalFlags, environment: &Environment) -> Result<Config> {
+pub(super) fn config(flags: &GlobalFlags, environment: &Environment) -> Result<Config> {
     let named = flags.config.as_deref().or_else(|| environment.variable(CONFIG).map(Path::new));
     let Some(file) = named else {
         return Ok(Config::read(Path::new(DEFAULT_CONFIG))?.unwrap_or_default());

@@ -213,7 +213,13 @@ mod tests {
         assert_eq!(near.advice(), Some("did you mean `studio`?"));
         let far = Config::default().profile("x").expect_err("unknown");
         assert_eq!(far.to_string(), "cannot find profile `x`");
-        assert_eq!(far.advice(), Some("known profiles: studio"));
+        assert_eq!(
+            far.advice(),
+            Some(
+                "known profiles: studio, centreon-map, centreon-map-engine, centreon-poller, \
+                 cloudify-manager"
+            )
+        );
         assert_eq!(far.kind(), Kind::Usage);
     }
 

@@ -16,6 +16,7 @@ use crate::profile::service::Service;
 use crate::source::files::globs::Globs;
 
 mod built_in;
+pub mod certificates;
 pub mod config;
 mod read;
 pub mod roles;
@@ -24,6 +25,7 @@ pub mod security;
 pub mod service;
 pub mod upgrade;
 pub mod version;
+pub mod written;
 
 pub use crate::source::mariadb::login::Login;
 pub use crate::source::mariadb::login::LoginFlags;

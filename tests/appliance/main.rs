@@ -46,6 +46,9 @@ mod server_kills;
 mod residue;
 mod executions;
 mod rollback;
+mod security_file;
+mod certificates;
+mod roles;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]

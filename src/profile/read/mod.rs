@@ -15,8 +15,11 @@ mod roles;
 mod service;
 mod source;
 
+pub(super) use crate::profile::read::service::VERBS;
+pub(super) use crate::profile::read::service::WHENS;
+
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 const KEYS: &[&str] = &[
     "about",
@@ -98,6 +101,15 @@ impl Reader<'_> {
             None => format!("known profiles: {}", known.join(", ")),
         })
     }
+}
+
+/// Returns the word that stands for a meaning.
+pub(super) fn word_of<T: Copy + PartialEq>(
+    words: &[(&'static str, T)],
+    meaning: T,
+) -> &'static str {
+    let word = words.iter().find(|(_, other)| *other == meaning);
+    word.expect("every meaning has its word").0
 }
 
 /// Refuses a name that `--profile` and the files of executions could not carry.

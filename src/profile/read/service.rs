@@ -26,9 +26,11 @@ const UNDO_SECONDS: u64 = 600;
 /// Nobody keeps more snapshots of one kind.
 const MAX_KEPT: u16 = 10_000;
 
-const VERBS: [(&str, Verb); 3] =
+/// The words for the verbs that hooks run around.
+pub(in crate::profile) const VERBS: [(&str, Verb); 3] =
     [("create", Verb::Create), ("restore", Verb::Restore), ("upgrade", Verb::Upgrade)];
-const WHENS: [(&str, When); 4] = [
+/// The words for the moments at which hooks run.
+pub(in crate::profile) const WHENS: [(&str, When); 4] = [
     ("before", When::Before),
     ("after", When::After),
     ("failed", When::Failed),

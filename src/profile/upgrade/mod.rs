@@ -22,8 +22,9 @@ mod tests;
 pub use crate::profile::upgrade::when::When;
 
 /// The rules of products that need no configuration, by name.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("centreon-map", include_str!("centreon-map.toml")),
+    ("centreon-map-engine", include_str!("centreon-map-engine.toml")),
     ("centreon-poller", include_str!("centreon-poller.toml")),
     ("cloudify-manager", include_str!("cloudify-manager.toml")),
 ];

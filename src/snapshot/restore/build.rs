@@ -40,7 +40,7 @@ pub(super) async fn build(
     journal: &Journal,
 ) -> Result<Vec<Ready>> {
     let Restoring { host, monitor, .. } = *restoring;
-    let Planned { contents, plan, .. } = planned;
+    let Planned { contents, plan, crossing, .. } = planned;
     let execution = journal.execution();
     let saved = safety::secure(restoring, plan, safety, &execution.id).await?;
     journal.change(|execution| {
@@ -49,7 +49,7 @@ pub(super) async fn build(
         execution.safety_snapshot = saved.map(|id| id.to_string());
     })?;
     if options.in_place {
-        in_place::write_down(journal, restoring, options)?;
+        in_place::write_down(journal, restoring, options, crossing)?;
     }
     journal.plan(parts(plan, execution.suffix())?)?;
     let staged = stage(restoring, contents, plan, options, execution.suffix()).await?;
@@ -119,7 +119,8 @@ async fn stage(
         let (record, index) = saved(contents, &source.name)?;
         let target = database::Target { name: &database, suffix, extent, manner };
         let doing = format!("cannot restore {}", source.name);
-        let read = Saved::read(repository, record, index).await;
+        let remapping = source.remapping.clone();
+        let read = Saved::read(repository, record, index, remapping).await;
         let found = match read {
             Ok(saved) => saved.compare(host, &target, monitor).await,
             Err(error) => Err(error),
@@ -155,7 +156,8 @@ async fn stage_parts(
             (Some(Site::Files { path, certificates, .. }), _) => {
                 let (record, index) = saved(contents, &source.name)?;
                 let serving = certificates.then(|| host.serving());
-                let target = staged::Target { path, suffix, serving };
+                let wanted = source.wanted.clone();
+                let target = staged::Target { path, suffix, wanted, serving };
                 staged::stage_files(repository, record, index, target, monitor).await
             }
             _ => continue,

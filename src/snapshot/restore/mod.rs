@@ -13,6 +13,8 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
+use crate::profile::certificates::Reboot;
+use crate::profile::roles::choices::Remap;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
@@ -24,6 +26,7 @@ use crate::snapshot::Host;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::restore::build::build;
 use crate::snapshot::restore::plan::Plan;
+use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Ready;
@@ -36,16 +39,20 @@ pub use crate::source::mariadb::login::Binlog;
 pub mod plan;
 mod accounts;
 mod build;
+mod certificates;
 mod database;
 mod definers;
+mod files;
 mod in_place;
 mod parts;
 mod refusals;
 pub mod previous;
 pub mod resume;
+pub mod roles;
 pub mod rollback;
 mod room;
 mod safety;
+mod security;
 mod staged;
 mod survey;
 mod swapping;
@@ -56,6 +63,8 @@ mod swapping;
 pub struct RestoreOptions {
     /// Restores the certificates too.
     pub certificates: bool,
+    /// Whether the host is to stay up after that.
+    pub reboot: Reboot,
     /// Replaces a database that has tables.
     pub force: bool,
     /// The sources to restore, by name; all without.
@@ -74,6 +83,8 @@ pub struct RestoreOptions {
     pub in_place: bool,
     /// Whether what is done to the database is replicated.
     pub binlog: Binlog,
+    /// Whether roles and the security file follow the target's version.
+    pub remap: Remap,
 }
 
 impl RestoreOptions {
@@ -127,7 +138,8 @@ pub async fn dry_run(
 ) -> Result<Restored> {
     let host = &restoring.host.clone().with_binlog(options.binlog);
     let restoring = &Restoring { host, ..*restoring };
-    let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
+    let Planned { lock: _lock, contents, plan, refusal, .. } =
+        planned(restoring, id, options).await?;
     let demanded = in_place::demanded(restoring, &plan, options).map(|(safety, _)| safety);
     let is_saving = matches!(demanded, Ok(Safety::Wanted | Safety::Demanded));
     let would_save = is_saving && safety::is_due(&plan);
@@ -247,6 +259,8 @@ struct Planned {
     lock: Lock,
     contents: Contents,
     plan: Plan,
+    /// From which version to which one it goes.
+    crossing: Crossing,
     refusal: Option<Error>,
 }
 
@@ -264,11 +278,14 @@ async fn planned(
     let plan = accounts::planned(plan, repository, &contents, host, options).await?;
     let plan = definers::planned(plan, repository, &contents, host, options).await?;
     survey::demand_blobs(&plan, repository, &contents).await?;
-    let refusal = plan.check(options).err();
+    let crossing = Crossing::find(restoring, &contents, options).await?;
+    let plan = roles::planned(plan, restoring, &contents, &crossing).await?;
+    let plan = files::planned(plan, restoring, &contents, &crossing, options).await?;
+    let refusal = crossing.check(restoring).and_then(|()| plan.check(options)).err();
     for warning in &contents.catalog.warnings {
         monitor.warn(&format!("the snapshot is partial: {warning}"));
     }
-    Ok(Planned { lock, contents, plan, refusal })
+    Ok(Planned { lock, contents, plan, crossing, refusal })
 }
 
 /// Returns the record and the index of a source that was saved.

@@ -63,7 +63,8 @@ impl Staging {
         for position in self.positions() {
             self.index_empty(position).await?;
         }
-        self.finish(monitor).await?;
+        self.connect_tables().await?;
+        self.rehearse(monitor).await?;
         let target = self.plan.target().to_owned();
         let live = Live::read(&mut self.connection, &target, self.plan.kept()).await?;
         self.connection.drop_database(self.plan.schema()).await?;

@@ -96,6 +96,7 @@ impl Claim {
             target: self.plan.target(),
             definition: self.plan.definition(),
             expected,
+            changed: self.plan.changed(),
             is_same_server: self.plan.is_same_server(),
             connections,
         };
@@ -131,9 +132,8 @@ impl Staging {
         Ok(Loader::new(connection, Arc::clone(&self.plan)))
     }
 
-    /// Adds the foreign keys, proves the definitions and rehearses every program. A view that was
-    /// broken when it was saved may be so still: the swap tells.
-    pub async fn finish(&mut self, monitor: &dyn Monitor) -> Result<()> {
+    /// Adds the foreign keys, and proves the definitions.
+    pub async fn connect_tables(&mut self) -> Result<()> {
         self.connection.prepare_altering().await?;
         let mut loader = self.loader().await?;
         loader.receive_text_as_utf8().await?;
@@ -143,7 +143,12 @@ impl Staging {
         for (position, _) in self.plan.replaced() {
             loader.prove_definition(self.plan.schema(), position).await?;
         }
-        self.prove_sequences().await?;
+        self.prove_sequences().await
+    }
+
+    /// Rehearses every program. A view that was broken when it was saved may be so still: the swap
+    /// tells.
+    pub async fn rehearse(&mut self, monitor: &dyn Monitor) -> Result<()> {
         let database = self.staging_database();
         let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Rehearsal);

@@ -9,6 +9,9 @@ use mysql_async::Row;
 use mysql_async::Value;
 use mysql_async::consts::ColumnType;
 
+use crate::base::error::Error;
+use crate::base::error::Result;
+
 /// As many decimals as this and more say that their number is not fixed.
 const NOT_FIXED: u8 = 31;
 
@@ -144,6 +147,57 @@ fn append_escaped(bytes: &[u8], line: &mut Vec<u8>) {
         rest = &rest[position + 1..];
     }
     line.extend_from_slice(rest);
+}
+
+/// Returns the lines of a chunk, without their newlines.
+pub(super) fn lines(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
+    chunk
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+/// Returns the values at some places of a line; `None` for NULL.
+pub(super) fn cells<const N: usize>(
+    line: &[u8],
+    places: [usize; N],
+) -> Result<[Option<Vec<u8>>; N]> {
+    let all: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
+    let malformed = || Error::damaged("cannot read a row: it has other columns than its table");
+    let mut values = [const { None }; N];
+    for (value, place) in values.iter_mut().zip(places) {
+        let cell = all.get(place).ok_or_else(malformed)?;
+        *value = (*cell != b"\\N").then(|| unescaped(cell)).transpose()?;
+    }
+    Ok(values)
+}
+
+fn unescaped(cell: &[u8]) -> Result<Vec<u8>> {
+    let malformed = || Error::damaged("cannot read a value: nothing of ours writes it so");
+    let mut bytes = Vec::with_capacity(cell.len());
+    let mut rest = cell.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next() {
+                Some(b't') => b'\t',
+                Some(b'n') => b'\n',
+                Some(b'\\') => b'\\',
+                Some(b'0') => 0,
+                _ => return Err(malformed()),
+            },
+            byte => *byte,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Returns a value as text; bytes that are not UTF-8 are written out, so that two values never
+/// give one text.
+pub(super) fn text(value: &[u8]) -> String {
+    let piece = |chunk: std::str::Utf8Chunk<'_>| {
+        let bytes = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
+        chunk.valid().to_owned() + &bytes.collect::<String>()
+    };
+    value.utf8_chunks().map(piece).collect()
 }
 
 /// Returns what stands after the backslash for a byte that must be escaped.

@@ -95,7 +95,7 @@ fn every_kind_of_source_is_read_with_all_its_keys() {
     assert_eq!(profile(text, "a"), expected);
 }
 
-pub(super) const EVERYTHING: &str = r#"
+pub(in crate::profile) const EVERYTHING: &str = r#"
     [profiles.b]
     about = "all there is"
     units = ["map", "map@1.service"]

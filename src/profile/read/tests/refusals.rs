@@ -155,7 +155,10 @@ fn a_misspelt_word_is_answered_with_the_nearest_one() {
     let start = "[profiles.a]\nsources = [{ name = 'x', kind = 'files', path = '/x' }]\n";
     for (text, hint) in [
         ("rules = 'centreon-mapp'", "did you mean `centreon-map`?"),
-        ("rules = 'x'", "there are those of centreon-map, centreon-poller, cloudify-manager"),
+        (
+            "rules = 'x'",
+            "there are those of centreon-map, centreon-map-engine, centreon-poller, cloudify-manager",
+        ),
         ("hooks = [{ when = 'befor', command = 'x' }]", "did you mean \"before\"?"),
         ("roles = { security-file = 'y' }", "its sources are x"),
     ] {

@@ -1,0 +1,223 @@
+//! The packages of a service: their versions, and the commands that bring those back.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::base::error::Error;
+use crate::base::error::Result;
+use crate::base::process::End;
+use crate::system::ask;
+
+const RPM_FORMAT: &str = "%{NAME}\\t%{EVR}\\t%{ARCH}\\n";
+const DPKG_FORMAT: &str = "${Package}\\t${Version}\\t${Architecture}\\t${Status}\\n";
+
+/// A package that is installed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Package {
+    /// Who installed it.
+    pub manager: Manager,
+    /// Its name.
+    pub name: String,
+    /// Its version, with epoch and release where it has them.
+    pub version: String,
+    /// What it is built for, as its manager calls it.
+    pub architecture: String,
+}
+
+/// Who installs packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Manager {
+    /// `rpm`, by `dnf`
+    Rpm,
+    /// `dpkg`, by `apt-get`
+    Dpkg,
+}
+
+/// The packages of a service at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installed {
+    /// The packages, by manager and name.
+    pub packages: Vec<Package>,
+    /// The last transaction of dnf, where there is dnf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<u32>,
+}
+
+/// Returns the installed packages that match one of these globs.
+pub async fn installed(globs: &[String]) -> Result<Installed> {
+    if globs.is_empty() {
+        return Ok(Installed::default());
+    }
+    let mut packages = query(Manager::Rpm, "rpm", &["-qa", "--qf", RPM_FORMAT], globs).await?;
+    let dpkg = query(Manager::Dpkg, "dpkg-query", &["-W", "-f", DPKG_FORMAT], globs).await?;
+    packages.extend(dpkg);
+    packages.sort();
+    packages.dedup();
+    let has_rpm = packages.iter().any(|package| package.manager == Manager::Rpm);
+    let transaction = if has_rpm { last_transaction().await? } else { None };
+    Ok(Installed { packages, transaction })
+}
+
+/// Returns the commands that bring back the packages of `before`, where `after` are installed now,
+/// in the order in which they are given. None are needed where nothing changed.
+pub fn ways_back(before: &Installed, after: &Installed) -> Vec<String> {
+    let mut commands = of_rpm(before, after);
+    let Changes { back, added } = Changes::between(before, after, Manager::Dpkg);
+    let versions = back.iter().map(|package| format!("{}={}", package.name, package.version));
+    commands.extend(command("apt-get install --allow-downgrades", versions));
+    commands.extend(command("apt-get remove", added.iter().map(|package| package.name.clone())));
+    commands
+}
+
+/// What dnf did is undone by dnf, transaction by transaction; what another has installed, package
+/// by package.
+fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
+    let Changes { back, added } = Changes::between(before, after, Manager::Rpm);
+    if back.is_empty() && added.is_empty() {
+        return Vec::new();
+    }
+    let transactions = before.transaction.zip(after.transaction);
+    let undone = transactions.into_iter().flat_map(|(before, after)| (before + 1..=after).rev());
+    let undone: Vec<_> = undone.map(|number| format!("dnf history undo {number}")).collect();
+    if !undone.is_empty() {
+        return undone;
+    }
+    let exact = |package: &&Package| {
+        format!("{}-{}.{}", package.name, package.version, package.architecture)
+    };
+    let (older, gone): (Vec<_>, Vec<_>) =
+        back.into_iter().partition(|package| package.is_in(&after.packages));
+    let commands = [
+        command("dnf downgrade", older.iter().map(exact)),
+        command("dnf install", gone.iter().map(exact)),
+        command("dnf remove", added.iter().map(exact)),
+    ];
+    commands.into_iter().flatten().collect()
+}
+
+/// What became of the packages of one manager.
+struct Changes<'a> {
+    /// As they were, where now there is another version, or none.
+    back: Vec<&'a Package>,
+    /// Those that were not there before.
+    added: Vec<&'a Package>,
+}
+
+impl<'a> Changes<'a> {
+    fn between(before: &'a Installed, after: &'a Installed, manager: Manager) -> Self {
+        let of = |installed: &'a Installed| {
+            installed.packages.iter().filter(move |package| package.manager == manager)
+        };
+        Self {
+            back: of(before).filter(|package| !after.packages.contains(package)).collect(),
+            added: of(after).filter(|package| !package.is_in(&before.packages)).collect(),
+        }
+    }
+}
+
+impl Package {
+    /// Returns whether any version of it is among these.
+    fn is_in(&self, packages: &[Self]) -> bool {
+        packages.iter().any(|other| {
+            (other.manager, &other.name, &other.architecture)
+                == (self.manager, &self.name, &self.architecture)
+        })
+    }
+}
+
+/// Returns the command for these packages, unless there are none.
+fn command(command: &str, packages: impl Iterator<Item = String>) -> Option<String> {
+    let packages: Vec<_> = packages.collect();
+    (!packages.is_empty()).then(|| format!("{command} {}", packages.join(" ")))
+}
+
+/// Asks a manager; one that is absent has installed nothing.
+async fn query(
+    manager: Manager,
+    program: &str,
+    arguments: &[&str],
+    globs: &[String],
+) -> Result<Vec<Package>> {
+    let globs = globs.iter().map(String::as_str);
+    let arguments: Vec<_> = arguments.iter().copied().chain(globs).collect();
+    let ended = ask(program, &arguments).await?;
+    // dpkg complains so of a glob that nothing matches.
+    let is_answer = ended.is_success() || ended.end == End::Exit(1);
+    if !is_answer && !ended.end.is_absent() {
+        let told = format!("cannot list the installed packages: {program} {}", ended.end);
+        return Err(Error::failed(told));
+    }
+    Ok(ended.output.iter().filter_map(|line| package(manager, line)).collect())
+}
+
+/// Returns the package of a line of the answer; dpkg tells of removed ones too.
+fn package(manager: Manager, line: &str) -> Option<Package> {
+    let mut fields = line.split('\t').map(str::to_owned);
+    let (name, version, architecture) = (fields.next()?, fields.next()?, fields.next()?);
+    let is_installed = fields.next().is_none_or(|status| status.ends_with(" installed"));
+    is_installed.then_some(Package { manager, name, version, architecture })
+}
+
+/// Returns the number of the last transaction of dnf, which `dnf history undo` takes.
+async fn last_transaction() -> Result<Option<u32>> {
+    let ended = ask("dnf", &["history", "list"]).await?;
+    let number = |line: &String| line.split_whitespace().next()?.parse().ok();
+    Ok(ended.output.iter().filter_map(number).max())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(manager: Manager, transaction: Option<u32>, lines: &[&str]) -> Installed {
+        let package = |line: &&str| {
+            let mut words = line.split(' ').map(str::to_owned);
+            let (name, version) = (words.next().unwrap(), words.next().unwrap());
+            Package { manager, name, version, architecture: "noarch".to_owned() }
+        };
+        Installed { packages: lines.iter().map(package).collect(), transaction }
+    }
+
+    #[test]
+    fn a_line_of_an_answer_is_a_package() {
+        let known = package(Manager::Rpm, "centreon-map-server\t20.04.8-2.el7\tnoarch").unwrap();
+        assert_eq!(
+            (known.name.as_str(), known.version.as_str()),
+            ("centreon-map-server", "20.04.8-2.el7")
+        );
+        assert!(package(Manager::Dpkg, "a\t1\tall\tinstall ok installed").is_some());
+        assert!(package(Manager::Dpkg, "a\t1\tall\tdeinstall ok config-files").is_none());
+        assert!(package(Manager::Dpkg, "a\t\tall\tunknown ok not-installed").is_none());
+        assert!(package(Manager::Rpm, "complaint").is_none());
+    }
+
+    #[test]
+    fn what_dnf_did_is_undone_by_transaction_the_last_first() {
+        let before = of(Manager::Rpm, Some(11), &["map 20.04.8-2"]);
+        let after = of(Manager::Rpm, Some(13), &["map 20.10.1-1"]);
+        assert_eq!(ways_back(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
+        assert!(ways_back(&before, &of(Manager::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
+    }
+
+    #[test]
+    fn without_a_transaction_each_package_comes_back_as_it_was() {
+        let before = of(Manager::Rpm, None, &["map 20.04.8-2", "gone 1-1"]);
+        let after = of(Manager::Rpm, None, &["map 20.10.1-1", "new 2-1"]);
+        let expected = [
+            "dnf downgrade map-20.04.8-2.noarch",
+            "dnf install gone-1-1.noarch",
+            "dnf remove new-2-1.noarch",
+        ];
+        assert_eq!(ways_back(&before, &after), expected);
+    }
+
+    #[test]
+    fn dpkg_is_given_the_versions() {
+        let before = of(Manager::Dpkg, None, &["map 24.04.1", "web 24.04.1", "gone 1"]);
+        let after = of(Manager::Dpkg, None, &["map 24.10.3", "web 24.04.1", "new 2"]);
+        let expected =
+            ["apt-get install --allow-downgrades map=24.04.1 gone=1", "apt-get remove new"];
+        assert_eq!(ways_back(&before, &after), expected);
+    }
+}
