@@ -1,5 +1,6 @@
 //! `snap restore`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -17,10 +18,13 @@ use crate::profile::certificates::Reboot;
 use crate::profile::roles::choices::Choices;
 use crate::profile::roles::choices::Remap;
 use crate::profile::roles::mapping::UnknownRole;
+use crate::profile::service::Verb;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
+use crate::snapshot::hooks::Hooked;
+use crate::snapshot::restore;
 use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::RestoreOptions;
@@ -29,7 +33,6 @@ use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::dry_run;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::previous::discard_previous;
-use crate::snapshot::restore::restore;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::Resumed;
 
@@ -233,13 +236,19 @@ pub(super) async fn run(
         let answer = Answer::new("restore", &planned, to_text(&planned, detail));
         return Ok(answer.failing(planned.refusal.take()));
     }
+    let journals = &settings.journals();
     let restoring = async |journal: Arc<Journal>| {
-        let host = &settings.host(monitor)?;
-        let repository = &settings.open("restore").await?;
-        let restoring = Restoring { repository, profile, host, monitor };
-        restore(&restoring, &id, &options, &journal, interruption).await
+        let (verb, journal) = (Verb::Restore, &*journal);
+        let hooked = Hooked { verb, profile, journals, journal, monitor };
+        let restore = async |stop: Pin<&mut _>| {
+            let host = &settings.host(monitor)?;
+            let repository = &settings.open("restore").await?;
+            let restoring = Restoring { repository, profile, host, monitor };
+            restore::in_turn(&restoring, &id, &options, journal, stop).await
+        };
+        hooked.run(interruption, restore).await
     };
-    let restored = record(&settings.journals(), about, monitor, restoring).await?;
+    let restored = record(journals, about, monitor, restoring).await?;
     let text = to_text(&restored, detail);
     Ok(Answer::new("restore", &restored, text).least(String::new()))
 }
@@ -248,7 +257,7 @@ async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Res
     let about = settings.about("discard-previous", None);
     let discarding = async |_| {
         let host = settings.host(monitor)?;
-        discard_previous(&settings.profile, &host, args.database.as_deref()).await
+        discard_previous(&settings.profile, &host, args.database.as_deref(), monitor).await
     };
     let discarded = record(&settings.journals(), about, monitor, discarding).await?;
     let text = if discarded.is_empty() {
@@ -306,7 +315,8 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
         let seconds = restored.plan.estimated_seconds.unwrap_or_default();
         let seconds = format!("it may take about {seconds} s, by the sizes alone\n");
         return format!(
-            "would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}"
+            "would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}{}",
+            remaining(restored)
         );
     }
     let mut restored_kinds = restored
@@ -329,7 +339,24 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
     let safety = restored.outcome.safety_snapshot.as_ref();
     let safety = safety.map(|id| format!("saved before: {id}\n")).unwrap_or_default();
     let way_back = way_back(&restored.outcome);
-    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}{way_back}")
+    let remaining = remaining(restored);
+    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}{way_back}{remaining}")
+}
+
+/// Returns what no snapshot brings to a host that had nothing of the service, with the commands
+/// that do.
+fn remaining(restored: &Restored) -> String {
+    if restored.new_host.is_empty() {
+        return String::new();
+    }
+    let remarks = restored.new_host.iter().flat_map(|remark| {
+        let command = remark.command.iter().map(|command| format!("    {}", printable(command)));
+        std::iter::once(format!("- {}", printable(&remark.text))).chain(command)
+    });
+    format!(
+        "\nwhat remains to be done on a new host, since no snapshot does it:\n{}",
+        lines(remarks)
+    )
 }
 
 /// What a restore in place gives up, before it begins.

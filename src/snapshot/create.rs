@@ -32,7 +32,6 @@ use crate::snapshot::chunks;
 use crate::snapshot::disk;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
-use crate::snapshot::turn::Turn;
 use crate::source::files;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
@@ -59,7 +58,8 @@ pub struct CreateOptions {
     pub from_version: Option<String>,
 }
 
-/// Saves every source of the profile; returns what `list` shows of the new snapshot.
+/// Saves every source of the profile, in a turn that the caller has; returns what `list` shows of the
+/// new snapshot.
 ///
 /// What the newest snapshots of the same profile and host hold already is not stored again. Once
 /// `stop` returns, nothing is listed and its error is the verb's.
@@ -76,7 +76,6 @@ pub async fn create(
     if profile.sources.iter().all(|source| options.exclude.contains(&source.name)) {
         return Err(Error::new(Kind::Usage, "cannot create a snapshot: no source is left to save"));
     }
-    let turn = Turn::take(host, profile, "create").await?;
     for execution in execution::unfinished(&host.journals())? {
         execution.tell_unfinished(monitor);
     }
@@ -93,11 +92,10 @@ pub async fn create(
         created = in_turn(repository, profile, &recorded, options, monitor) => created?,
     };
     journal.change(|execution| execution.snapshot = Some(summary.id.to_string()))?;
-    turn.end();
     Ok(summary)
 }
 
-/// Does the same for a verb that has the turn already.
+/// Does the same for a verb that has begun already.
 pub(super) async fn in_turn(
     repository: &Repository,
     profile: &Profile,
@@ -107,6 +105,7 @@ pub(super) async fn in_turn(
 ) -> Result<Summary> {
     let id = free_id(repository, options.id.clone()).await?;
     let recorder = Recorder::new(monitor);
+    let product_version = product_version(profile, host, options, &recorder).await;
     let earlier = earlier(repository, profile, host, &recorder).await?;
     let save = Save {
         repository,
@@ -133,7 +132,7 @@ pub(super) async fn in_turn(
         created: host.now,
         host: host.name.clone(),
         profile: profile.name.clone(),
-        product_version: options.from_version.clone(),
+        product_version,
         tags: options.tags.clone(),
         note: options.note.clone(),
         sources,
@@ -156,6 +155,20 @@ fn demand_one(profile: &Profile, sources: &[SourceRecord]) -> Result<()> {
     let text = format!("cannot save anything of profile {}: nothing of it is here", profile.name);
     Err(Error::failed(text)
         .hint(format!("it looks for {}; is it the profile of this host?", origins.join(", "))))
+}
+
+/// Returns the version of what is saved: what the user says, or what the host tells. A snapshot without
+/// it is whole: the shape of what it holds tells the rest.
+async fn product_version(
+    profile: &Profile,
+    host: &Host,
+    options: &CreateOptions,
+    monitor: &dyn Monitor,
+) -> Option<String> {
+    if options.from_version.is_some() {
+        return options.from_version.clone();
+    }
+    host.version_of(profile, monitor).await.map(|version| version.to_string())
 }
 
 /// Returns the chosen id, or one that nobody has.

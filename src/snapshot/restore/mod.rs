@@ -15,6 +15,7 @@ use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::certificates::Reboot;
 use crate::profile::roles::choices::Remap;
+use crate::profile::service::Remark;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
@@ -31,7 +32,6 @@ use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::swap_all;
-use crate::snapshot::turn::Turn;
 use crate::source::mariadb::compare::Extent;
 
 pub use crate::source::mariadb::login::Binlog;
@@ -44,6 +44,7 @@ mod database;
 mod definers;
 mod files;
 mod in_place;
+mod new_host;
 mod parts;
 mod refusals;
 pub mod previous;
@@ -51,7 +52,7 @@ pub mod resume;
 pub mod roles;
 pub mod rollback;
 mod room;
-mod safety;
+pub(super) mod safety;
 mod security;
 mod staged;
 mod survey;
@@ -113,6 +114,9 @@ pub struct Restored {
     /// What became of what was live.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What remains for a person, where the service comes to a host that had nothing of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_host: Vec<Remark>,
 }
 
 /// What a swap came to.
@@ -149,14 +153,15 @@ pub async fn dry_run(
     let refusal = refusal.or_else(|| room::demand(&plan, options).err());
     plan.estimated_seconds = Some(room::seconds(&plan));
     let (in_place, outcome) = (options.in_place, Outcome::default());
-    Ok(Restored { plan, done: false, in_place, would_save, refusal, outcome })
+    let new_host = new_host::remarks(&plan, restoring.profile, options);
+    Ok(Restored { plan, done: false, in_place, would_save, refusal, outcome, new_host })
 }
 
-/// Restores a snapshot in place of what is live.
+/// Restores a snapshot in place of what is live, in a turn that the caller has.
 ///
 /// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
 /// that takes a moment, and is done or undone as a whole.
-pub async fn restore(
+pub async fn in_turn(
     restoring: &Restoring<'_>,
     id: &SnapshotId,
     options: &RestoreOptions,
@@ -166,7 +171,6 @@ pub async fn restore(
     let host = &restoring.host.on_record(journal, options.binlog);
     let restoring = &Restoring { host, ..*restoring };
     let mut stop = pin!(stop);
-    let turn = Turn::take(host, restoring.profile, "restore").await?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
         let (safety, given_up) = in_place::demanded(restoring, &planned.plan, options)?;
@@ -194,9 +198,9 @@ pub async fn restore(
         }
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
+    let new_host = new_host::remarks(&planned.plan, restoring.profile, options);
     let restored = complete(restoring, ready, planned, journal).await?;
-    turn.end();
-    Ok(restored)
+    Ok(Restored { new_host, ..restored })
 }
 
 /// Swaps all that is ready, and ends what came before it.
@@ -237,7 +241,8 @@ async fn complete(
     previous::forget_replaced(host, journal)?;
     in_place::conclude_replaced(host, journal).await?;
     let plan = planned.plan;
-    Ok(Restored { plan, done: true, in_place, would_save: false, refusal: None, outcome })
+    let new_host = Vec::new();
+    Ok(Restored { plan, done: true, in_place, would_save: false, refusal: None, outcome, new_host })
 }
 
 /// What a restore is done with.
