@@ -83,7 +83,7 @@ rm -f "$PLACE/unwell"
 echo undone >>"$PLACE/undone"
 "#;
 
-const PCS: &str = r#"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'"#;
+const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'";
 
 /// A studio whose server is a unit of systemd, with packages and a health check by HTTP.
 struct Map {
@@ -114,7 +114,7 @@ impl Map {
         map.write("units/centreon-map", "active");
         map.write("units/centreon-gateway", "active");
         map.write("units/centreon-idle", "inactive");
-        map.configure("");
+        map.configure("rules = 'centreon-map'");
         map
     }
 
@@ -143,7 +143,6 @@ impl Map {
              extends = 'studio'
              units = ['centreon-map', 'centreon-gateway', 'centreon-idle', 'centreon-absent']
              packages = ['centreon-map*']
-             rules = 'centreon-map'
              {more}
              [[profiles.map.versions]]
              rpm = 'centreon-map-server'
@@ -500,6 +499,69 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
     assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
     map.assert_is(&before, RUNNING);
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn hooks_run_around_an_upgrade_and_one_before_it_that_fails_stops_it() {
+    let map = Map::new();
+    let hook = |when: &str, end: &str| {
+        let file = map.place.path("hooks");
+        format!(
+            "[[profiles.map.hooks]]
+             when = '{when}'
+             verbs = ['upgrade']
+             command = 'echo {when} $SNAP_STATUS $(cat {}) >>{}; {end}'
+             ",
+            map.place.path("version").display(),
+            file.display()
+        )
+    };
+    let hooks = ["before", "after", "failed", "finally"].map(|when| hook(when, "true")).concat();
+    map.configure(&hooks);
+    let before = map.all();
+    map.upgrade(UNDOING, "breaks").failed(40, &["all is as it was before"]);
+    map.assert_is(&before, RUNNING);
+    let expected = format!("before started {OLD}\nfailed failed {OLD}\nfinally failed {OLD}");
+    assert_eq!(map.read("hooks"), expected);
+    map.write("hooks", "");
+    let said = map.upgrade(&["--dry-run"], "works");
+    assert!(said.succeeded().contains("Run the profile's hook, finally"), "{said:#?}");
+    map.upgrade(&[], "works").succeeded();
+    let expected = format!("before started {OLD}\nafter done {NEW}\nfinally done {NEW}");
+    assert_eq!(map.read("hooks").trim_start(), expected);
+    map.configure(&(hook("before", "exit 9") + &hook("finally", "true")));
+    let snapshots = map.place.ids();
+    map.upgrade(&[], "works").failed(40, &["ended with exit code 9", "nothing else was done"]);
+    assert_eq!(map.place.ids(), snapshots);
+    assert!(map.read("hooks").contains("finally failed"), "{}", map.read("hooks"));
+}
+
+#[test]
+fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
+    let map = Map::new();
+    let follow_up = |text: &str, command: &str| {
+        format!("[[profiles.map.follow-ups]]\ntext = '{text}'\ncommand = '{command}'\n")
+    };
+    let own = follow_up("Restart Gorgone", "systemctl restart gorgoned")
+        + &follow_up("Tell the others", "mail others");
+    map.configure(&format!("rules = 'centreon-poller'\n{own}"));
+    let done = map.upgrade(&["--to-version", "20.10.3"], "works");
+    let text = done.succeeded();
+    for words in
+        ["you     On the central, deploy", "done    Where the poller", "you     Tell the others"]
+    {
+        assert!(text.contains(words), "{words}: {done:#?}");
+    }
+    assert!(!text.contains("Restart Gorgone"), "it is said twice: {done:#?}");
+    assert!(map.read("asked").contains("restart gorgoned"));
+    map.write("version", OLD);
+    map.place.server.sql("DROP TABLE centreon_studio.upgraded; CREATE TRIGGER centreon_studio.checked BEFORE DELETE ON centreon_studio.element FOR EACH ROW SET @x = 1");
+    let script = SYSTEMCTL.replace("restart) echo", "restart) exit 1; echo");
+    map.script("systemctl", &script);
+    let done = map.upgrade(&["--to-version", "20.10.3"], "works");
+    assert_eq!(done.code, 3, "{done:#?}");
+    assert!(done.stderr.contains("`systemctl restart gorgoned` is still to be done"), "{done:#?}");
+    assert!(done.stdout.contains("FAILED  Where the poller"), "{done:#?}");
 }
 
 /// Where an upgrade that fails is killed, in order.

@@ -82,7 +82,9 @@ mod tests {
         let path = folder.path().join("log");
         let log = Log::open(&path, "seq");
         let lines: Vec<String> = (0..600).map(|number| format!("{number}").repeat(4000)).collect();
-        lines.iter().for_each(|line| log.line(line));
+        for line in &lines {
+            log.line(line);
+        }
         log.end(&lines[590..], "it ended");
         Log::open(&path, "true").end(&[], "it ended too");
         let text = fs::read_to_string(&path).unwrap();
