@@ -15,6 +15,7 @@ use crate::cli::human::size;
 use crate::cli::settings::Settings;
 use crate::cli::table::Table;
 use crate::profile::service::Verb;
+use crate::profile::version::Version;
 use crate::repository::summary::Summary;
 use crate::snapshot::create::CreateOptions;
 use crate::snapshot::create::create;
@@ -50,7 +51,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "SOURCE", value_parser = NonEmptyStringValueParser::new())]
     exclude: Vec<String>,
 
-    /// State the product's version, which the snapshot keeps
+    /// State the product's version, which the snapshot keeps, instead of what is detected
+    ///
+    /// A restore compares it with the version of the host that it comes to: a snapshot of a newer
+    /// product is refused, and roles of before 4.2 become those of 4.2 and above.
     #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
     from_version: Option<String>,
 }
@@ -69,6 +73,9 @@ pub(super) async fn run(
         exclude: args.exclude,
         from_version: args.from_version,
     };
+    if let Some(version) = &options.from_version {
+        version.parse::<Version>()?;
+    }
     let (profile, journals) = (&settings.profile, &settings.journals());
     let creating = async |journal: Arc<Journal>| {
         let (verb, journal) = (Verb::Create, &*journal);

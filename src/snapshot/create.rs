@@ -105,6 +105,7 @@ pub(super) async fn in_turn(
 ) -> Result<Summary> {
     let id = free_id(repository, options.id.clone()).await?;
     let recorder = Recorder::new(monitor);
+    let product_version = product_version(profile, host, options, &recorder).await;
     let earlier = earlier(repository, profile, host, &recorder).await?;
     let save = Save {
         repository,
@@ -131,7 +132,7 @@ pub(super) async fn in_turn(
         created: host.now,
         host: host.name.clone(),
         profile: profile.name.clone(),
-        product_version: options.from_version.clone(),
+        product_version,
         tags: options.tags.clone(),
         note: options.note.clone(),
         sources,
@@ -154,6 +155,20 @@ fn demand_one(profile: &Profile, sources: &[SourceRecord]) -> Result<()> {
     let text = format!("cannot save anything of profile {}: nothing of it is here", profile.name);
     Err(Error::failed(text)
         .hint(format!("it looks for {}; is it the profile of this host?", origins.join(", "))))
+}
+
+/// Returns the version of what is saved: what the user says, or what the host tells. A snapshot without
+/// it is whole: the shape of what it holds tells the rest.
+async fn product_version(
+    profile: &Profile,
+    host: &Host,
+    options: &CreateOptions,
+    monitor: &dyn Monitor,
+) -> Option<String> {
+    if options.from_version.is_some() {
+        return options.from_version.clone();
+    }
+    host.version_of(profile, monitor).await.map(|version| version.to_string())
 }
 
 /// Returns the chosen id, or one that nobody has.

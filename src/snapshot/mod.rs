@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::profile::Login;
+use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::profile::version::Version;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
 use crate::source::files;
 use crate::source::files::Serving;
 use crate::source::mariadb::login::Binlog;
+use crate::system::version;
 
 pub mod create;
 pub mod list;
@@ -88,6 +92,16 @@ impl Host {
     /// Returns the host with a login whose changes replicas hear of, or not.
     fn with_binlog(self, binlog: Binlog) -> Self {
         Self { database: Login { binlog, ..self.database }, ..self }
+    }
+
+    /// Returns the version of the profile's product here, as far as the host tells; where it cannot be
+    /// asked, that is noted.
+    async fn version_of(&self, profile: &Profile, monitor: &dyn Monitor) -> Option<Version> {
+        let detected = version::detected(&profile.service.versions, &self.root).await;
+        detected.unwrap_or_else(|error| {
+            monitor.note(&format!("the version is not known: {}", error.chain()));
+            None
+        })
     }
 
     /// Returns the path of a file source below the root.

@@ -67,13 +67,13 @@ const WITHOUT_ROLES: &str = "
 const WITH_ROLES: &str = "
     CREATE TABLE users_tenants (user_id INT NOT NULL, tenant_id INT NOT NULL,
         role_id INT NOT NULL, PRIMARY KEY (user_id, tenant_id),
-        KEY users_tenants_tenant_id_fkey (tenant_id), KEY users_tenants_role_id_fkey (role_id),
+        KEY users_tenants_user_id_fkey (user_id), KEY users_tenants_tenant_id_fkey (tenant_id), KEY users_tenants_role_id_fkey (role_id),
         CONSTRAINT users_tenants_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id),
         CONSTRAINT users_tenants_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
         CONSTRAINT users_tenants_role_id_fkey FOREIGN KEY (role_id) REFERENCES roles (id));
     CREATE TABLE groups_tenants (group_id INT NOT NULL, tenant_id INT NOT NULL,
         role_id INT NOT NULL, PRIMARY KEY (group_id, tenant_id),
-        KEY groups_tenants_tenant_id_fkey (tenant_id), KEY groups_tenants_role_id_fkey (role_id),
+        KEY groups_tenants_group_id_fkey (group_id), KEY groups_tenants_tenant_id_fkey (tenant_id), KEY groups_tenants_role_id_fkey (role_id),
         CONSTRAINT groups_tenants_group_id_fkey FOREIGN KEY (group_id) REFERENCES `groups` (id),
         CONSTRAINT groups_tenants_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants (id),
         CONSTRAINT groups_tenants_role_id_fkey FOREIGN KEY (role_id) REFERENCES roles (id));";
@@ -143,7 +143,9 @@ impl Tables {
             &mut self.users_tenants,
             &mut self.groups_tenants,
         ];
-        links.into_iter().for_each(|links| links.sort());
+        for links in links {
+            links.sort();
+        }
         self
     }
 
@@ -165,13 +167,14 @@ impl Tables {
         let mut sql = "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO';".to_owned();
         for (table, column, rows) in names {
             for (id, name) in rows {
-                sql += &format!("INSERT INTO {table} (id, {column}) VALUES ({id}, '{name}');");
+                let row = format!("VALUES ({id}, '{name}')");
+                sql.extend(["INSERT INTO ", table, " (id, ", column, ") ", &row, ";"]);
             }
         }
         for (table, rows) in links {
             for ids in rows {
                 let ids = ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-                sql += &format!("INSERT INTO {table} VALUES ({ids});");
+                sql.extend(["INSERT INTO ", table, " VALUES (", &ids, ");"]);
             }
         }
         sql
@@ -181,7 +184,11 @@ impl Tables {
 impl Place {
     /// Returns a place with a manager whose database is this one.
     fn manager(tables: &Tables, links: &str) -> Self {
-        let place = Self::empty();
+        Self::empty().with_manager(tables, links)
+    }
+
+    fn with_manager(self, tables: &Tables, links: &str) -> Self {
+        let place = self;
         place.configure(PROFILE);
         place.make_manager(tables, links);
         place
@@ -242,6 +249,74 @@ fn the_roles_of_4_0_and_4_1_become_those_of_the_golden_tables() {
 }
 
 #[test]
+fn roles_become_those_of_the_golden_tables_on_the_next_release_too() {
+    let place = Place::of_release("11.8", &[]);
+    let place = place.with_manager(&Tables::of("4.1/tables.toml"), WITHOUT_ROLES);
+    place.snap(&["create", "before"]).succeeded();
+    place.snap(ONTO_5_0).succeeded();
+    assert_eq!(Tables::live(&place), Tables::of("4.1/tables.after.toml").sorted());
+    place.snap(&["rollback"]).succeeded();
+    assert_eq!(Tables::live(&place), Tables::of("4.1/tables.toml").sorted());
+}
+
+#[test]
+fn a_remapping_that_comes_out_otherwise_is_found_before_anything_is_swapped() {
+    let place = Place::manager(&Tables::of("4.1/tables.toml"), WITHOUT_ROLES);
+    // No room for `sys_admin`, which would be cut off.
+    place.server.sql("ALTER TABLE centreon_studio.roles MODIFY name VARCHAR(8) NOT NULL");
+    place.snap(&["create", "before"]).succeeded();
+    let output = place.refused(22, ONTO_5_0);
+    assert!(output.stderr.contains("came out otherwise"), "{output:#?}");
+}
+
+#[test]
+fn tables_that_no_primary_key_can_be_given_refuse_a_restore() {
+    let place = Place::manager(&Tables::of("4.1/tables.toml"), WITHOUT_ROLES);
+    place
+        .server
+        .sql("ALTER TABLE centreon_studio.users_tenants ADD id INT AUTO_INCREMENT PRIMARY KEY");
+    place.snap(&["create", "before"]).succeeded();
+    let output = place.refused(14, ONTO_5_0);
+    let text = "the primary key of \"users_tenants\" is to be user_id, tenant_id";
+    assert!(output.stderr.contains(text), "{output:#?}");
+}
+
+#[test]
+fn roles_that_would_be_one_and_that_others_point_to_refuse_a_restore() {
+    let place = Place::manager(&odd_manager(), WITHOUT_ROLES);
+    place.server.sql(
+        "USE centreon_studio; CREATE TABLE permissions (role INT, what TEXT,
+             FOREIGN KEY (role) REFERENCES roles (id) ON DELETE CASCADE);
+         INSERT INTO permissions VALUES (3, 'deploys')",
+    );
+    place.snap(&["create", "before"]).succeeded();
+    let output = place.refused(14, &[ONTO_5_0, MAPPED].concat());
+    assert!(output.stderr.contains("\"permissions\" points to rows of \"roles\""), "{output:#?}");
+}
+
+#[test]
+fn a_key_that_is_there_already_stays_and_names_are_read_in_any_character_set() {
+    let place = Place::manager(&Tables::of("4.1/tables.after.toml"), WITH_ROLES);
+    place.make_manager(&Tables::of("4.0/tables.toml"), WITHOUT_ROLES);
+    place.server.sql(
+        "USE centreon_studio; ALTER TABLE users_tenants ADD PRIMARY KEY (tenant_id, user_id);
+         ALTER TABLE roles MODIFY name VARCHAR(20) CHARACTER SET utf16;
+         UPDATE users SET username = 'andr\u{e9}\tand \\\\ more' WHERE id = 0",
+    );
+    place.snap(&["create", "before"]).succeeded();
+    place.snap(ONTO_5_0).succeeded();
+    let live = Tables::live(&place);
+    let golden = Tables::of("4.0/tables.after.toml").sorted();
+    assert_eq!(
+        [&live.users_tenants, &live.users_roles],
+        [&golden.users_tenants, &golden.users_roles]
+    );
+    assert_eq!(live.roles, golden.roles);
+    let key = place.server.sql("SHOW CREATE TABLE centreon_studio.users_tenants");
+    assert!(key.contains("PRIMARY KEY (`tenant_id`,`user_id`)"), "{key}");
+}
+
+#[test]
 fn the_database_is_defined_as_that_of_4_2_and_nothing_else_changes() {
     let place = Place::saved_manager();
     place.snap(ONTO_5_0).succeeded();
@@ -258,7 +333,9 @@ fn the_database_is_defined_as_that_of_4_2_and_nothing_else_changes() {
 
     place.make_manager(&Tables::of("4.1/tables.after.toml"), WITH_ROLES);
     place.server.sql("ALTER TABLE centreon_studio.roles AUTO_INCREMENT = 40");
-    assert_eq!(restored, place.all_of_it());
+    let made = place.all_of_it();
+    let differing = restored.lines().zip(made.lines()).find(|(one, other)| one != other);
+    assert!(restored == made, "{differing:?}");
 }
 
 #[test]
@@ -353,6 +430,9 @@ fn a_snapshot_of_a_newer_manager_is_refused() {
     }
 }
 
+/// What the roles of an odd manager become.
+const MAPPED: &[&str] = &["--map-role", "deployer=default", "--map-role", "viewer=sys_admin"];
+
 /// A manager 4.1 with a role of its own, and one that is called as a tenant role since.
 fn odd_manager() -> Tables {
     let mut odd = Tables::of("4.1/tables.toml");
@@ -382,8 +462,7 @@ fn unknown_roles_refuse_a_restore_and_it_is_said_who_has_them() {
 fn unknown_roles_become_what_the_user_says_or_stay() {
     let place = Place::manager(&odd_manager(), WITHOUT_ROLES);
     place.snap(&["create", "before"]).succeeded();
-    let mapped = ["--map-role", "deployer=default", "--map-role", "viewer=sys_admin"];
-    place.snap(&[ONTO_5_0, &mapped].concat()).succeeded();
+    place.snap(&[ONTO_5_0, MAPPED].concat()).succeeded();
     let live = Tables::live(&place);
     let names: BTreeMap<_, _> = live.roles.iter().cloned().collect();
     let of_bob: Vec<_> = live.users_roles.iter().filter(|link| link[0] == 2).collect();
@@ -454,6 +533,21 @@ fn a_dry_run_tells_who_changes_from_what_to_what() {
 }
 
 #[test]
+fn hundreds_of_users_are_not_all_shown_unless_they_are_asked_for() {
+    let mut many = Tables::of("4.0/tables.toml");
+    for id in 1..300 {
+        many.users.push((id, format!("u{id}")));
+        many.users_roles.push(vec![id, 2]);
+    }
+    let place = Place::manager(&many, WITHOUT_ROLES);
+    place.snap(&["create", "before"]).succeeded();
+    let output = place.refused(0, &[ONTO_5_0, &["--dry-run"]].concat());
+    assert!(output.stdout.contains("\nand 261 more, which -v and --json name\n"), "{output:#?}");
+    let output = place.snap(&[ONTO_5_0, &["--dry-run", "-v"]].concat());
+    assert!(output.succeeded().contains("user \"u299\" "), "{output:#?}");
+}
+
+#[test]
 fn roles_are_not_remapped_in_place() {
     let place = Place::saved_manager();
     let output =
@@ -498,6 +592,43 @@ fn a_database_that_holds_no_roles_asks_for_nothing() {
     place.drop_manager();
     let output = place.snap(RESTORE);
     assert!(!output.succeeded().contains("roles"), "{output:#?}");
+}
+
+/// A way to find the version, in a file below the root.
+const DETECTED: &str = "
+    [[profiles.studio.versions]]
+    file = '/opt/version'
+";
+
+#[test]
+fn versions_are_detected_on_both_sides() {
+    let place = Place::manager(&Tables::of("4.1/tables.toml"), WITHOUT_ROLES);
+    place.configure(&format!("{PROFILE}{DETECTED}"));
+    let install = |version: &str| {
+        fs::create_dir_all(place.root().join("opt")).expect("create a folder");
+        fs::write(place.root().join("opt/version"), version).expect("write the version");
+    };
+    install("cloudify 4.1.1");
+    place.snap(&["create", "before"]).succeeded();
+    let shown = place.snap(&["show", "before", "--json"]);
+    assert!(shown.succeeded().contains("\"product_version\": \"4.1.1\""), "{shown:#?}");
+    place.drop_manager();
+    install("cloudify 4.0");
+    place.snap(RESTORE).failed(14, &["on this manager [4.1.1 > 4.0]"]);
+    install("cloudify 4.3");
+    place.snap(RESTORE).succeeded();
+    assert_eq!(Tables::live(&place), Tables::of("4.1/tables.after.toml").sorted());
+    // What the user says counts.
+    place.snap(&[RESTORE, &["--to-version", "4.1.1"]].concat()).succeeded();
+    assert_eq!(Tables::live(&place), Tables::of("4.1/tables.toml").sorted());
+    let mistaken = place.snap(&["create", "--from-version", "latest"]);
+    assert_eq!(mistaken.code, 2, "{mistaken:#?}");
+}
+
+/// Returns the points that a remapping comes to.
+#[cfg(feature = "fault-points")]
+pub(crate) fn points() -> Vec<String> {
+    Place::saved_manager().points(ONTO_5_0)
 }
 
 #[cfg(feature = "fault-points")]

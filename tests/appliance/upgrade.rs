@@ -626,3 +626,32 @@ fn a_resume_that_is_killed_is_resumed_and_an_upgrade_that_was_well_is_ended() {
     assert_eq!(map.last_upgrade()["step"], "done");
     assert!(fs::read(map.place.root().join(SECURITY_FILE)).is_ok());
 }
+
+#[test]
+fn hooks_run_around_an_upgrade_and_are_told_that_it_went_back() {
+    let map = Map::new();
+    let before = map.all();
+    let log = map.place.path("hooks");
+    let hook = |when: &str| {
+        let told = format!("echo $SNAP_WHEN $SNAP_VERB $SNAP_STATUS $SNAP_EXIT_CODE >>{log:?}");
+        format!(
+            "[[profiles.map.hooks]]\nwhen = '{when}'\nverbs = ['upgrade']\ncommand = '''{told}'''\n"
+        )
+    };
+    map.configure(&["before", "after", "failed", "finally"].map(hook).concat());
+    map.upgrade(UNDOING, "fails").failed(40, &["all is as it was before"]);
+    let told = "before upgrade started\nfailed upgrade failed 40\nfinally upgrade failed 40";
+    assert_eq!(map.read("hooks"), told);
+    fs::remove_file(&log).expect("begin anew");
+    map.upgrade(&[], "works").succeeded();
+    let told = "before upgrade started\nafter upgrade done\nfinally upgrade done";
+    assert_eq!(map.read("hooks"), told);
+    // One that fails before it stops it before anything is asked or done.
+    let now = map.all();
+    assert!(now != before, "nothing was upgraded");
+    map.configure(&hook("before").replace("echo", "exit 5; echo"));
+    map.write("asked", "");
+    map.upgrade(UNDOING, "works").failed(40, &["before upgrade ended with exit code 5"]);
+    assert_eq!(map.read("asked"), "");
+    map.assert_is(&now, RUNNING);
+}

@@ -162,3 +162,50 @@ fn refused(what: &str) -> Error {
          right there",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns tables with two users, a tenant and the role `user`, and these links of users.
+    fn tables(users: [&str; 2], links: &[(Linking, u64, u64)]) -> RoleTables {
+        let named = |names: &[&str]| (1..).zip(names.iter().map(|&it| it.to_owned())).collect();
+        let mut tables = RoleTables::default();
+        tables.names.insert(Named::Users, named(&users));
+        tables.names.insert(Named::Roles, named(&["user"]));
+        tables.names.insert(Named::Tenants, named(&["T1"]));
+        for &(linking, holder, to) in links {
+            tables.links.entry(linking).or_default().push(Link { holder, to, role: None });
+        }
+        tables
+    }
+
+    #[test]
+    fn links_to_what_is_not_there_are_refused() {
+        for (linking, holder, to, complaint) in [
+            (Linking::UsersRoles, 3, 1, "links to 3 of \"users\""),
+            (Linking::UsersRoles, 1, 2, "links to 2 of \"roles\""),
+            (Linking::UsersTenants, 1, 2, "links to 2 of \"tenants\""),
+            (Linking::GroupsTenants, 1, 1, "links to 1 of \"groups\""),
+        ] {
+            let tables = tables(["a", "b"], &[(linking, holder, to)]);
+            let error = old_state(&tables).unwrap_err();
+            assert_eq!(error.kind(), Kind::Refused);
+            assert!(error.to_string().contains(complaint), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_users_of_one_name_are_refused_for_one_would_get_the_rights_of_the_other() {
+        let error = old_state(&tables(["a", "a"], &[])).unwrap_err();
+        assert!(error.to_string().contains("has two rows of user \"a\""), "{error}");
+    }
+
+    #[test]
+    fn a_link_to_a_tenant_without_a_role_is_no_state_of_4_2() {
+        let tables = tables(["a", "b"], &[(Linking::UsersTenants, 1, 1)]);
+        assert!(old_state(&tables).is_ok());
+        let error = new_state(&tables).unwrap_err();
+        assert!(error.to_string().contains("has a row without a role"), "{error}");
+    }
+}

@@ -190,8 +190,8 @@ fn unescaped(cell: &[u8]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Returns a value as text; bytes that are not UTF-8 are written out, so that two values never
-/// give one text.
+/// Returns a value as text; bytes that are not UTF-8 are written out, so that different ones look
+/// different.
 pub(super) fn text(value: &[u8]) -> String {
     let piece = |chunk: std::str::Utf8Chunk<'_>| {
         let bytes = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
@@ -257,6 +257,30 @@ mod tests {
         let mut line = Vec::new();
         append_value(value, format, &mut line);
         String::from_utf8(line).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_read_as_it_was_written(values in prop::collection::vec(any::<Option<Vec<u8>>>(), 3)) {
+            let mut line = Vec::new();
+            for (position, value) in values.iter().enumerate() {
+                if position > 0 {
+                    line.push(b'\t');
+                }
+                append_value(&value.clone().map_or(Value::NULL, Value::Bytes), PLAIN, &mut line);
+            }
+            let chunk = [line.as_slice(), b"\n", &line, b"\n"].concat();
+            let read: Vec<_> = lines(&chunk).map(|line| cells(line, [0, 1, 2]).unwrap()).collect();
+            let values: [_; 3] = values.try_into().unwrap();
+            prop_assert_eq!(read, vec![values.clone(), values]);
+        }
+    }
+
+    #[test]
+    fn a_line_that_nothing_of_ours_wrote_is_refused() {
+        for line in [&b"a"[..], b"a\t\\", b"a\t\\x"] {
+            assert!(cells(line, [1]).is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -81,7 +81,10 @@ impl Crossing {
         let databases = databases(profile, options);
         let known = choices.shape.map(Some);
         let live = Live { shape: OnceCell::new_with(known), host: host.clone(), databases };
-        let target = choices.to_version;
+        let target = match choices.to_version {
+            None if mapping.is_some() => host.version_of(profile, monitor).await,
+            told => told,
+        };
         let saved_shape = saved_shape(repository, profile, contents).await?;
         Ok(Self { mapping, source, target, saved_shape, live })
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::roles::decode::decoded;
+use crate::source::mariadb::roles::rows::charset;
 use crate::source::mariadb::roles::rows::place;
 use crate::source::mariadb::roles::rows::refused;
 use crate::source::mariadb::schema;
@@ -20,6 +22,7 @@ pub struct SavedColumn {
     pub position: usize,
     /// Its place in a line.
     place: usize,
+    charset: Option<String>,
     /// Why its values cannot be changed, where they cannot.
     obstacle: Option<&'static str>,
 }
@@ -33,7 +36,8 @@ impl SavedColumn {
         let table = &definition.tables[position];
         let place = place(table, column);
         let obstacle = table.is_versioned().then_some("its table keeps the rows that were");
-        Ok(place.map(|place| Self { position, place, obstacle }))
+        let charset = charset(table, column)?;
+        Ok(place.map(|place| Self { position, place, charset, obstacle }))
     }
 
     /// Adds the names in a chunk of the table.
@@ -41,7 +45,7 @@ impl SavedColumn {
         for line in tsv::lines(chunk) {
             let [name] = tsv::cells(line, [self.place])?;
             if let Some(name) = name {
-                *into.entry(tsv::text(&name)).or_default() += 1;
+                *into.entry(decoded(&name, self.charset.as_deref())).or_default() += 1;
             }
         }
         Ok(())

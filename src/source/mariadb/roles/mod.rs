@@ -6,6 +6,7 @@
 //! makes those of staging other ones; [`column`] is the same for one column.
 
 pub mod column;
+mod decode;
 mod fitness;
 pub mod rows;
 pub mod shape;

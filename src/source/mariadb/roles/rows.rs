@@ -6,7 +6,9 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::roles::decode::decoded;
 use crate::source::mariadb::schema;
+use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tsv;
 
 /// As many rows are read at most: they are held in memory.
@@ -189,6 +191,8 @@ struct SavedTable {
     rows: Rows,
     /// The places of the two columns among those of a line.
     columns: [usize; 2],
+    /// The character set of names.
+    charset: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -211,7 +215,8 @@ impl SavedTables {
             let [Some(first), Some(second)] = columns.map(|column| place(table, column)) else {
                 continue;
             };
-            tables.push(SavedTable { position, rows, columns: [first, second] });
+            let charset = charset(table, columns[1])?;
+            tables.push(SavedTable { position, rows, columns: [first, second], charset });
         }
         Ok(Self { tables })
     }
@@ -231,7 +236,8 @@ impl SavedTables {
             match table.rows {
                 Rows::Names(named) => {
                     let [id, name] = cells;
-                    into.add_name(named, number(id)?, name.as_deref().map(tsv::text))?;
+                    let name = name.map(|name| decoded(&name, table.charset.as_deref()));
+                    into.add_name(named, number(id)?, name)?;
                 }
                 Rows::Links(linking) => {
                     let [holder, to] = cells;
@@ -246,6 +252,11 @@ impl SavedTables {
 /// Returns the place of a column in the lines of a table.
 pub(super) fn place(table: &Table, column: &str) -> Option<usize> {
     table.stored_columns().position(|stored| stored.name == column)
+}
+
+/// Returns the character set of a column.
+pub(super) fn charset(table: &Table, column: &str) -> Result<Option<String>> {
+    Ok(CreateTable::parse(&table.create)?.charset_of(column).map(str::to_owned))
 }
 
 fn number(cell: Option<Vec<u8>>) -> Result<Option<u64>> {

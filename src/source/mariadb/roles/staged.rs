@@ -198,13 +198,11 @@ impl Connection {
             self.execute(doing, &format!("DELETE FROM `roles` WHERE `id` = {id}")).await?;
         }
         for (id, name) in new {
-            let name = quote::text(name);
-            let sql = match old.get(id) {
-                Some(was) if quote::text(was) == name => continue,
-                Some(_) => format!("UPDATE `roles` SET `name` = {name} WHERE `id` = {id}"),
-                None => continue,
-            };
-            self.execute(doing, &sql).await?;
+            if old.get(id).is_some_and(|was| was != name) {
+                let name = quote::text(name);
+                let sql = format!("UPDATE `roles` SET `name` = {name} WHERE `id` = {id}");
+                self.execute(doing, &sql).await?;
+            }
         }
         for (id, name) in new.iter().filter(|(id, _)| !old.contains_key(id)) {
             let name = quote::text(name);
