@@ -543,6 +543,7 @@ fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
         format!("[[profiles.map.follow-ups]]\ntext = '{text}'\ncommand = '{command}'\n")
     };
     let own = follow_up("Restart Gorgone", "systemctl restart gorgoned")
+        + "by = 'snap'\n"
         + &follow_up("Tell the others", "mail others");
     map.configure(&format!("rules = 'centreon-poller'\n{own}"));
     let done = map.upgrade(&["--to-version", "20.10.3"], "works");
@@ -553,15 +554,41 @@ fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
         assert!(text.contains(words), "{words}: {done:#?}");
     }
     assert!(!text.contains("Restart Gorgone"), "it is said twice: {done:#?}");
-    assert!(map.read("asked").contains("restart gorgoned"));
+    assert_eq!(map.read("asked").matches("restart gorgoned").count(), 1);
     map.write("version", OLD);
     map.place.server.sql("DROP TABLE centreon_studio.upgraded; CREATE TRIGGER centreon_studio.checked BEFORE DELETE ON centreon_studio.element FOR EACH ROW SET @x = 1");
     let script = SYSTEMCTL.replace("restart) echo", "restart) exit 1; echo");
     map.script("systemctl", &script);
-    let done = map.upgrade(&["--to-version", "20.10.3"], "works");
+    let done = map.upgrade(&[], "works");
     assert_eq!(done.code, 3, "{done:#?}");
     assert!(done.stderr.contains("`systemctl restart gorgoned` is still to be done"), "{done:#?}");
-    assert!(done.stdout.contains("FAILED  Where the poller"), "{done:#?}");
+    assert!(done.stdout.contains("FAILED  Restart Gorgone"), "{done:#?}");
+}
+
+#[test]
+fn going_back_remaps_no_roles_whatever_version_is_installed_then() {
+    let map = Map::new();
+    map.configure(
+        "[[profiles.map.roles.columns]]
+         source = 'database'
+         table = 'account'
+         column = 'role'
+        ",
+    );
+    map.write("version", "4.1.0-1.el7");
+    map.place.server.sql(
+        "USE centreon_studio; CREATE TABLE account (id INT PRIMARY KEY, role VARCHAR(20));
+         INSERT INTO account VALUES (1, 'user'), (2, 'admin')",
+    );
+    let before = map.all();
+    map.upgrade(&[], "breaks").failed(40, &["the units stay stopped"]);
+    map.assert_is(&(before.0, before.1, NEW.to_owned()), STOPPED);
+    // A restore of its own would: that is what the versions are for.
+    let snapshot = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    map.place.server.sql("UPDATE centreon_studio.account SET role = 'x'");
+    map.snap(&["restore", &snapshot, "--force"]).succeeded();
+    let roles = map.place.server.sql("SELECT role FROM centreon_studio.account ORDER BY id");
+    assert_eq!(roles, "default\nsys_admin\n");
 }
 
 /// Where an upgrade that fails is killed, in order.
