@@ -139,7 +139,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let ui = Ui::new(&cli.flags);
     let progress = Progress::new(ui);
     let monitor = Recorder::new(&progress);
-    let outcome = dispatch(cli.command, &cli.flags, &monitor).await;
+    let outcome = Box::pin(dispatch(cli.command, &cli.flags, &monitor)).await;
     progress.finish();
     ui.finish(outcome, &monitor.said())
 }

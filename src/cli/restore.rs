@@ -257,7 +257,7 @@ async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Res
     let about = settings.about("discard-previous", None);
     let discarding = async |_| {
         let host = settings.host(monitor)?;
-        discard_previous(&settings.profile, &host, args.database.as_deref()).await
+        discard_previous(&settings.profile, &host, args.database.as_deref(), monitor).await
     };
     let discarded = record(&settings.journals(), about, monitor, discarding).await?;
     let text = if discarded.is_empty() {

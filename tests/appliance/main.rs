@@ -43,6 +43,7 @@ mod faulty_disks;
 mod faulty_connections;
 mod kills;
 mod server_kills;
+mod residue;
 mod executions;
 mod hooks;
 mod new_host;

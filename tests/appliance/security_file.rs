@@ -114,8 +114,8 @@ fn the_roles_of_a_user_store_change_in_their_own_bytes_and_nothing_else_does() {
             (&line["before"], &line["after"]),
             (&json!("administrator"), &json!("sys_admin"))
         );
-        let live = place.security_file().metadata().expect("look at it");
-        assert_eq!((live.mode(), live.mtime_nsec()), (saved.mode(), saved.mtime_nsec()));
+        let restored = place.security_file().metadata().expect("look at it");
+        assert_eq!((restored.mode(), restored.mtime_nsec()), (saved.mode(), saved.mtime_nsec()));
 
         let again = place.restored(&[&flags[..], &["--json"]].concat());
         assert_eq!(source(&again)["action"], "keep", "{again:#?}");
@@ -290,9 +290,8 @@ fn a_snapshot_without_the_file_leaves_the_one_of_the_target_and_says_what_that_m
 
 #[test]
 fn what_is_no_security_file_comes_back_as_it_was_however_it_was_made() {
-    let aliases: String = (1..30)
-        .map(|level| format!("a{level}: &a{level} [{0}, {0}]\n", format!("*a{}", level - 1)))
-        .collect();
+    let level = |level: u32| format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1);
+    let aliases = (1..30).map(level).collect::<Vec<_>>().concat();
     let bombs = [
         (format!("a0: &a0 [x]\n{aliases}users: *a29\n"), "YAML aliases"),
         ("[".repeat(900_000), "neither JSON nor YAML"),
@@ -321,6 +320,57 @@ fn a_folder_is_no_security_file() {
     assert_eq!(refused.code, 14, "{refused:#?}");
     assert!(refused.stderr.contains("it is a folder"), "{refused:#?}");
     assert_eq!(tree::describe(&place.root()), before);
+}
+
+/// What a manager up to 4.1 has in its database: a user with a role that nobody has a rule for.
+const OLD_DATABASE: &str = "
+    CREATE DATABASE centreon_studio; USE centreon_studio;
+    CREATE TABLE roles (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(255) UNIQUE, description TEXT);
+    CREATE TABLE users (id INT PRIMARY KEY, username VARCHAR(255));
+    CREATE TABLE tenants (id INT PRIMARY KEY, name VARCHAR(255));
+    CREATE TABLE users_roles (user_id INT, role_id INT);
+    CREATE TABLE users_tenants (user_id INT, tenant_id INT);
+    INSERT INTO roles (name) VALUES ('admin'), ('user'), ('auditor');
+    INSERT INTO users VALUES (0, 'admin'), (1, 'bob');
+    INSERT INTO tenants VALUES (0, 'default_tenant');
+    INSERT INTO users_roles VALUES (0, 1), (1, 3);
+    INSERT INTO users_tenants VALUES (1, 0);";
+
+/// What makes it one of 4.2: no version is known then, and the shape of the tables tells.
+const NEW_DATABASE: &str = "
+    USE centreon_studio; ALTER TABLE users_tenants ADD role_id INT NOT NULL DEFAULT 3";
+
+#[test]
+fn the_file_crosses_with_the_database_and_one_refusal_names_what_both_hold() {
+    let place = Place::empty();
+    let database = "\n[[profiles.studio.sources]]\nname = 'database'\nkind = 'database'\n\
+                    database = 'centreon_studio'\n";
+    let holder = "database = 'database'\n    security-file";
+    place.configure(&(PROFILE.replace("security-file", holder) + database));
+    place.server.sql(OLD_DATABASE);
+    place.write_security_file("hash_salt: s\nusers:\n- {username: eve, roles: [deployer]}\n");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql(NEW_DATABASE);
+    let live = "encryption_key: k\n";
+    place.write_security_file(live);
+    let refused = place.snap(&["restore", "before", "--force"]);
+    assert_eq!(refused.code, 14, "{refused:#?}");
+    let named = "\"auditor\" (user \"bob\"), \"deployer\" (user \"eve\")";
+    assert!(refused.stderr.contains(named), "{refused:#?}");
+    assert_eq!(place.read_security_file(), live);
+
+    let mapped = ["--map-role", "auditor=default", "--map-role", "deployer=default"];
+    place.restored(&[&["--force"][..], &mapped].concat());
+    let crossed = "hash_salt: s\nusers:\n- {username: eve, roles: [default]}\nencryption_key: k\n";
+    assert_eq!(place.read_security_file(), crossed);
+    // The way back takes nothing over and changes no role.
+    place.snap(&["rollback"]).succeeded();
+    assert_eq!(place.read_security_file(), live);
+    // Onto the database of before, all is as it was.
+    place.server.sql("USE centreon_studio; ALTER TABLE users_tenants DROP role_id");
+    place.restored(&["--force"]);
+    let saved = crossed.replace("default", "deployer").replace("encryption_key: k\n", "");
+    assert_eq!(place.read_security_file(), saved);
 }
 
 #[cfg(feature = "fault-points")]

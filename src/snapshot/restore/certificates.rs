@@ -62,8 +62,10 @@ async fn add_authority(
     let (_, index) = saved(contents, &source.name)?;
     let list = FileList::from_detail(&index.detail)?;
     let copies = certificates::STAND_INS;
-    // What has none of the files is not the folder of such a manager.
-    if !certificates::wants_authority(crossing.target.as_ref(), has_one)
+    // Where all comes back as it was saved, nothing is added. What has none of the files is not the
+    // folder of such a manager.
+    if crossing.mapping().is_none()
+        || !certificates::wants_authority(crossing.target.as_ref(), has_one)
         || list.names(certificates::AUTHORITY)
         || !copies.iter().any(|(file, _)| list.names(file))
     {

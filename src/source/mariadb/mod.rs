@@ -18,6 +18,7 @@
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! roles                                who holds which roles, and how they become others in staging
 //! undo, moves → ready → swap → resume         and take the place, or give it back
+//! residue                              files that keep a database from being dropped
 //! in_place                             or take it table by table, with no way back but a snapshot
 //! ```
 
@@ -55,6 +56,7 @@ mod site;
 mod events;
 mod programs;
 mod removal;
+mod residue;
 mod parameters;
 mod guard;
 mod rehearsal;
