@@ -7,6 +7,7 @@ use std::io::BufReader;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -18,12 +19,14 @@ use rustix::process::Signal;
 use rustix::process::kill_process_group;
 use serde_json::Value;
 
+use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::restore_failures::finished;
 use crate::server::until;
 use crate::stopped::signal;
+use crate::stored;
 
 /// The version that is installed, and that of the upgrade.
 const OLD: &str = "20.04.8-1.el8";
@@ -432,6 +435,27 @@ fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
     assert_eq!(map.units(), RUNNING);
     assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
     assert_eq!(map.place.ids(), "");
+}
+
+#[test]
+fn without_a_whole_snapshot_nothing_is_stopped() {
+    let map = Map::new();
+    map.snap(&["create", "first"]).succeeded();
+    // Nobody has changed this table: the next snapshot shares its chunk with the first one.
+    let shared = stored::chunk(&map.place, "first", "users");
+    let whole = fs::read(&shared).expect("read a blob");
+    stored::flip_a_bit(&shared);
+    let damaged = map.upgrade(&[], "works");
+    damaged.failed(14, &["cannot upgrade", "the only way back, is damaged", "database.users"]);
+    fs::write(&shared, whole).expect("repair the blob");
+    let socket = map.place.root().join(CERTIFICATES).join("socket");
+    let listener = UnixListener::bind(&socket).expect("make a socket");
+    map.upgrade(&[], "works").failed(14, &["is partial", "socket", "nothing was touched"]);
+    drop(listener);
+    assert_eq!((map.read("version").as_str(), map.units()), (OLD, RUNNING.map(str::to_owned)));
+    assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
+    fs::remove_file(socket).expect("remove the socket");
+    map.upgrade(&[], "works").succeeded();
 }
 
 #[test]
