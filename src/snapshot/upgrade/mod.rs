@@ -186,7 +186,11 @@ impl Upgrading<'_> {
         let recorded = host.on_record(journal, Binlog::On);
         let saved = create::in_turn(repository, profile, &recorded, &options, monitor).await?;
         monitor.note(&format!("all that is needed to go back is saved as {}", saved.id));
-        prove(repository, &saved.id, "upgrade", monitor).await?;
+        let proven = prove(repository, &saved.id, "upgrade", monitor).await;
+        proven.map_err(|error| match error.advice() {
+            Some(_) => error,
+            None => error.hint("nothing was touched: see to what is named, and begin again"),
+        })?;
         journal.change(|execution| execution.snapshot = Some(saved.id.to_string()))?;
         journal.reach(Step::Saved)
     }
