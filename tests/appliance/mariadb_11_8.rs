@@ -68,7 +68,8 @@ fn a_studio_of_10_11_answers_the_same_on_11_8() {
     assert!(new.server.sql("SELECT VERSION()").starts_with("11.8."));
     old.snap(&["create", "before"]).succeeded();
     old.bring("before", &new);
-    new.snap(&["restore", "before"]).succeeded();
+    // A new host does not tell which roles it uses.
+    new.snap(&["restore", "before", "--to-version", "4.1"]).succeeded();
     assert_same(&answers(&old.server, "centreon_studio"), &answers(&new.server, "centreon_studio"));
     let programs = "SELECT routine_type, routine_name, routine_definition, sql_mode, character_set_client
         FROM information_schema.routines WHERE routine_schema = 'centreon_studio' ORDER BY 2;
