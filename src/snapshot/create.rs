@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
+use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
@@ -32,7 +33,9 @@ use crate::snapshot::chunks;
 use crate::snapshot::disk;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
+use crate::snapshot::outputs;
 use crate::snapshot::turn::Turn;
+use crate::source::command::SourceCommand;
 use crate::source::files;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
@@ -109,6 +112,7 @@ pub(super) async fn in_turn(
     let recorder = Recorder::new(monitor);
     let earlier = earlier(repository, profile, host, &recorder).await?;
     let save = Save {
+        id: &id,
         repository,
         host,
         monitor: &recorder,
@@ -203,7 +207,7 @@ fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
     let (kind, origin) = match &spec.what {
         What::Database { database, .. } => ("mariadb", database.clone()),
         What::Files { path, .. } => ("files", path.display().to_string()),
-        What::Command(pair) => ("command", pair.save.clone()),
+        What::Command(pair) => (outputs::KIND, SourceCommand::program(&pair.save).to_owned()),
     };
     SourceRecord {
         name: spec.name.clone(),
@@ -219,6 +223,7 @@ fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
 
 /// What all sources of one snapshot are saved with.
 struct Save<'a> {
+    id: &'a SnapshotId,
     repository: &'a Repository,
     host: &'a Host,
     monitor: &'a dyn Monitor,
@@ -232,10 +237,13 @@ impl Save<'_> {
         let saved = match &spec.what {
             What::Database { database, users } => self.database(spec, database, *users).await?,
             What::Files { globs, .. } if globs.is_empty() => self.files(spec).await?,
-            What::Files { .. } | What::Command(_) => {
-                let text = format!("cannot save {}: this kind of source is only read", spec.name);
-                return Err(Error::failed(text));
+            What::Files { .. } => {
+                let text =
+                    format!("cannot save {}: a part of a folder cannot be saved yet", spec.name);
+                return Err(Error::new(Kind::Usage, text)
+                    .hint("leave `include` and `exclude` out: the whole folder is saved then"));
             }
+            What::Command(pair) => Some(self.command(spec, pair).await?),
         };
         match saved {
             Some(saved) => Ok(saved),
@@ -332,6 +340,19 @@ impl Save<'_> {
         };
         let index = self.write_index(stored, tree.list.to_detail()).await?;
         Ok(Some(SourceRecord { items: vec![item], index: Some(index), ..saved }))
+    }
+
+    async fn command(&self, spec: &SourceSpec, pair: &CommandPair) -> Result<SourceRecord> {
+        let command = SourceCommand {
+            text: pair.save.clone(),
+            limit: pair.limit,
+            source: spec.name.clone(),
+            snapshot: self.id.to_string(),
+        };
+        let (item, index) = outputs::save(&self.writer, &command, self.monitor).await?;
+        let index = self.write_index(vec![index], serde_json::Value::Null).await?;
+        let saved = record(spec, SourceState::Saved);
+        Ok(SourceRecord { items: vec![item], index: Some(index), ..saved })
     }
 
     async fn write_index(

@@ -28,6 +28,7 @@ pub mod prune;
 pub mod doctor;
 mod chunks;
 mod disk;
+mod outputs;
 mod turn;
 
 /// This program and its version, as catalogs name it.

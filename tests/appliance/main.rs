@@ -45,6 +45,8 @@ mod kills;
 mod server_kills;
 mod executions;
 mod rollback;
+mod commands;
+mod profiles;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]
