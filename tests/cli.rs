@@ -322,3 +322,70 @@ fn a_file_is_checked_before_it_is_used() {
     assert_eq!(absent.status.code(), Some(2));
     assert_eq!(stderr(&absent), "error: cannot find /nowhere/snap.toml\n");
 }
+
+#[test]
+fn the_path_of_an_upgrade_is_printed_with_every_step_or_refused_with_its_reason() {
+    let plan = |profile: &str, flags: &[&str]| {
+        let words = ["upgrade", "--plan", "--profile", profile];
+        run(&[&words[..], flags].concat())
+    };
+    let path = plan("centreon-map", &["--from-version", "4.0.7", "--to-version", "20.04.3"]);
+    assert_eq!(path.status.code(), Some(0), "{path:?}");
+    let mut rest = stdout(&path);
+    for words in [
+        "from 4.0.7 to 20.04.3: 2 upgrades",
+        "1. 4.0.7 -> 4.1.X",
+        "started there, before it goes any further",
+        "backup     snap  Save the database",
+        "# systemctl stop tomcat",
+        "snap upgrade --profile centreon-map --to-version 4.1 -- COMMAND",
+        "2. 4.1.X -> 20.04.3",
+        "prepare    you   Ask Centreon Support",
+        "follow up  you   On the central",
+    ] {
+        let (_, after) = rest.split_once(words).unwrap_or_else(|| panic!("{words}: {path:?}"));
+        rest = after;
+    }
+    let flags = ["--from-version", "4.0.7", "--to-version", "4.1.2", "--json"];
+    let json: Value = serde_json::from_str(stdout(&plan("centreon-map", &flags))).expect("JSON");
+    assert_eq!(json["plan"]["from"], "4.0.7");
+    assert_eq!(json["plan"]["hops"][0]["steps"][0]["by"], "person");
+    let told = |profile: &str, flags: &[&str], code: i32, words: &[&str]| {
+        let output = plan(profile, flags);
+        assert_eq!(output.status.code(), Some(code), "{flags:?}: {output:?}");
+        for word in words {
+            assert!(stderr(&output).contains(word), "{word}: {output:?}");
+        }
+    };
+    let (from, to) = ("--from-version", "--to-version");
+    told("centreon-map", &[from, "24.04", to, "25.10"], 14, &["MAP Engine"]);
+    let flags = [from, "3.4.2", to, "4.2"];
+    told("cloudify-manager", &flags, 14, &["supported from 4.0.0 on"]);
+    let flags = [from, "20.04", to, "20.10.1", "--central-version", "20.04.7"];
+    told("centreon-map", &flags, 14, &["bring the central to 20.10 first"]);
+    told("studio", &[to, "5.0"], 2, &["profile studio names no version rules"]);
+    told("centreon-map", &[to, "20.04"], 2, &["--from-version"]);
+    told("centreon-map", &[from, "4", to, "new"], 2, &["cannot understand version"]);
+    let flags = [from, "4.1", to, "4.3", "--new-host", "--one-user"];
+    let moved = plan("cloudify-manager", &flags);
+    assert!(stdout(&moved).contains("new host"), "{moved:?}");
+    assert!(!stdout(&moved).contains("several users"), "{moved:?}");
+}
+
+#[test]
+fn an_upgrade_needs_a_command_and_a_program_that_is_there() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = |name: &str| folder.path().join(name).into_os_string().into_string().expect("UTF-8");
+    let (state, repository) = (path("state"), path("repository"));
+    for (words, told) in [
+        (&["upgrade"][..], "<COMMAND>"),
+        (&["upgrade", "--plan"], "--to-version"),
+        (&["upgrade", "--plan", "--to-version", "5", "--", "yum"], "cannot be used with"),
+        (&["upgrade", "--", "no-such-program-anywhere"], "there is no program"),
+    ] {
+        let places = ["--state", &state, "--repository", &repository];
+        let output = run(&[&places, words].concat());
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
+        assert!(stderr(&output).contains(told), "{told}: {output:?}");
+    }
+}

@@ -12,11 +12,17 @@ pub trait Monitor: Send + Sync {
     /// The current step got on by so many bytes.
     fn advance(&self, bytes: u64);
 
+    /// What only a reader who wants all of it reads, such as a line that a hook printed.
+    fn detail(&self, _text: &str) {}
+
     /// Something that the reader should know and that keeps the result whole.
     fn note(&self, text: &str);
 
     /// The result lacks something that it should hold: the process will end with exit code 3.
     fn warn(&self, text: &str);
+
+    /// A command that the user has given printed a line.
+    fn output(&self, _line: &str) {}
 }
 
 /// Keeps notes and warnings and passes everything on, for verbs that store what they said.
@@ -63,6 +69,10 @@ impl Monitor for Recorder<'_> {
         self.watched.advance(bytes);
     }
 
+    fn detail(&self, text: &str) {
+        self.watched.detail(text);
+    }
+
     /// A note is taken once: what is tried again notes the same again.
     fn note(&self, text: &str) {
         let mut said = self.said.lock().expect("no watcher panics while it records");
@@ -79,6 +89,10 @@ impl Monitor for Recorder<'_> {
         said.warnings.push(text.to_owned());
         drop(said);
         self.watched.warn(text);
+    }
+
+    fn output(&self, line: &str) {
+        self.watched.output(line);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `snap create`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -13,11 +14,14 @@ use crate::cli::human::listed;
 use crate::cli::human::size;
 use crate::cli::settings::Settings;
 use crate::cli::table::Table;
+use crate::profile::service::Verb;
+use crate::profile::version::Version;
 use crate::repository::summary::Summary;
 use crate::snapshot::create::CreateOptions;
 use crate::snapshot::create::create;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
+use crate::snapshot::hooks::Hooked;
 
 /// Save the database, the certificates and the files as one snapshot
 ///
@@ -47,7 +51,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "SOURCE", value_parser = NonEmptyStringValueParser::new())]
     exclude: Vec<String>,
 
-    /// State the product's version, which the snapshot keeps
+    /// State the product's version, which the snapshot keeps, instead of what is detected
+    ///
+    /// A restore compares it with the version of the host that it comes to: a snapshot of a newer
+    /// product is refused, and roles of before 4.2 become those of 4.2 and above.
     #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
     from_version: Option<String>,
 }
@@ -66,13 +73,21 @@ pub(super) async fn run(
         exclude: args.exclude,
         from_version: args.from_version,
     };
+    if let Some(version) = &options.from_version {
+        version.parse::<Version>()?;
+    }
+    let (profile, journals) = (&settings.profile, &settings.journals());
     let creating = async |journal: Arc<Journal>| {
-        let host = settings.host(monitor)?;
-        let repository = settings.open_or_create("create").await?;
-        let profile = &settings.profile;
-        create(&repository, profile, &host, &options, monitor, &journal, interruption).await
+        let (verb, journal) = (Verb::Create, &*journal);
+        let hooked = Hooked { verb, profile, journals, journal, monitor };
+        let create = async |stop: Pin<&mut _>| {
+            let host = settings.host(monitor)?;
+            let repository = settings.open_or_create("create").await?;
+            create(&repository, profile, &host, &options, monitor, journal, stop).await
+        };
+        hooked.run(interruption, create).await
     };
-    Ok(answer(&record(&settings.journals(), about, monitor, creating).await?))
+    Ok(answer(&record(journals, about, monitor, creating).await?))
 }
 
 /// Returns the answer about a snapshot that is new in the repository.

@@ -10,6 +10,7 @@ use crate::cli::human::printable;
 use crate::cli::settings::Settings;
 use crate::cli::table::Table;
 use crate::snapshot::execution::Execution;
+use crate::snapshot::execution::Upgrade;
 use crate::snapshot::execution::get;
 use crate::snapshot::execution::list;
 
@@ -78,6 +79,26 @@ fn table(executions: &[Execution]) -> String {
     table.to_text()
 }
 
+/// Returns what an upgrade was told and found.
+fn told(upgrade: &Upgrade) -> Vec<(&'static str, String)> {
+    let mut told = vec![("command", upgrade.line())];
+    let undo = upgrade.undo.as_ref().map(|undo| undo.command.clone());
+    let values = [
+        ("undo", undo),
+        ("version before", upgrade.from.clone()),
+        ("version wanted", upgrade.to.clone()),
+        ("version found", upgrade.found.clone()),
+        ("went back", upgrade.failure.clone()),
+        ("restored by", upgrade.restored_by.clone()),
+    ];
+    told.extend(values.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    let units = upgrade.units.iter().map(|unit| ("unit", unit.clone()));
+    let packages = upgrade.installed.packages.iter();
+    let packages = packages.map(|it| ("package", format!("{} {}", it.name, it.version)));
+    told.extend(units.chain(packages));
+    told
+}
+
 fn details(execution: &Execution) -> String {
     let mut table = Table::of_values();
     let mut row = |name: &str, value: String| table.row([format!("  {name}"), value]);
@@ -98,11 +119,22 @@ fn details(execution: &Execution) -> String {
         let back = execution.way_back().map(|back| format!("`{back}` goes back"));
         row("in place", back.unwrap_or_else(|| "it replaced nothing".to_owned()));
     }
+    for (name, value) in execution.upgrade.iter().flat_map(told) {
+        row(name, value);
+    }
     row("profile", execution.profile.clone());
     row("repository", execution.repository.clone());
     row("process", format!("{} on {}", execution.process, execution.host));
     for reached in &execution.steps {
         row(reached.step.name(), reached.at.strftime("%Y-%m-%d %H:%M:%S%.3f UTC").to_string());
+    }
+    for hook in &execution.hooks {
+        let end = hook.end.as_deref().unwrap_or("did not come to its end");
+        row(&hook.when, format!("{} {end}", hook.program));
+        if hook.omitted > 0 {
+            row("", format!("| {} lines before these are not kept", hook.omitted));
+        }
+        hook.output.iter().for_each(|line| row("", format!("| {line}")));
     }
     for part in &execution.parts {
         row(&part.source, part.places.target());

@@ -25,11 +25,13 @@ mod answer;
 mod flags;
 mod human;
 mod interrupt;
+mod path;
 mod plan;
 mod progress;
 mod settings;
 mod table;
 mod ui;
+mod upgraded;
 
 mod create;
 mod list;
@@ -43,6 +45,7 @@ mod pin;
 mod unpin;
 mod prune;
 mod rollback;
+mod upgrade;
 mod executions;
 mod profile;
 mod doctor;
@@ -112,6 +115,7 @@ enum Command {
     Show(show::Args),
     Restore(restore::Args),
     Rollback(rollback::Args),
+    Upgrade(upgrade::Args),
     Download(download::Args),
     Upload(upload::Args),
     Verify(verify::Args),
@@ -135,7 +139,7 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let ui = Ui::new(&cli.flags);
     let progress = Progress::new(ui);
     let monitor = Recorder::new(&progress);
-    let outcome = dispatch(cli.command, &cli.flags, &monitor).await;
+    let outcome = Box::pin(dispatch(cli.command, &cli.flags, &monitor)).await;
     progress.finish();
     ui.finish(outcome, &monitor.said())
 }
@@ -160,6 +164,7 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::Rollback(args) => {
             Box::pin(rollback::run(&args, &settings()?, monitor, stop)).await
         }
+        Command::Upgrade(args) => upgrade::run(args, &settings()?, monitor, stop).await,
         Command::Download(args) => until(stop, download::run(args, &settings()?, monitor)).await,
         Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,
         Command::Verify(args) => until(stop, verify::run(&args, &settings()?, monitor)).await,

@@ -6,6 +6,7 @@ use crate::cli::human::lines;
 use crate::cli::human::printable;
 use crate::cli::human::size;
 use crate::cli::table::Table;
+use crate::profile::roles::remap::Line;
 use crate::snapshot::restore::Restored;
 use crate::snapshot::restore::plan::AccountAction;
 use crate::snapshot::restore::plan::Action;
@@ -25,11 +26,43 @@ pub(super) enum Detail {
 /// The parts that are named of one source, unless all are wanted.
 const NAMED: usize = 20;
 
+/// The rights that are shown of one source, unless all are wanted.
+const RIGHTS: usize = 40;
+
 /// Returns the plan: a line per source, what happens in each, and what happens to accounts.
 pub(super) fn to_text(restored: &Restored, detail: Detail) -> String {
     let parts: String =
         restored.plan.sources.iter().map(|source| parts(source, restored.done, detail)).collect();
-    sources(restored).to_text() + &parts + &accounts(restored) + &notes(restored)
+    let roles: String =
+        restored.plan.sources.iter().map(|source| roles(source, restored.done, detail)).collect();
+    sources(restored).to_text() + &parts + &roles + &accounts(restored) + &notes(restored)
+}
+
+/// Returns who has which rights before and after; nothing where roles come back as they were saved.
+fn roles(source: &SourcePlan, done: bool, detail: Detail) -> String {
+    if source.roles.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["  HOLDER", "TENANT", "BEFORE", "AFTER", ">ROWS"]);
+    let shown = if detail == Detail::All { source.roles.len() } else { RIGHTS };
+    for Line { holder, tenant, before, after, rows } in source.roles.iter().take(shown) {
+        table.row([
+            format!("  {holder}"),
+            tenant.clone().unwrap_or_else(|| "-".to_owned()),
+            before.clone().unwrap_or_else(|| "-".to_owned()),
+            after.clone(),
+            count(*rows as u64),
+        ]);
+    }
+    let more = match source.roles.len().saturating_sub(shown) {
+        0 => String::new(),
+        rest => format!("and {} more, which -v and --json name\n", count(rest as u64)),
+    };
+    let name = printable(&source.name);
+    let number =
+        counted(source.roles.iter().filter(|line| line.is_change()).count() as u64, "right");
+    let changed = if done { "changed" } else { "to change" };
+    format!("\n{name}: {number} {changed}\n{}{more}", table.to_text())
 }
 
 /// Returns what else is to be known; nothing where nothing is.

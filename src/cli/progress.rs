@@ -91,12 +91,20 @@ impl Monitor for Progress {
         }
     }
 
+    fn detail(&self, text: &str) {
+        self.print(|| self.ui.detail(text));
+    }
+
     fn note(&self, text: &str) {
         self.print(|| self.ui.note(text));
     }
 
     fn warn(&self, text: &str) {
         self.print(|| ui::warning(text));
+    }
+
+    fn output(&self, line: &str) {
+        self.print(|| self.ui.output(line));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `snap restore`.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -13,10 +14,17 @@ use crate::cli::human::printable;
 use crate::cli::plan;
 use crate::cli::plan::Detail;
 use crate::cli::settings::Settings;
+use crate::profile::certificates::Reboot;
+use crate::profile::roles::choices::Choices;
+use crate::profile::roles::choices::Remap;
+use crate::profile::roles::mapping::UnknownRole;
+use crate::profile::service::Verb;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
+use crate::snapshot::hooks::Hooked;
+use crate::snapshot::restore;
 use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::RestoreOptions;
@@ -25,7 +33,6 @@ use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::dry_run;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::previous::discard_previous;
-use crate::snapshot::restore::restore;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::Resumed;
 
@@ -55,6 +62,13 @@ pub(super) struct Args {
     /// Restore the certificates too, instead of leaving them as they are
     #[arg(long)]
     restore_certificates: bool,
+
+    /// Leave the host up after certificates were restored
+    ///
+    /// Cloudify Manager reboots its host then, so that everything uses them. snap never reboots it: it
+    /// says what there is to do, and with this flag that is what to restart instead.
+    #[arg(long, requires = "restore_certificates")]
+    no_reboot: bool,
 
     /// Replace a database that has tables, and all that is in it
     #[arg(long)]
@@ -126,13 +140,53 @@ pub(super) struct Args {
     #[arg(long, value_name = "on|off", value_enum, default_value = "on")]
     binlog: Switch,
 
+    #[command(flatten)]
+    roles: RoleFlags,
+
     /// Finish or undo a restore or a rollback whose process was killed
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "binlog", "in_place"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "database", "discard_previous", "no_safety_snapshot", "binlog", "in_place", "to_version", "map_role", "keep_unknown_roles"])]
     resume: bool,
 
     /// Drop what earlier restores replaced and kept aside, and restore nothing
-    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "in_place"])]
+    #[arg(long, conflicts_with_all = ["id", "restore_certificates", "restore_users", "trust_definers", "force", "full", "dry_run", "only", "in_place", "to_version", "map_role", "keep_unknown_roles"])]
     discard_previous: bool,
+}
+
+/// What is said of the target's version, and of roles.
+#[derive(clap::Args)]
+struct RoleFlags {
+    /// State the product's version on this host, instead of what is detected
+    ///
+    /// A snapshot of 4.1 or below has the roles of its age, which become those of 4.2 where this
+    /// host runs 4.2 or above: `user` becomes `default`, `admin` becomes `sys_admin`, and whoever is
+    /// associated with a tenant becomes `user` there. Without this flag the profile's own way to
+    /// find the version decides, or else the live database. A snapshot of a newer product than this
+    /// host's is refused.
+    #[arg(long, value_name = "VERSION", value_parser = NonEmptyStringValueParser::new())]
+    to_version: Option<String>,
+
+    /// Make one system role of the snapshot another one; may be given several times
+    ///
+    /// Roles other than `user` and `admin` refuse the restore, unless it is said what they become:
+    /// `sys_admin` or `default`.
+    #[arg(long, value_name = "OLD=NEW", value_parser = NonEmptyStringValueParser::new())]
+    map_role: Vec<String>,
+
+    /// Keep roles that are not known as they are
+    #[arg(long)]
+    keep_unknown_roles: bool,
+}
+
+impl RoleFlags {
+    fn choices(&self) -> Result<Choices> {
+        let overrides = self.map_role.iter().map(|text| text.parse());
+        Ok(Choices {
+            to_version: self.to_version.as_deref().map(str::parse).transpose()?,
+            shape: None,
+            overrides: overrides.collect::<Result<_>>()?,
+            unknown: if self.keep_unknown_roles { UnknownRole::Keep } else { UnknownRole::Refuse },
+        })
+    }
 }
 
 /// On or off.
@@ -156,6 +210,7 @@ pub(super) async fn run(
     let id: SnapshotId = id.parse()?;
     let options = RestoreOptions {
         certificates: args.restore_certificates,
+        reboot: if args.no_reboot { Reboot::Unwanted } else { Reboot::Advised },
         force: args.force,
         only: args.only,
         database: args.database,
@@ -165,6 +220,7 @@ pub(super) async fn run(
         safety_snapshot: !args.no_safety_snapshot,
         in_place: args.in_place,
         binlog: if args.binlog == Switch::On { Binlog::On } else { Binlog::Off },
+        remap: Remap::ByVersion(args.roles.choices()?),
     };
     let detail = if settings.verbose { Detail::All } else { Detail::Differences };
     let profile = &settings.profile;
@@ -180,13 +236,19 @@ pub(super) async fn run(
         let answer = Answer::new("restore", &planned, to_text(&planned, detail));
         return Ok(answer.failing(planned.refusal.take()));
     }
+    let journals = &settings.journals();
     let restoring = async |journal: Arc<Journal>| {
-        let host = &settings.host(monitor)?;
-        let repository = &settings.open("restore").await?;
-        let restoring = Restoring { repository, profile, host, monitor };
-        restore(&restoring, &id, &options, &journal, interruption).await
+        let (verb, journal) = (Verb::Restore, &*journal);
+        let hooked = Hooked { verb, profile, journals, journal, monitor };
+        let restore = async |stop: Pin<&mut _>| {
+            let host = &settings.host(monitor)?;
+            let repository = &settings.open("restore").await?;
+            let restoring = Restoring { repository, profile, host, monitor };
+            Box::pin(restore::in_turn(&restoring, &id, &options, journal, stop)).await
+        };
+        hooked.run(interruption, restore).await
     };
-    let restored = record(&settings.journals(), about, monitor, restoring).await?;
+    let restored = record(journals, about, monitor, restoring).await?;
     let text = to_text(&restored, detail);
     Ok(Answer::new("restore", &restored, text).least(String::new()))
 }
@@ -195,7 +257,7 @@ async fn discard(args: &Args, settings: &Settings, monitor: &dyn Monitor) -> Res
     let about = settings.about("discard-previous", None);
     let discarding = async |_| {
         let host = settings.host(monitor)?;
-        discard_previous(&settings.profile, &host, args.database.as_deref()).await
+        discard_previous(&settings.profile, &host, args.database.as_deref(), monitor).await
     };
     let discarded = record(&settings.journals(), about, monitor, discarding).await?;
     let text = if discarded.is_empty() {
@@ -253,7 +315,8 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
         let seconds = restored.plan.estimated_seconds.unwrap_or_default();
         let seconds = format!("it may take about {seconds} s, by the sizes alone\n");
         return format!(
-            "would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}"
+            "would restore {id}; nothing was touched\n\n{plan}\n{safety}{given_up}{seconds}{}",
+            remaining(restored)
         );
     }
     let mut restored_kinds = restored
@@ -276,7 +339,24 @@ fn to_text(restored: &Restored, detail: Detail) -> String {
     let safety = restored.outcome.safety_snapshot.as_ref();
     let safety = safety.map(|id| format!("saved before: {id}\n")).unwrap_or_default();
     let way_back = way_back(&restored.outcome);
-    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}{way_back}")
+    let remaining = remaining(restored);
+    format!("restored {id}{incomplete}\n\n{plan}{previous}{safety}{way_back}{remaining}")
+}
+
+/// Returns what no snapshot brings to a host that had nothing of the service, with the commands
+/// that do.
+fn remaining(restored: &Restored) -> String {
+    if restored.new_host.is_empty() {
+        return String::new();
+    }
+    let remarks = restored.new_host.iter().flat_map(|remark| {
+        let command = remark.command.iter().map(|command| format!("    {}", printable(command)));
+        std::iter::once(format!("- {}", printable(&remark.text))).chain(command)
+    });
+    format!(
+        "\nwhat remains to be done on a new host, since no snapshot does it:\n{}",
+        lines(remarks)
+    )
 }
 
 /// What a restore in place gives up, before it begins.

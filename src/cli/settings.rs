@@ -179,6 +179,11 @@ impl Settings {
         })
     }
 
+    /// Returns the folder that all paths of a profile lie below.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Returns where and when executions are recorded.
     pub(super) fn journals(&self) -> Journals {
         Journals {

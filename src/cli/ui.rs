@@ -69,10 +69,24 @@ impl Ui {
         }
     }
 
+    /// Prints what only a user reads who wants all of it.
+    pub(super) fn detail(self, text: &str) {
+        if self.verbose {
+            talk(text);
+        }
+    }
+
     /// Prints a note.
     pub(super) fn note(self, text: &str) {
         if !self.quiet {
             talk(&format!("note: {text}"));
+        }
+    }
+
+    /// Prints a line that a command of the user printed.
+    pub(super) fn output(self, line: &str) {
+        if !self.quiet {
+            talk(&format!("  | {line}"));
         }
     }
 

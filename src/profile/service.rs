@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// What is known of a service beside what is saved of it. All of it is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
@@ -141,6 +143,29 @@ pub enum Verb {
     Upgrade,
 }
 
+impl When {
+    /// Returns the word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Failed => "failed",
+            Self::Finally => "finally",
+        }
+    }
+}
+
+impl Verb {
+    /// Returns the word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Restore => "restore",
+            Self::Upgrade => "upgrade",
+        }
+    }
+}
+
 /// How many snapshots are kept; all, where nothing is said. Nothing is forgotten by it yet: it is
 /// read, checked and shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -156,7 +181,7 @@ pub struct Retention {
 }
 
 /// Something for a person to know or do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remark {
     /// What.
     pub text: String,

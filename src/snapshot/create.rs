@@ -34,8 +34,6 @@ use crate::snapshot::disk;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::outputs;
-use crate::snapshot::turn::Turn;
-use crate::source::command::SourceCommand;
 use crate::source::files;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
@@ -62,7 +60,8 @@ pub struct CreateOptions {
     pub from_version: Option<String>,
 }
 
-/// Saves every source of the profile; returns what `list` shows of the new snapshot.
+/// Saves every source of the profile, in a turn that the caller has; returns what `list` shows of the
+/// new snapshot.
 ///
 /// What the newest snapshots of the same profile and host hold already is not stored again. Once
 /// `stop` returns, nothing is listed and its error is the verb's.
@@ -79,7 +78,6 @@ pub async fn create(
     if profile.sources.iter().all(|source| options.exclude.contains(&source.name)) {
         return Err(Error::new(Kind::Usage, "cannot create a snapshot: no source is left to save"));
     }
-    let turn = Turn::take(host, profile, "create").await?;
     for execution in execution::unfinished(&host.journals())? {
         execution.tell_unfinished(monitor);
     }
@@ -96,11 +94,10 @@ pub async fn create(
         created = in_turn(repository, profile, &recorded, options, monitor) => created?,
     };
     journal.change(|execution| execution.snapshot = Some(summary.id.to_string()))?;
-    turn.end();
     Ok(summary)
 }
 
-/// Does the same for a verb that has the turn already.
+/// Does the same for a verb that has begun already.
 pub(super) async fn in_turn(
     repository: &Repository,
     profile: &Profile,
@@ -110,6 +107,7 @@ pub(super) async fn in_turn(
 ) -> Result<Summary> {
     let id = free_id(repository, options.id.clone()).await?;
     let recorder = Recorder::new(monitor);
+    let product_version = product_version(profile, host, options, &recorder).await;
     let earlier = earlier(repository, profile, host, &recorder).await?;
     let save = Save {
         id: &id,
@@ -128,7 +126,10 @@ pub(super) async fn in_turn(
             save.source(spec).await?
         });
     }
-    demand_one(profile, &sources)?;
+    let is_saved = |source: &SourceRecord| source.state == SourceState::Saved;
+    if !sources.iter().any(is_saved) {
+        profile.refuse_nothing(sources.iter().map(|source| source.origin.as_str()))?;
+    }
     let said = recorder.said();
     let catalog = Catalog {
         format: FORMAT,
@@ -137,7 +138,7 @@ pub(super) async fn in_turn(
         created: host.now,
         host: host.name.clone(),
         profile: profile.name.clone(),
-        product_version: options.from_version.clone(),
+        product_version,
         tags: options.tags.clone(),
         note: options.note.clone(),
         sources,
@@ -150,16 +151,18 @@ pub(super) async fn in_turn(
     Ok(summary)
 }
 
-/// Fails where a profile needs one of its sources, and none is here.
-fn demand_one(profile: &Profile, sources: &[SourceRecord]) -> Result<()> {
-    let is_saved = |source: &SourceRecord| source.state == SourceState::Saved;
-    if !profile.at_least_one || sources.iter().any(is_saved) {
-        return Ok(());
+/// Returns the version of what is saved: what the user says, or what the host tells. A snapshot without
+/// it is whole: the shape of what it holds tells the rest.
+async fn product_version(
+    profile: &Profile,
+    host: &Host,
+    options: &CreateOptions,
+    monitor: &dyn Monitor,
+) -> Option<String> {
+    if options.from_version.is_some() {
+        return options.from_version.clone();
     }
-    let origins: Vec<&str> = sources.iter().map(|source| source.origin.as_str()).collect();
-    let text = format!("cannot save anything of profile {}: nothing of it is here", profile.name);
-    Err(Error::failed(text)
-        .hint(format!("it looks for {}; is it the profile of this host?", origins.join(", "))))
+    host.version_of(profile, monitor).await.map(|version| version.to_string())
 }
 
 /// Returns the chosen id, or one that nobody has.
@@ -207,7 +210,7 @@ fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
     let (kind, origin) = match &spec.what {
         What::Database { database, .. } => ("mariadb", database.clone()),
         What::Files { path, .. } => ("files", path.display().to_string()),
-        What::Command(pair) => (outputs::KIND, SourceCommand::program(&pair.save).to_owned()),
+        What::Command(pair) => (outputs::KIND, outputs::origin(pair)),
     };
     SourceRecord {
         name: spec.name.clone(),
@@ -343,13 +346,8 @@ impl Save<'_> {
     }
 
     async fn command(&self, spec: &SourceSpec, pair: &CommandPair) -> Result<SourceRecord> {
-        let command = SourceCommand {
-            text: pair.save.clone(),
-            limit: pair.limit,
-            source: spec.name.clone(),
-            snapshot: self.id.to_string(),
-        };
-        let (item, index) = outputs::save(&self.writer, &command, self.monitor).await?;
+        let (item, index) =
+            outputs::save(&self.writer, &spec.name, pair, self.id, self.monitor).await?;
         let index = self.write_index(vec![index], serde_json::Value::Null).await?;
         let saved = record(spec, SourceState::Saved);
         Ok(SourceRecord { items: vec![item], index: Some(index), ..saved })

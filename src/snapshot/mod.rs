@@ -6,20 +6,25 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::profile::Login;
+use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::profile::version::Version;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
 use crate::source::files;
 use crate::source::files::Serving;
 use crate::source::mariadb::login::Binlog;
+use crate::system::version;
 
 pub mod create;
 pub mod list;
 pub mod verify;
 pub mod execution;
 pub mod restore;
+pub mod upgrade;
 pub mod archive;
 mod definitions;
 pub mod delete;
@@ -29,6 +34,7 @@ pub mod doctor;
 mod chunks;
 mod disk;
 mod outputs;
+pub mod hooks;
 mod turn;
 
 /// This program and its version, as catalogs name it.
@@ -87,6 +93,16 @@ impl Host {
     /// Returns the host with a login whose changes replicas hear of, or not.
     fn with_binlog(self, binlog: Binlog) -> Self {
         Self { database: Login { binlog, ..self.database }, ..self }
+    }
+
+    /// Returns the version of the profile's product here, as far as the host tells; where it cannot be
+    /// asked, that is noted.
+    async fn version_of(&self, profile: &Profile, monitor: &dyn Monitor) -> Option<Version> {
+        let detected = version::detected(&profile.service.versions, &self.root).await;
+        detected.unwrap_or_else(|error| {
+            monitor.note(&format!("the version is not known: {}", error.chain()));
+            None
+        })
     }
 
     /// Returns the path of a file source below the root.

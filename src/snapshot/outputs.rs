@@ -11,6 +11,7 @@ use crate::repository::catalog::Chunk;
 use crate::repository::catalog::Item;
 use crate::repository::catalog::ItemIndex;
 use crate::repository::contents::Contents;
+use crate::repository::id::SnapshotId;
 use crate::repository::writer::Writer;
 use crate::snapshot::chunks;
 use crate::source::command::SourceCommand;
@@ -18,12 +19,26 @@ use crate::source::command::SourceCommand;
 /// The kind of such a source, as catalogs name it.
 pub(super) const KIND: &str = "command";
 
+/// Returns what snapshots say such a source was read from: the program alone, for what follows it
+/// may hold a password.
+pub(super) fn origin(pair: &CommandPair) -> String {
+    SourceCommand::program(&pair.save).to_owned()
+}
+
 /// Stores what the command of a source prints; fails where it does not end well.
 pub(super) async fn save(
     writer: &Writer,
-    command: &SourceCommand,
+    source: &str,
+    pair: &CommandPair,
+    id: &SnapshotId,
     monitor: &dyn Monitor,
 ) -> Result<(Item, ItemIndex)> {
+    let command = SourceCommand {
+        text: pair.save.clone(),
+        limit: pair.limit,
+        source: source.to_owned(),
+        snapshot: id.to_string(),
+    };
     monitor.step(&format!("save {}", command.source), None);
     let (sender, receiver) = chunks::channel();
     let saved =

@@ -4,10 +4,10 @@ use crate::base::error::Context as _;
 use crate::base::error::Result;
 use crate::base::lock;
 use crate::base::lock::Access;
-use crate::base::lock::Holder;
 use crate::base::lock::Lock;
 use crate::profile::Profile;
 use crate::snapshot::Host;
+use crate::snapshot::execution::Journals;
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::time::Duration;
@@ -19,16 +19,20 @@ impl Turn {
     /// Takes the turn; fails at once with [`Kind::Busy`](crate::base::error::Kind::Busy) and the
     /// name of the verb at work.
     pub(super) async fn take(host: &Host, profile: &Profile, verb: &str) -> Result<Self> {
-        let state = &host.state;
+        Self::take_by(&host.journals(), profile, verb).await
+    }
+
+    /// Takes the turn before anything else is known of the host.
+    pub(super) async fn take_by(
+        journals: &Journals,
+        profile: &Profile,
+        verb: &str,
+    ) -> Result<Self> {
+        let state = &journals.state;
         let mut folder = std::fs::DirBuilder::new();
         folder.recursive(true).mode(0o700);
         folder.create(state).context(|| format!("cannot make folder {}", state.display()))?;
-        let holder = Holder {
-            verb: verb.to_owned(),
-            process: host.process,
-            host: host.name.clone(),
-            since: host.now,
-        };
+        let holder = journals.holder(verb);
         let path = state.join(format!("{}.lock", profile.name));
         lock::acquire(&path, Access::Exclusive, Duration::ZERO, &holder).await.map(Self)
     }

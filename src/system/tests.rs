@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::monitor::Silent;
+use crate::profile::service::Check;
 use crate::profile::service::Detection;
+use crate::profile::service::Health;
+use crate::system::health::wait_until_well;
 use crate::system::packages::installed;
 use crate::system::packages::ways_back;
 use crate::system::units;
@@ -135,6 +138,18 @@ async fn a_host_without_systemd_has_no_units() {
 }
 
 #[tokio::test]
+async fn the_health_of_a_unit_that_the_host_has_not_is_not_asked() {
+    let _tools = Tools::with_units(&["engine"]);
+    let check = |unit: &str| Health {
+        check: Check::Command("exit 3".to_owned()),
+        unit: Some(unit.to_owned()),
+        limit: Duration::from_millis(1),
+    };
+    wait_until_well(&[check("legacy")], &Silent).await.unwrap();
+    wait_until_well(&[check("engine")], &Silent).await.expect_err("it is not well");
+}
+
+#[tokio::test]
 async fn what_a_cluster_runs_is_left_alone() {
     let tools = Tools::with_units(&["centreon-map", "other"]);
     tools.script("pcs", "echo '  * map_resource\t(systemd:centreon-map):\t Started node-1'");
@@ -169,7 +184,7 @@ async fn packages_are_recorded_with_the_way_back() {
     let tools = Tools::new();
     tools.script(
         "rpm",
-        "printf 'centreon-map-server\\t%s\\tnoarch\\n' \"$(cat version)\"; echo \"$*\" >>calls",
+        "printf 'centreon-map-server\\t%s\\tnoarch\\n' \"$(cat version)\"; printf '%s;' \"$@\" >>calls",
     );
     tools.script("dnf", "echo ' ID | Command | Date'; echo '-----'; echo \" $(cat number) | update\"; echo ' 1 | install'");
     tools.script("dpkg-query", "echo 'no packages found' >&2; exit 1");

@@ -14,7 +14,7 @@ use crate::restore_failures::finished;
 
 impl Place {
     /// Returns the executions that are remembered, the oldest first.
-    fn executions(&self) -> Vec<Value> {
+    pub(crate) fn executions(&self) -> Vec<Value> {
         let listed = self.snap(&["executions", "list", "--include-system-workflows", "--json"]);
         assert_eq!(listed.code, 0, "{listed:#?}");
         listed.json()["executions"].as_array().expect("a list").clone()
@@ -29,7 +29,7 @@ impl Place {
     }
 
     /// Kills a restore of everything that waits for a table, just before it swaps.
-    fn kill_a_restore_at_its_swap(&self) {
+    pub(crate) fn kill_a_restore_at_its_swap(&self) {
         let reader = self.session("USE centreon_studio; BEGIN; SELECT COUNT(*) FROM element");
         let arguments = ["restore", "before", "--force", "--full", "--restore-certificates"];
         let restore = self.start(&arguments);

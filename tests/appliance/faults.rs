@@ -13,6 +13,7 @@ use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::place::files_below;
+use crate::roles;
 use crate::tally;
 
 /// What can be replaced.
@@ -563,6 +564,7 @@ fn every_fault_point_is_come_to() {
     seen.extend(place.points(RESUME));
     assert!(place.all() == old, "it did not go back");
     seen.extend(place.points(WITH_USERS));
+    seen.extend(roles::points());
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let missed: Vec<_> = written.iter().filter(|point| !seen.contains(*point)).collect();
     assert!(missed.is_empty(), "no scenario comes to these points: {missed:?}");

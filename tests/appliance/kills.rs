@@ -210,24 +210,7 @@ impl Studio {
     /// that the restore that was wanted comes to its end, and leaves nothing of staging.
     #[track_caller]
     pub(crate) fn check_after_next(&mut self) {
-        self.check_state_after_next();
-        let beside = self.place.beside();
-        assert!(beside.iter().all(|name| name.contains("previous")), "{beside:?}");
-    }
-
-    /// Checks the same after a server that died: where it was dropping a schema that nobody needs any
-    /// more, it may be left.
-    #[track_caller]
-    pub(crate) fn check_after_server_death(&mut self) {
-        self.check_state_after_next();
-        let beside = self.place.beside();
-        let is_known = |name: &String| name.contains("previous") || name.contains("_snap_staging_");
-        assert!(beside.iter().all(is_known), "{beside:?}");
-    }
-
-    #[track_caller]
-    fn check_state_after_next(&mut self) {
-        finish(&self.place);
+        let resumed = finish(&self.place);
         let live = Live::of(&self.place);
         let state = self.live.iter().position(|state| *state == live);
         let state = state.unwrap_or_else(|| {
@@ -240,6 +223,9 @@ impl Studio {
         } else {
             self.current = state;
         }
+        let beside = self.place.beside();
+        let is_clear = beside.iter().all(|name| name.contains("previous"));
+        assert!(is_clear, "{beside:?} is left after {resumed:#?}");
     }
 
     /// Tells what was killed and when.
@@ -292,8 +278,10 @@ fn restore(id: &str) -> [&str; 4] {
 
 /// Runs the command that comes next after a restore was killed.
 #[track_caller]
-fn finish(place: &Place) {
-    place.snap(&["restore", "--resume"]).succeeded();
+fn finish(place: &Place) -> Output {
+    let output = place.snap(&["restore", "--resume"]);
+    output.succeeded();
+    output
 }
 
 #[test]

@@ -43,10 +43,17 @@ mod faulty_disks;
 mod faulty_connections;
 mod kills;
 mod server_kills;
+mod residue;
 mod executions;
+mod hooks;
+mod new_host;
 mod rollback;
 mod commands;
 mod profiles;
+mod upgrade;
+mod security_file;
+mod certificates;
+mod roles;
 mod in_place;
 mod mounts;
 #[cfg(feature = "fault-points")]

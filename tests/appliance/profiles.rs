@@ -30,10 +30,14 @@ fn a_poller_is_saved_and_restored_without_any_database() {
         "var/log/centreon-engine/retention.dat",
     ]
     .map(|path| place.root().join(path));
-    paths.each_ref().map(|path| write(path, "saved\n"));
+    for path in &paths {
+        write(path, "saved\n");
+    }
     let nowhere = ["--profile", "centreon-poller", "--socket", "/nowhere"];
     place.snap(&[&["create", "before"][..], &nowhere].concat()).succeeded();
-    paths.each_ref().map(|path| write(path, "live\n"));
+    for path in &paths {
+        write(path, "live\n");
+    }
     place.snap(&[&["restore", "before"][..], &nowhere].concat()).succeeded();
     for path in &paths {
         assert_eq!(fs::read_to_string(path).expect("read"), "saved\n", "{}", path.display());

@@ -142,5 +142,5 @@ fn kill_in_restore(studio: &mut Studio, aim: &mut Aim, in_swap: bool) {
     studio.place.server.start_again();
     let phase = studio.check_at_once(&output, &earlier);
     aim.learn(phase == Phase::Ended);
-    studio.check_after_server_death();
+    studio.check_after_next();
 }

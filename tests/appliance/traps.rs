@@ -272,9 +272,17 @@ const TRAPS: &[Trap] = &[
             "files_that_cannot_be_swapped_take_the_database_back_too",
         ],
     ),
+    (
+        54,
+        "a server that dies forgets files, and DROP DATABASE fails with 1010 for ever",
+        &[
+            "files_that_a_dead_server_forgot_go_with_the_next_restore",
+            "a_schema_that_the_server_cannot_drop_keeps_nobody_from_anything_and_goes_when_it_can",
+        ],
+    ),
 ];
 
-const LAST: u32 = 53;
+const LAST: u32 = 54;
 
 const RANDOM: &str = "random_databases_come_back_value_by_value";
 const VALUES: &str = "values_at_the_edges_of_their_types_come_back";

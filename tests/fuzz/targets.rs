@@ -207,7 +207,8 @@ impl Trees {
                 }
                 drop(sender);
             };
-            let staging = files::stage(&target, "fuzz", self.list.clone(), receiver, &Silent);
+            let staging =
+                files::stage(&target, "fuzz", self.list.clone().into(), receiver, &Silent);
             tokio::join!(staging, send).0
         });
         match staged {
@@ -240,7 +241,7 @@ impl Trees {
             }
             drop(sender);
             let target = folder.path().join("target");
-            let staged = files::stage(&target, "fuzz", list, receiver, &Silent).await;
+            let staged = files::stage(&target, "fuzz", list.into(), receiver, &Silent).await;
             let serving = Serving { now: Timestamp::UNIX_EPOCH, names: vec!["fuzz".to_owned()] };
             let staged = staged.expect("an honest tree is staged");
             drop(staged.check_certificates(serving, &Silent).await.expect("it only speaks"));

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -14,7 +17,7 @@ use crate::profile::roles::RoleRule;
 use crate::profile::roles::state::Holder;
 
 /// One `--map-role OLD=NEW`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleOverride {
     /// The system role of the snapshot.
     pub old: String,
@@ -37,7 +40,8 @@ impl FromStr for RoleOverride {
 }
 
 /// What happens to a role that nobody has a rule for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum UnknownRole {
     /// It refuses the restore.
     #[default]
@@ -47,7 +51,7 @@ pub enum UnknownRole {
 }
 
 /// What system roles become.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
     rule: RoleRule,
     names: BTreeMap<String, String>,

@@ -19,10 +19,12 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::version::Version;
 
+pub mod choices;
 pub mod mapping;
 pub mod remap;
 pub mod rows;
 pub mod state;
+pub mod tables;
 pub mod when;
 
 #[cfg(test)]
@@ -33,7 +35,7 @@ const RULE: &str = include_str!("rule.toml");
 /// How roles change at a version, as Cloudify Manager's own migration has it: the documented
 /// `user` → `default` and `admin` → `sys_admin`, and the tenant role `user` for every association
 /// (migrations 406821843b55 for users and 7aae863786af for groups).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RoleRule {
     /// The first version with the new roles.
@@ -47,7 +49,7 @@ pub struct RoleRule {
 }
 
 /// The roles that exist since the boundary.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewRoles {
     /// The roles that a user has as such.

@@ -18,6 +18,8 @@ pub enum Holder {
     User(String),
     /// A group, by its name.
     Group(String),
+    /// A column of a table, each row of which names a role: `table.column`.
+    Column(String),
 }
 
 impl fmt::Display for Holder {
@@ -25,6 +27,7 @@ impl fmt::Display for Holder {
         match self {
             Self::User(name) => write!(formatter, "user {name:?}"),
             Self::Group(name) => write!(formatter, "group {name:?}"),
+            Self::Column(name) => write!(formatter, "column {name}"),
         }
     }
 }

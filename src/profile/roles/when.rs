@@ -6,6 +6,9 @@
 //! a second restore finds nothing to do. The question is asked once for each place that holds
 //! roles: the database, the columns that a profile names, the security file.
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -13,11 +16,13 @@ use crate::profile::roles::RoleRule;
 use crate::profile::version::Version;
 
 /// The two ways in which roles have been stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// System roles alone; `users_tenants` and `groups_tenants` have no role.
+    #[serde(rename = "up_to_4_1")]
     UpTo41,
     /// A role in each tenant beside the system role.
+    #[serde(rename = "from_4_2")]
     From42,
 }
 
@@ -72,6 +77,8 @@ pub enum Reason {
     NewVersion,
     /// The target uses the old roles too.
     OldTarget,
+    /// Everything is to come back as it was saved.
+    AsSaved,
 }
 
 /// Returns whether the roles of one place are remapped, or asks for the target's version where

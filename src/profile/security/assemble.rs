@@ -8,10 +8,14 @@ use crate::profile::security::finding::about_logins;
 use crate::profile::security::merge::merge;
 use crate::profile::security::merge::own_keys;
 
+/// A larger file is not read: nobody's is, and what it says would take many times its size.
+pub const MAX_BYTES: u64 = 1 << 20;
+
 /// What the target has where the file goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
-    /// Its security file; `None` where it has none, as on a new host.
+    /// Its security file, one byte more than [`MAX_BYTES`] at most; `None` where it has none, as
+    /// on a new host.
     pub bytes: Option<&'a [u8]>,
     /// Whether it is newer than the snapshot, as
     /// [`is_newer`](crate::profile::roles::when::is_newer) tells: only then are the files merged.
@@ -29,6 +33,22 @@ pub struct Assembled {
     pub findings: Vec<Finding>,
 }
 
+impl Assembled {
+    /// Returns what to tell the operator.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<_> = self.findings.iter().map(Finding::to_string).collect();
+        if !self.kept_keys.is_empty() {
+            let keys: Vec<_> = self.kept_keys.iter().map(|key| format!("{key:?}")).collect();
+            notes.push(format!(
+                "the target is newer: what only its security file has stays in it, behind what the \
+                 snapshot's has: {}",
+                keys.join(", ")
+            ));
+        }
+        notes
+    }
+}
+
 /// Returns the file that comes of the snapshot's and the target's: the snapshot's bytes, with the
 /// planned roles in place of the old ones, and behind them what only a newer target's file has.
 pub fn assemble(snapshot: &[u8], plan: Option<&RolePlan>, target: Target<'_>) -> Result<Assembled> {
@@ -43,7 +63,8 @@ pub fn assemble(snapshot: &[u8], plan: Option<&RolePlan>, target: Target<'_>) ->
     if saved.root.alias().is_some() {
         assembled.findings.push(Finding::Aliases);
     }
-    let live = target.bytes.and_then(SecurityFile::parse);
+    let is_bounded = |bytes: &&[u8]| bytes.len() as u64 <= MAX_BYTES;
+    let live = target.bytes.filter(is_bounded).and_then(SecurityFile::parse);
     if target.is_newer {
         match &live {
             Some(live) => keep_own_keys(&mut assembled, live),

@@ -18,9 +18,14 @@ const SALT: &str = "hash_salt";
 /// One thing to know about the file, and what it means for those who log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
+    /// The snapshot has no such file, and the target has one.
+    Absent,
+    /// The snapshot's file is larger than
+    /// [`MAX_BYTES`](crate::profile::security::assemble::MAX_BYTES).
+    TooLarge,
     /// The snapshot's file is no table in JSON or YAML.
     Unreadable,
-    /// The target's file is none, so its own keys are unknown.
+    /// The target's file is none, or too large as well, so its own keys are unknown.
     TargetUnreadable,
     /// The target has keys of its own that could not be put into the snapshot's file.
     NotMerged(Vec<String>),
@@ -46,13 +51,22 @@ impl Serialize for Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Self::Absent => {
+                "the snapshot has no security file, and the target's stays: where the two managers \
+                 differ in their password salt, nobody can log in with a password of before until \
+                 it is reset, or until the old manager's file is copied here by hand"
+            }
+            Self::TooLarge => {
+                "the security file of the snapshot is larger than 1 MiB, and was not looked into: it \
+                 comes back as it was saved, and roles in it, if any, are the old ones"
+            }
             Self::Unreadable => {
                 "the security file of the snapshot is neither JSON nor YAML: it comes back as it was \
                  saved, and roles in it, if any, are the old ones"
             }
             Self::TargetUnreadable => {
-                "the security file of the target is neither JSON nor YAML: the snapshot's takes its \
-                 place, without the keys that only the target's may have had"
+                "the security file of the target is neither JSON nor YAML, or larger than 1 MiB: the \
+                 snapshot's takes its place, without the keys that only the target's may have had"
             }
             Self::NotMerged(keys) => return not_merged(formatter, keys),
             Self::Aliases => {

@@ -342,3 +342,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_target_that_is_too_large_to_be_read_counts_as_unreadable() {
+    let target = format!("{{\"own\": \"{}\"}}", "x".repeat(1 << 20));
+    let assembled = merged(SALTED, &target);
+    assert_eq!(text(&assembled), SALTED);
+    assert_eq!(assembled.findings, [Finding::TargetUnreadable]);
+    assert!(assembled.notes()[0].contains("larger than 1 MiB"));
+}
+
+#[test]
+fn what_is_kept_of_the_target_is_said_by_its_name_alone() {
+    let assembled = merged(SALTED, "{\"own\\nkey\": \"secret\"}");
+    assert_eq!(assembled.kept_keys, ["own\nkey"]);
+    let notes = assembled.notes();
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].ends_with("behind what the snapshot's has: \"own\\nkey\""), "{notes:?}");
+}

@@ -19,6 +19,8 @@ mod when;
 #[cfg(test)]
 mod tests;
 
+pub use crate::profile::upgrade::when::Move;
+pub use crate::profile::upgrade::when::Users;
 pub use crate::profile::upgrade::when::When;
 
 /// The rules of products that need no configuration, by name.

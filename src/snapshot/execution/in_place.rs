@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::base::error::Error;
+use crate::profile::roles::choices::Remap;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Step;
 
@@ -25,6 +26,9 @@ pub struct InPlace {
     pub only: Vec<String>,
     /// Another name for the restored database.
     pub database: Option<String>,
+    /// Whether roles and the security file follow the target's version, as far as it was known.
+    #[serde(default)]
+    pub remap: Remap,
 }
 
 impl Execution {

@@ -113,6 +113,8 @@ impl Journal {
             undoes: None,
             safety_snapshot: None,
             in_place: None,
+            upgrade: None,
+            hooks: Vec::new(),
             gives_up: Vec::new(),
             server: None,
             binlog: true,
@@ -134,7 +136,8 @@ impl Journal {
         execution: Execution,
     ) -> Result<Self> {
         let folder = journals.folder();
-        let holder = journals.holder("restore --resume");
+        let verb = if execution.upgrade.is_some() { "upgrade" } else { "restore" };
+        let holder = journals.holder(&format!("{verb} --resume"));
         let lock = folder.join(format!("{}.lock", execution.id));
         let lock = lock::acquire(&lock, Access::Exclusive, LOOKED_AT, &holder).await?;
         let sessions = Sessions::kept_in(folder.join(format!("{}.sessions", execution.id)));
@@ -215,7 +218,8 @@ impl Journal {
         let execution = self.execution();
         let has_swapped = matches!(execution.step, Step::Swapping | Step::Swapped);
         match error {
-            _ if execution.has_ended() => Ok(()),
+            // An upgrade says itself when it is over.
+            _ if execution.has_ended() || execution.is_changing() => Ok(()),
             None => self.conclude(Step::Done, None),
             Some(error) if has_swapped => {
                 // What a mixture is, and what ends it, stands there after the error too.
@@ -228,7 +232,8 @@ impl Journal {
         }
     }
 
-    fn time(&self) -> Timestamp {
+    /// Returns what time it is, by when the verb began.
+    pub(in crate::snapshot) fn time(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
         self.now.checked_add(elapsed).unwrap_or(self.now)
     }
@@ -271,7 +276,7 @@ pub(super) fn write(folder: &Path, execution: &Execution) -> Result<()> {
 
 /// Removes what tells that an execution is at work.
 pub(super) fn forget_lock(folder: &Path, id: &str) -> Result<()> {
-    for end in ["sessions", "lock"] {
+    for end in ["sessions", "process", "lock"] {
         let path = folder.join(format!("{id}.{end}"));
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -17,11 +17,14 @@ use crate::base::lock::Holder;
 use crate::source::files::Exchange;
 use crate::source::mariadb::ready::Schemas;
 
+mod hook;
 mod in_place;
 mod journal;
 mod list;
 mod settle;
+mod upgrade;
 
+pub use crate::snapshot::execution::hook::HookRun;
 pub use crate::snapshot::execution::in_place::InPlace;
 pub use crate::snapshot::execution::journal::About;
 pub use crate::snapshot::execution::journal::Journal;
@@ -34,6 +37,8 @@ pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
 pub(super) use crate::snapshot::execution::settle::refuse_unfinished_at;
 pub(super) use crate::snapshot::execution::settle::unfinished;
+pub use crate::snapshot::execution::upgrade::Undo;
+pub use crate::snapshot::execution::upgrade::Upgrade;
 
 /// The verbs whose death leaves something to finish or to take back.
 const SWAPPING_VERBS: &[&str] = &["restore", "rollback"];
@@ -75,6 +80,12 @@ pub struct Execution {
     /// snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place: Option<InPlace>,
+    /// What it was told and found, of an upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
+    /// The hooks that ran, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookRun>,
     /// The unfinished executions whose safety snapshot this one brings back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gives_up: Vec<String>,
@@ -170,6 +181,18 @@ pub enum Step {
     Swapping,
     /// All parts are live.
     Swapped,
+    /// What an upgrade can go back to is saved and verified.
+    Saved,
+    /// The units of the service are stopped.
+    Stopping,
+    /// The command of the upgrade runs.
+    Running,
+    /// The units are started, and their health is awaited.
+    Starting,
+    /// The service is well after its upgrade: there is no going back any more.
+    Upgraded,
+    /// The upgrade has failed, and all goes back to what it was.
+    Returning,
     /// It came to its end.
     Done,
     /// It was killed, and everything is as it was before.
@@ -214,6 +237,12 @@ impl Step {
             Self::Verified => "verified",
             Self::Swapping => "swapping",
             Self::Swapped => "swapped",
+            Self::Saved => "saved",
+            Self::Stopping => "stopping",
+            Self::Running => "running",
+            Self::Starting => "starting",
+            Self::Upgraded => "upgraded",
+            Self::Returning => "returning",
             Self::Done => "done",
             Self::Undone => "undone",
             Self::Failed => "failed",
@@ -252,7 +281,8 @@ impl Execution {
 
     /// Returns whether its death leaves something that has to be finished or taken back.
     fn leaves_something(&self) -> bool {
-        SWAPPING_VERBS.contains(&self.verb.as_str()) && self.step >= Step::Planned
+        self.is_changing()
+            || SWAPPING_VERBS.contains(&self.verb.as_str()) && self.step >= Step::Planned
     }
 
     fn reach(&mut self, step: Step, at: Timestamp) {

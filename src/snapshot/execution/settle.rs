@@ -43,17 +43,18 @@ pub(super) fn tidy(journals: &Journals) -> Result<()> {
     }
     let forgotten = ended.len().saturating_sub(REMEMBERED);
     for id in &ended[..forgotten] {
-        let path = folder.join(format!("{id}.json"));
-        match fs::remove_file(&path) {
-            // Another process tidies up too.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.context(|| format!("cannot remove {}", path.display()))?,
+        for path in [journals.log(id), folder.join(format!("{id}.json"))] {
+            match fs::remove_file(&path) {
+                // Another process tidies up too.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.context(|| format!("cannot remove {}", path.display()))?,
+            }
         }
     }
     Ok(())
 }
 
-/// Returns the restores and rollbacks of this host whose process was killed before they ended.
+/// Returns the restores, rollbacks and upgrades of this host whose process was killed before they ended.
 pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Execution>> {
     let mut unfinished = Vec::new();
     for execution in all(journals)? {
@@ -101,9 +102,10 @@ pub(in crate::snapshot) fn refuse_unfinished_at(
 }
 
 /// Fails with [`Kind::Busy`] where one of these snapshots is what finishes an unfinished restore in
-/// place, or its only way back.
+/// place, or its only way back, or that of an unfinished upgrade.
 pub fn refuse_needed(journals: &Journals, ids: &[SnapshotId]) -> Result<()> {
-    for execution in unfinished(journals)?.iter().filter(|execution| execution.in_place.is_some()) {
+    let needs = |execution: &&Execution| execution.in_place.is_some() || execution.is_changing();
+    for execution in unfinished(journals)?.iter().filter(needs) {
         let needed = [&execution.snapshot, &execution.safety_snapshot];
         let is_needed =
             |id: &&SnapshotId| needed.iter().any(|it| it.as_deref() == Some(id.as_str()));
@@ -134,14 +136,20 @@ impl Execution {
                 "{verb} {id} of {began} stopped half-way, in place, and is unfinished: {MIXTURE}"
             );
         }
+        if let Some(error) = self.error.as_ref().filter(|_| self.upgrade.is_some()) {
+            return format!("{verb} {id} of {began} is unfinished: {error}");
+        }
         format!("{verb} {id} of {began} was killed when it was {step}, and is unfinished")
     }
 
     /// Returns the command that finishes or undoes it.
-    fn resume_command(&self) -> String {
+    pub(in crate::snapshot) fn resume_command(&self) -> String {
         let Self { profile, .. } = self;
         if self.is_mixed() {
             return self.ways_out();
+        }
+        if self.upgrade.is_some() {
+            return self.upgrade_resume();
         }
         format!(
             "`snap restore --resume --profile {profile}` finishes or undoes it: give it the flags that {} had for \

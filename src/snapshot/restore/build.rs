@@ -45,7 +45,7 @@ pub(super) async fn build(
     journal: &Journal,
 ) -> Result<Vec<Ready>> {
     let Restoring { host, monitor, .. } = *restoring;
-    let Planned { contents, plan, .. } = planned;
+    let Planned { contents, plan, crossing, .. } = planned;
     let execution = journal.execution();
     let saved = safety::secure(restoring, plan, safety, &execution.id).await?;
     journal.change(|execution| {
@@ -58,7 +58,7 @@ pub(super) async fn build(
         }
     })?;
     if options.in_place {
-        in_place::write_down(journal, restoring, options)?;
+        in_place::write_down(journal, restoring, options, crossing)?;
     }
     let execution = journal.execution();
     journal.plan(parts(plan, &execution)?)?;
@@ -137,7 +137,8 @@ async fn stage(
         let (record, index) = saved(contents, &source.name)?;
         let target = database::Target { name: &database, suffix, extent, manner };
         let doing = format!("cannot restore {}", source.name);
-        let read = Saved::read(repository, record, index).await;
+        let remapping = source.remapping.clone();
+        let read = Saved::read(repository, record, index, remapping).await;
         let found = match read {
             Ok(saved) => saved.compare(host, &target, monitor).await,
             Err(error) => Err(error),
@@ -174,7 +175,8 @@ async fn stage_parts(
             (Some(Site::Files { path, certificates, .. }), _) => {
                 let (record, index) = saved(contents, &source.name)?;
                 let serving = certificates.then(|| host.serving());
-                let target = staged::Target { path, suffix, serving };
+                let wanted = source.wanted.clone();
+                let target = staged::Target { path, suffix, wanted, serving };
                 staged::stage_files(repository, record, index, target, monitor).await
             }
             (Some(Site::Command(pair)), _) => {

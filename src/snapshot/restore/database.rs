@@ -1,6 +1,7 @@
 //! Compares a saved database with the live one, and loads what differs into staging: the largest
 //! tables first, on several connections.
 
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -19,6 +20,7 @@ use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
 use crate::snapshot::definitions;
 use crate::snapshot::restore::in_place::InPlaceDatabase;
+use crate::snapshot::restore::roles::Remapping;
 use crate::snapshot::restore::staged::Staged;
 use crate::snapshot::restore::staged::StagedDatabase;
 use crate::source::mariadb::accounts::plan;
@@ -56,6 +58,9 @@ pub(super) struct Saved<'a> {
     index: &'a Index,
     schema: Vec<u8>,
     expected: Vec<Expected>,
+    remapping: Option<Remapping>,
+    /// The tables that change on their way: none of them is live already.
+    changed: BTreeSet<String>,
 }
 
 /// A database of which is known what stays; nothing is written yet.
@@ -91,11 +96,12 @@ enum Told {
 }
 
 impl<'a> Saved<'a> {
-    /// Reads the definitions of a saved database.
+    /// Reads the definitions of a saved database, the roles of which may become others.
     pub(super) async fn read(
         repository: &Repository,
         record: &'a SourceRecord,
         index: &'a Index,
+        remapping: Option<Remapping>,
     ) -> Result<Self> {
         let schema = definitions::read(repository, record).await?;
         let expected = record.items.iter().map(|item| Expected {
@@ -105,7 +111,8 @@ impl<'a> Saved<'a> {
             generated_digest: item.generated_digest.clone(),
             raw_bytes: item.raw_bytes,
         });
-        Ok(Self { record, index, schema, expected: expected.collect() })
+        let changed = remapping.as_ref().map(Remapping::tables).unwrap_or_default();
+        Ok(Self { record, index, schema, expected: expected.collect(), remapping, changed })
     }
 
     fn blueprint<'b>(&'b self, target: &'b str, suffix: &'b str) -> Blueprint<'b> {
@@ -114,6 +121,7 @@ impl<'a> Saved<'a> {
             server_version: self.record.detail["server"]["version"].as_str().unwrap_or_default(),
             target,
             suffix,
+            changed: &self.changed,
         }
     }
 
@@ -159,6 +167,17 @@ impl<'a> Saved<'a> {
         }
     }
 
+    /// Connects the tables, remaps the roles in them and rehearses the programs.
+    async fn finish(&self, staging: &mut Staging, monitor: &dyn Monitor) -> Result<()> {
+        staging.connect_tables().await?;
+        if let Some(remapping) = &self.remapping {
+            monitor.step(&format!("remap the roles of {}", self.record.name), None);
+            remapping.run(staging).await?;
+        }
+        monitor.step(&format!("rehearse {}", self.record.name), None);
+        staging.rehearse(monitor).await
+    }
+
     fn jobs(&self, positions: &[usize]) -> VecDeque<Job> {
         let mut jobs: Vec<Job> = positions
             .iter()
@@ -198,10 +217,7 @@ impl Compared<'_> {
         let bytes = jobs.iter().map(Job::bytes).sum();
         monitor.step(&format!("load {}", saved.record.name), Some(bytes));
         let finished = match fill(repository, jobs, &staging, host.connections, monitor).await {
-            Ok(()) => {
-                monitor.step(&format!("rehearse {}", saved.record.name), None);
-                staging.finish(monitor).await
-            }
+            Ok(()) => saved.finish(&mut staging, monitor).await,
             Err(error) => Err(error),
         };
         let planned = match finished {

@@ -12,6 +12,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::profile::certificates::Reboot;
 use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
@@ -34,6 +35,7 @@ use crate::snapshot::restore::plan::SourcePlan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::check_server;
+use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::Swapped;
@@ -227,6 +229,7 @@ pub(super) fn write_down(
     journal: &Journal,
     restoring: &Restoring<'_>,
     options: &RestoreOptions,
+    crossing: &Crossing,
 ) -> Result<()> {
     journal.change(|execution| {
         execution.repository = restoring.repository.folder().display().to_string();
@@ -236,6 +239,7 @@ pub(super) fn write_down(
             trust_definers: options.trust_definers,
             only: options.only.clone(),
             database: options.database.clone(),
+            remap: crossing.remembered(&options.remap),
         });
     })
 }
@@ -295,6 +299,8 @@ pub(super) async fn again(
         safety_snapshot: true,
         in_place: true,
         binlog: if execution.binlog { Binlog::On } else { Binlog::Off },
+        remap: told.remap,
+        reboot: Reboot::default(),
     };
     let done = async {
         let mut planned = planned(restoring, &snapshot, &options).await?;

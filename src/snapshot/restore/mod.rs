@@ -13,6 +13,9 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
+use crate::profile::certificates::Reboot;
+use crate::profile::roles::choices::Remap;
+use crate::profile::service::Remark;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
@@ -24,11 +27,11 @@ use crate::snapshot::Host;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::restore::build::build;
 use crate::snapshot::restore::plan::Plan;
+use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
 use crate::snapshot::restore::swapping::Keep;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::swap_all;
-use crate::snapshot::turn::Turn;
 use crate::source::mariadb::compare::Extent;
 
 pub use crate::source::mariadb::login::Binlog;
@@ -37,16 +40,21 @@ pub mod plan;
 mod accounts;
 mod build;
 mod command;
+mod certificates;
 mod database;
 mod definers;
+mod files;
 mod in_place;
+mod new_host;
 mod parts;
 mod refusals;
 pub mod previous;
 pub mod resume;
+pub mod roles;
 pub mod rollback;
 mod room;
-mod safety;
+pub(super) mod safety;
+mod security;
 mod staged;
 mod survey;
 mod swapping;
@@ -57,6 +65,8 @@ mod swapping;
 pub struct RestoreOptions {
     /// Restores the certificates too.
     pub certificates: bool,
+    /// Whether the host is to stay up after that.
+    pub reboot: Reboot,
     /// Replaces a database that has tables.
     pub force: bool,
     /// The sources to restore, by name; all without.
@@ -75,6 +85,8 @@ pub struct RestoreOptions {
     pub in_place: bool,
     /// Whether what is done to the database is replicated.
     pub binlog: Binlog,
+    /// Whether roles and the security file follow the target's version.
+    pub remap: Remap,
 }
 
 impl RestoreOptions {
@@ -103,6 +115,9 @@ pub struct Restored {
     /// What became of what was live.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// What remains for a person, where the service comes to a host that had nothing of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub new_host: Vec<Remark>,
 }
 
 /// What a swap came to.
@@ -128,7 +143,8 @@ pub async fn dry_run(
 ) -> Result<Restored> {
     let host = &restoring.host.clone().with_binlog(options.binlog);
     let restoring = &Restoring { host, ..*restoring };
-    let Planned { lock: _lock, contents, plan, refusal } = planned(restoring, id, options).await?;
+    let Planned { lock: _lock, contents, plan, refusal, .. } =
+        planned(restoring, id, options).await?;
     let demanded = in_place::demanded(restoring, &plan, options).map(|(safety, _)| safety);
     let is_saving = matches!(demanded, Ok(Safety::Wanted | Safety::Needed | Safety::Demanded));
     let would_save = is_saving && safety::is_due(&plan);
@@ -138,14 +154,15 @@ pub async fn dry_run(
     let refusal = refusal.or_else(|| room::demand(&plan, options).err());
     plan.estimated_seconds = Some(room::seconds(&plan));
     let (in_place, outcome) = (options.in_place, Outcome::default());
-    Ok(Restored { plan, done: false, in_place, would_save, refusal, outcome })
+    let new_host = new_host::remarks(&plan, restoring.profile, options);
+    Ok(Restored { plan, done: false, in_place, would_save, refusal, outcome, new_host })
 }
 
-/// Restores a snapshot in place of what is live.
+/// Restores a snapshot in place of what is live, in a turn that the caller has.
 ///
 /// Once `stop` returns, all is taken back and its error is the verb's, unless the swap has begun:
 /// that takes a moment, and is done or undone as a whole.
-pub async fn restore(
+pub async fn in_turn(
     restoring: &Restoring<'_>,
     id: &SnapshotId,
     options: &RestoreOptions,
@@ -155,7 +172,6 @@ pub async fn restore(
     let host = &restoring.host.on_record(journal, options.binlog);
     let restoring = &Restoring { host, ..*restoring };
     let mut stop = pin!(stop);
-    let turn = Turn::take(host, restoring.profile, "restore").await?;
     let building = async {
         let mut planned = planned(restoring, id, options).await?;
         let (safety, given_up) = in_place::demanded(restoring, &planned.plan, options)?;
@@ -183,9 +199,9 @@ pub async fn restore(
         }
     };
     // From here on nothing may stop half-way: whoever wants the process to end waits for it.
+    let new_host = new_host::remarks(&planned.plan, restoring.profile, options);
     let restored = complete(restoring, ready, planned, journal).await?;
-    turn.end();
-    Ok(restored)
+    Ok(Restored { new_host, ..restored })
 }
 
 /// Swaps all that is ready, and ends what came before it.
@@ -227,7 +243,8 @@ async fn complete(
     previous::forget_replaced(host, journal)?;
     in_place::conclude_replaced(host, journal).await?;
     let plan = planned.plan;
-    Ok(Restored { plan, done: true, in_place, would_save: false, refusal: None, outcome })
+    let new_host = Vec::new();
+    Ok(Restored { plan, done: true, in_place, would_save: false, refusal: None, outcome, new_host })
 }
 
 /// What a restore is done with.
@@ -249,6 +266,8 @@ struct Planned {
     lock: Lock,
     contents: Contents,
     plan: Plan,
+    /// From which version to which one it goes.
+    crossing: Crossing,
     refusal: Option<Error>,
 }
 
@@ -266,11 +285,14 @@ async fn planned(
     let plan = accounts::planned(plan, repository, &contents, host, options).await?;
     let plan = definers::planned(plan, repository, &contents, host, options).await?;
     survey::demand_blobs(&plan, repository, &contents).await?;
-    let refusal = plan.check(options).err();
+    let crossing = Crossing::find(restoring, &contents, options).await?;
+    let plan = roles::planned(plan, restoring, &contents, &crossing).await?;
+    let plan = files::planned(plan, restoring, &contents, &crossing, options).await?;
+    let refusal = crossing.check(restoring).and_then(|()| plan.check(options)).err();
     for warning in &contents.catalog.warnings {
         monitor.warn(&format!("the snapshot is partial: {warning}"));
     }
-    Ok(Planned { lock, contents, plan, refusal })
+    Ok(Planned { lock, contents, plan, crossing, refusal })
 }
 
 /// Returns the record and the index of a source that was saved.

@@ -14,6 +14,8 @@ use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
+use crate::profile::roles::mapping::UnknownRoles;
+use crate::profile::roles::remap::Line;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::Item;
@@ -30,9 +32,10 @@ use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::refusals;
+use crate::snapshot::restore::roles::Remapping;
 use crate::snapshot::restore::survey;
-use crate::source::files;
 use crate::source::files::FileList;
+use crate::source::files::Wanted;
 use crate::source::files::Way;
 pub use crate::source::mariadb::accounts::plan::AccountAction;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
@@ -42,9 +45,6 @@ use crate::source::mariadb::preflight;
 use crate::source::mariadb::target;
 use crate::source::mariadb::target::Target;
 
-/// What is said of a target that cannot be renamed.
-const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
-
 /// What a restore does, source by source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
@@ -52,6 +52,9 @@ pub struct Plan {
     pub snapshot: String,
     /// The sources of the snapshot, in its order.
     pub sources: Vec<SourcePlan>,
+    /// Roles that nobody has a rule for, and who has them: they refuse the restore.
+    #[serde(skip)]
+    pub unknown_roles: UnknownRoles,
     /// How long it may take: an estimate from sizes, made for a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_seconds: Option<u64>,
@@ -85,6 +88,10 @@ pub struct SourcePlan {
     /// known which are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pins: Vec<String>,
+    /// What becomes of the roles that it holds: every right before and after. Nothing where they come
+    /// back as they were saved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Line>,
     /// What else is to be known, and stands in no way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -94,6 +101,12 @@ pub struct SourcePlan {
     /// Where it is restored to; nowhere for a source that is left alone.
     #[serde(skip)]
     pub(super) site: Option<Site>,
+    /// What comes back of files, where it is not what was saved.
+    #[serde(skip)]
+    pub(super) wanted: Option<Wanted>,
+    /// What becomes of the roles in a database, where they become others.
+    #[serde(skip)]
+    pub(super) remapping: Option<Remapping>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
@@ -160,7 +173,8 @@ pub(super) async fn plan(
         };
         sources.push(planned);
     }
-    Ok(Plan { snapshot: id.to_string(), sources, estimated_seconds: None })
+    let unknown_roles = UnknownRoles::default();
+    Ok(Plan { snapshot: id.to_string(), sources, unknown_roles, estimated_seconds: None })
 }
 
 impl SourcePlan {
@@ -238,6 +252,9 @@ impl Plan {
             if !source.untrusted_definers.is_empty() {
                 return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
             }
+            if options.in_place && source.remapping.is_some() {
+                return Err(refusals::remapped_in_place(&source.name));
+            }
             let Some(live) = source.live.as_ref().filter(|_| source.is_restored()) else {
                 continue;
             };
@@ -247,7 +264,7 @@ impl Plan {
                 return Err(refusals::not_empty(&source.target, tables));
             }
         }
-        Ok(())
+        self.unknown_roles.clone().check()
     }
 
     /// Fails with [`Kind::Refused`] where foreign keys of other databases point to what was found to
@@ -303,9 +320,12 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         accounts: None,
         untrusted_definers: Vec::new(),
         pins: Vec::new(),
+        roles: Vec::new(),
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,
+        wanted: None,
+        remapping: None,
         live: None,
         live_folder: None,
     }
@@ -353,25 +373,13 @@ async fn with_live(
             let path = host.locate(spec)?;
             let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
             let way = Way::of_list(&path, &list)?;
-            let is_there = path.symlink_metadata().is_ok();
-            let parts = parts::of_files(files::changes(&path, &list).await?);
-            let is_identical = parts.iter().all(|part| part.fate == Fate::Identical);
-            let (action, reason) = match (is_there, is_identical && !options.full) {
-                (false, _) => (Action::Create, "nothing is there"),
-                (true, true) => (Action::Keep, "it is identical already"),
-                (true, false) if is_identical => (Action::Replace, "--full restores everything"),
-                (true, false) => (Action::Replace, "it differs"),
-            };
-            let reason = match way {
-                Way::Inside if action.is_restored() => format!("{reason}; {FILLED_IN_PLACE}"),
-                _ => reason.to_owned(),
-            };
-            Ok(SourcePlan {
-                parts,
+            let mut plan = SourcePlan {
                 target: path.display().to_string(),
                 site: Some(Site::Files { path, way, certificates: *certificates }),
-                ..outline(record, action, Some(reason))
-            })
+                ..outline(record, Action::Replace, None)
+            };
+            plan.compare_files(&list, options).await?;
+            Ok(plan)
         }
         (What::Command(pair), outputs::KIND) => {
             command::planned(outline(record, Action::Replace, None), pair, options)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::What;
 use crate::snapshot::Host;
@@ -28,6 +29,7 @@ pub async fn discard_previous(
     profile: &Profile,
     host: &Host,
     database: Option<&str>,
+    monitor: &dyn Monitor,
 ) -> Result<Vec<String>> {
     let turn = Turn::take(host, profile, "restore --discard-previous").await?;
     refuse_unfinished(&host.journals(), "discard what restores kept")?;
@@ -41,7 +43,7 @@ pub async fn discard_previous(
     let (databases, paths) = targets(profile, host, database, &executions)?;
     let mut discarded = Vec::new();
     for database in databases {
-        let schemas = swap::discard_previous(&host.database, &database).await?;
+        let schemas = swap::discard_previous(&host.database, &database, monitor).await?;
         discarded.extend(schemas.into_iter().map(|schema| format!("database {schema}")));
     }
     for path in paths {

@@ -30,3 +30,12 @@ pub(super) fn untrusted(source: &str, definers: &[String]) -> Error {
     )
     .hint("--trust-definers restores them so, if you trust whoever made the archive")
 }
+
+/// Returns the error for roles that would have to become others table by table.
+pub(super) fn remapped_in_place(source: &str) -> Error {
+    let text =
+        format!("cannot restore {source} in place: its roles become those of a later version");
+    Error::new(Kind::Refused, text).hint(
+        "roles are remapped beside what is live, and proven before the swap: restore without --in-place",
+    )
+}

@@ -58,6 +58,17 @@ pub struct Resumed {
 /// Finishes or undoes the unfinished executions of a profile; returns them.
 pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Result<Vec<Resumed>> {
     let turn = Turn::take(host, profile, "restore --resume").await?;
+    let resumed = in_turn(profile, host, monitor).await?;
+    turn.end();
+    Ok(resumed)
+}
+
+/// Does the same for a verb that has the turn already.
+pub(in crate::snapshot) async fn in_turn(
+    profile: &Profile,
+    host: &Host,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Resumed>> {
     let journals = host.journals();
     let mut resumed = Vec::new();
     let unfinished = unfinished(&journals)?;
@@ -65,7 +76,7 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
         if in_place::is_given_up(&execution, &unfinished) {
             continue;
         }
-        if execution.profile != profile.name {
+        if execution.profile != profile.name || execution.upgrade.is_some() {
             execution.tell_unfinished(monitor);
             continue;
         }
@@ -74,7 +85,6 @@ pub async fn resume(profile: &Profile, host: &Host, monitor: &dyn Monitor) -> Re
         let outcome = settle(&journal, profile, host, monitor).await?;
         resumed.push(Resumed { execution: journal.execution(), outcome });
     }
-    turn.end();
     Ok(resumed)
 }
 

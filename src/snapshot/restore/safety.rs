@@ -94,19 +94,28 @@ pub(super) async fn secure(
         Safety::Is(id) => id,
     };
     fault::point("safety.before-verified");
-    prove(restoring, &id).await?;
+    let proven = prove(restoring.repository, &id, "restore in place", monitor).await;
+    proven.map_err(|error| match error.advice() {
+        Some(_) => error,
+        None => error.hint("`--only` restores the other sources alone"),
+    })?;
     Ok(Some(id))
 }
 
-/// Fails with [`Kind::Refused`] where not every blob of a snapshot reads as it was saved.
-async fn prove(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
-    let Restoring { repository, monitor, .. } = *restoring;
+/// Fails with [`Kind::Refused`] where not every blob of a snapshot reads as it was saved, or where it
+/// lacks something: a verb that has no other way back does not begin.
+pub(in crate::snapshot) async fn prove(
+    repository: &Repository,
+    id: &SnapshotId,
+    verb: &str,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     let ids = std::slice::from_ref(id);
     let verified = verify(repository, ids, Depth::ReadData, monitor).await?;
     let hurt: Vec<_> = verified.checked.into_iter().flat_map(|checked| checked.hurt).collect();
     let refused = |how: &str, why: &[String]| {
         let why = why.join("; ");
-        let text = format!("cannot restore in place: {id}, the only way back, is {how}: {why}");
+        let text = format!("cannot {verb}: {id}, the only way back, is {how}: {why}");
         Err(Error::new(Kind::Refused, text))
     };
     if !hurt.is_empty() {
@@ -115,8 +124,7 @@ async fn prove(restoring: &Restoring<'_>, id: &SnapshotId) -> Result<()> {
     }
     let lacks = repository.contents(id).await?.catalog.warnings;
     if !lacks.is_empty() {
-        let hint = "`--only` restores the other sources alone";
-        return refused("partial", &lacks).map_err(|error| error.hint(hint));
+        return refused("partial", &lacks);
     }
     monitor.note(&format!("{id} is verified: every blob of it was read"));
     Ok(())

@@ -17,6 +17,7 @@ use crate::source::files;
 use crate::source::files::FileList;
 use crate::source::files::Role;
 use crate::source::files::Serving;
+use crate::source::files::Wanted;
 use crate::source::mariadb::accounts::plan::AccountsPlan;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::staging;
@@ -25,6 +26,8 @@ use crate::source::mariadb::staging;
 pub(super) struct Target<'a> {
     pub(super) path: &'a Path,
     pub(super) suffix: &'a str,
+    /// What comes back, where it is not what was saved.
+    pub(super) wanted: Option<Wanted>,
     /// Where certificates are to serve, where these are certificates.
     pub(super) serving: Option<Serving>,
 }
@@ -53,7 +56,7 @@ pub(super) async fn stage_files(
     target: Target<'_>,
     monitor: &dyn Monitor,
 ) -> Result<Staged> {
-    let Target { path: target, suffix, serving } = target;
+    let Target { path: target, suffix, wanted, serving } = target;
     let raw_bytes = record.items.iter().map(|item| item.raw_bytes).sum();
     monitor.step(&format!("unpack {}", record.name), Some(raw_bytes));
     for leftover in files::leftovers(target)? {
@@ -66,10 +69,11 @@ pub(super) async fn stage_files(
     if proof != Some(list.digest().as_str()) {
         return Err(Error::damaged(format!("the list of {} is not the catalog's", record.name)));
     }
+    let wanted = wanted.unwrap_or_else(|| list.into());
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     let chunks = index.items.first().map_or(&[][..], |item| &item.chunks);
     let (mut staged, ()) = tokio::try_join!(
-        files::stage(target, suffix, list, receiver, monitor),
+        files::stage(target, suffix, wanted, receiver, monitor),
         chunks::fetch(repository, chunks, sender, monitor),
     )?;
     if let Some(serving) = serving {

@@ -38,7 +38,8 @@ pub(super) async fn surveyed(
     for source in &mut plan.sources {
         let Some(Site::Database { database }) = source.site.clone() else { continue };
         let (record, index) = saved(contents, &source.name)?;
-        let saved = Saved::read(repository, record, index).await?;
+        let remapping = source.remapping.clone();
+        let saved = Saved::read(repository, record, index, remapping).await?;
         let found = saved.survey(host, &database, options.extent(), monitor).await?;
         source.take_in(&found, &record.items);
     }

@@ -113,7 +113,7 @@ pub(super) async fn finish(
 /// Takes back what was made ready; that it cannot be is a warning.
 pub(super) async fn discard(ready: impl IntoIterator<Item = Ready>, monitor: &dyn Monitor) {
     for part in ready {
-        if let Err(error) = part.discard().await {
+        if let Err(error) = part.discard(monitor).await {
             monitor.warn(&error.chain());
         }
     }
@@ -191,9 +191,9 @@ impl Ready {
         }
     }
 
-    async fn discard(self) -> Result<()> {
+    async fn discard(self, monitor: &dyn Monitor) -> Result<()> {
         match self {
-            Self::Database(database) => database.ready.discard().await,
+            Self::Database(database) => database.ready.discard(monitor).await,
             Self::InPlace(database) => database.discard().await,
             Self::Files(exchange) => exchange.take_back(),
             Self::Command(_) => Ok(()),
@@ -228,7 +228,7 @@ impl ReadyDatabase {
         let mut accounts = match created {
             Ok(accounts) => Box::new(accounts),
             Err(error) => {
-                return Err(unless_undone(error, self.ready.discard().await));
+                return Err(unless_undone(error, self.ready.discard(monitor).await));
             }
         };
         fault::point("accounts.created");

@@ -29,6 +29,8 @@ use crate::source::files::prove::differences;
 use crate::source::files::publish::Staging;
 
 pub use crate::source::files::certificates::Serving;
+pub use crate::source::files::contents::Contents;
+pub use crate::source::files::contents::Listed;
 pub use crate::source::files::exchange::Exchange;
 pub use crate::source::files::leftovers::Leftover;
 pub use crate::source::files::leftovers::Role;
@@ -37,6 +39,7 @@ pub use crate::source::files::list::FileList;
 pub use crate::source::files::place::Way;
 pub use crate::source::files::place::locate;
 pub use crate::source::files::prove::Change;
+pub use crate::source::files::wanted::Wanted;
 
 mod accounts;
 mod archive;
@@ -44,6 +47,7 @@ mod attributes;
 mod byte_string;
 mod certificates;
 mod chunks;
+mod contents;
 mod dress;
 pub mod durable;
 mod exchange;
@@ -57,6 +61,7 @@ mod publish;
 mod rename;
 mod stage;
 mod walk;
+mod wanted;
 
 /// The usual size of a chunk of a tree, raw.
 pub const CHUNK_BYTES: usize = 16 * 1024 * 1024;
@@ -112,6 +117,22 @@ pub async fn changes(path: &Path, list: &FileList) -> Result<Vec<Change>> {
     .await
 }
 
+/// Returns the contents of these files of a saved tree, read from the chunks of its tar.
+pub async fn contents(
+    list: &FileList,
+    files: Vec<Listed>,
+    chunks: Receiver<Vec<u8>>,
+) -> Result<Contents> {
+    let list = list.clone();
+    on_blocking_thread(&Silent, move |_| contents::read(&list, &files, chunks)).await
+}
+
+/// Returns what the file at `path` holds, up to so many bytes; nothing where no file is.
+pub async fn live_content(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let path = path.to_owned();
+    on_blocking_thread(&Silent, move |_| contents::live(&path, limit)).await
+}
+
 /// Unpacks the chunks of a tar, joined in order, into a hidden staging beside `target`, or inside
 /// of it ([`Way`]), which `suffix` names; on any failure nothing of it stays.
 ///
@@ -119,14 +140,14 @@ pub async fn changes(path: &Path, list: &FileList) -> Result<Vec<Change>> {
 pub async fn stage(
     target: &Path,
     suffix: &str,
-    list: FileList,
+    wanted: Wanted,
     chunks: Receiver<Vec<u8>>,
     monitor: &dyn Monitor,
 ) -> Result<Staged> {
     let target = target.to_owned();
     let suffix = suffix.to_owned();
     on_blocking_thread(monitor, move |monitor| {
-        let (staging, expected) = stage::unpack(&target, &suffix, list, chunks, monitor)?;
+        let (staging, expected) = stage::unpack(&target, &suffix, wanted, chunks, monitor)?;
         Ok(Staged { staging, expected })
     })
     .await

@@ -6,6 +6,7 @@
 //! announced — is a header or a byte that the list does not have. Everything is made new in a
 //! folder that was made before it and is still open, so that no link is ever followed.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -34,19 +35,22 @@ use crate::source::files::list::Entry;
 use crate::source::files::list::FileList;
 use crate::source::files::place::Way;
 use crate::source::files::publish::Staging;
+use crate::source::files::wanted::Given;
+use crate::source::files::wanted::Wanted;
 
 /// What stands in the first line of every private key that is text.
 const KEY_MARK: &[u8] = b"PRIVATE KEY-----";
 
 /// Unpacks into a new staging of `target`; returns it with the entries that it must have:
-/// the list's, but for what this host or this user cannot give, which a note or warning said.
+/// the wanted ones, but for what this host or this user cannot give, which a note or warning said.
 pub(super) fn unpack(
     target: &Path,
     suffix: &str,
-    list: FileList,
+    wanted: Wanted,
     chunks: Receiver<Vec<u8>>,
     monitor: &dyn Monitor,
 ) -> Result<(Staging, Vec<Entry>)> {
+    let (list, given) = wanted.into_parts();
     Way::of_list(target, &list)?;
     let staging = Staging::of(target, suffix)?;
     check_space(&staging, &list)?;
@@ -56,6 +60,7 @@ pub(super) fn unpack(
         staging: &staging,
         base,
         open_folders: Vec::new(),
+        given,
         made: Vec::with_capacity(list.entries.len()),
         dresser: Dresser::new(base, monitor),
     };
@@ -85,18 +90,22 @@ struct Unpacking<'a> {
     base: &'a Path,
     /// The folders that the current entry lies in, the top first: index and descriptor.
     open_folders: Vec<(usize, File)>,
+    /// The files whose content is not that of the tar.
+    given: BTreeMap<ByteString, Given>,
     /// The entries that were made, as they must be found.
     made: Vec<Entry>,
     dresser: Dresser<'a>,
 }
 
 impl Unpacking<'_> {
-    /// Makes an entry from the next bytes of the tar.
+    /// Makes an entry from the next bytes of the tar, or from what is given in their place.
     fn make(&mut self, mut entry: Entry) -> Result<()> {
         while self.open_folders.len() > entry.depth() {
             self.close_folder()?;
         }
-        if !self.input.takes(&archive::header(&entry)) {
+        let given = self.given.remove(&entry.path);
+        let saved = given.as_ref().map_or(Some(&entry), |given| given.saved.as_ref());
+        if saved.is_some_and(|saved| !self.input.takes(&archive::header(saved))) {
             return Err(self.damaged(&entry, "its header is not the one of the list"));
         }
         let name = self.name_on_disk(&entry);
@@ -106,12 +115,9 @@ impl Unpacking<'_> {
                 let folder = self.make_folder(&name).context(cannot)?;
                 self.open_folders.push((self.made.len(), folder));
             }
-            Content::File { size, digest } => {
+            Content::File { .. } => {
                 let file = self.make_file(&name).context(cannot)?;
-                let (found, secrecy) = self.write_content(&entry, &file, *size)?;
-                if found != *digest {
-                    return Err(self.damaged(&entry, "its digest is not the one of the list"));
-                }
+                let secrecy = self.fill(&entry, &file, given)?;
                 entry.attributes = self.dresser.dress(Open::Whole(&file), &entry, secrecy)?;
             }
             Content::Symlink { to } => {
@@ -199,32 +205,43 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    /// Writes the content and takes its padding; returns its digest, and whether it is a key.
-    fn write_content(
-        &mut self,
-        entry: &Entry,
-        mut file: &File,
-        size: u64,
-    ) -> Result<(String, Secrecy)> {
+    /// Writes what the file is to hold; returns whether that is a key.
+    fn fill(&mut self, entry: &Entry, mut file: &File, given: Option<Given>) -> Result<Secrecy> {
+        let Some(Given { bytes, saved }) = given else {
+            return self.write_content(entry, &mut file);
+        };
+        if let Some(saved) = saved {
+            self.write_content(&saved, &mut io::sink())?;
+        }
+        file.write_all(&bytes).context(|| format!("cannot stage {}", self.place(entry)))?;
+        Ok(secrecy(&bytes))
+    }
+
+    /// Writes the content that the tar has and takes its padding; returns whether it is a key.
+    fn write_content(&mut self, entry: &Entry, file: &mut dyn Write) -> Result<Secrecy> {
+        let Content::File { size, digest } = &entry.content else { return Ok(Secrecy::Usual) };
         let mut hasher = Hasher::default();
-        let mut secrecy = Secrecy::Usual;
-        let mut missing = size;
+        let mut found = Secrecy::Usual;
+        let mut missing = *size;
         while missing > 0 {
             let Some(bytes) = self.input.next(missing) else {
                 return Err(self.damaged(entry, "the tar ends within it"));
             };
             hasher.update(bytes);
-            if memchr::memmem::find(bytes, KEY_MARK).is_some() {
-                secrecy = Secrecy::Key;
+            if secrecy(bytes) == Secrecy::Key {
+                found = Secrecy::Key;
             }
             missing -= bytes.len() as u64;
             let written = file.write_all(bytes);
             written.context(|| format!("cannot stage {}", self.place(entry)))?;
         }
-        if !self.input.takes(&archive::TRAILER[..archive::padding(size)]) {
+        if !self.input.takes(&archive::TRAILER[..archive::padding(*size)]) {
             return Err(self.damaged(entry, "what follows it is no padding"));
         }
-        Ok((hasher.finish(), secrecy))
+        if hasher.finish() != *digest {
+            return Err(self.damaged(entry, "its digest is not the one of the list"));
+        }
+        Ok(found)
     }
 
     /// Returns where an entry will be, as a message has it.
@@ -235,6 +252,11 @@ impl Unpacking<'_> {
     fn damaged(&self, entry: &Entry, why: &str) -> Error {
         Error::damaged(format!("cannot stage {}: {why}", self.place(entry)))
     }
+}
+
+fn secrecy(content: &[u8]) -> Secrecy {
+    let is_key = memchr::memmem::find(content, KEY_MARK).is_some();
+    if is_key { Secrecy::Key } else { Secrecy::Usual }
 }
 
 fn open(folder: &File, name: &OsString, flags: OFlags) -> io::Result<File> {

@@ -105,6 +105,8 @@ pub(super) struct Subject<'a> {
     pub(super) definition: &'a Arc<Definition>,
     /// What the catalog says of each table.
     pub(super) expected: &'a [Expected],
+    /// The tables that come out otherwise than the catalog says, and never stay.
+    pub(super) changed: &'a BTreeSet<String>,
     /// Whether the server has the version that the snapshot was taken from.
     pub(super) is_same_server: bool,
     pub(super) connections: usize,
@@ -166,6 +168,11 @@ impl Subject<'_> {
         }
         let gone = live.gone(definition);
         let mut judgement = Judgement { found, gone, links };
+        for name in self.changed {
+            if judgement.is_identical(name) {
+                judgement.differs(name, "its roles become others".to_owned());
+            }
+        }
         judgement.spread();
         Ok(judgement)
     }
@@ -338,6 +345,7 @@ pub async fn survey(
         target: blueprint.target,
         definition: &definition,
         expected,
+        changed: blueprint.changed,
         is_same_server: server.is_of_release(blueprint.server_version),
         connections,
     };

@@ -219,6 +219,15 @@ pub(super) fn server_code(error: &Error) -> Option<u16> {
     std::error::Error::source(error)?.downcast_ref::<ServerError>().map(|answer| answer.code)
 }
 
+/// Returns whether a database could not be dropped for no other reason than that its folder is not
+/// empty.
+pub(super) fn keeps_folder(error: &Error) -> bool {
+    const NOT_REMOVED: u16 = 1010;
+    const NOT_EMPTY: &str = "errno: 39 ";
+    let answer = std::error::Error::source(error).and_then(|it| it.downcast_ref::<ServerError>());
+    answer.is_some_and(|it| it.code == NOT_REMOVED && it.message.contains(NOT_EMPTY))
+}
+
 fn kind(error: &ClientError) -> Kind {
     match error {
         ClientError::Io(IoError::Io(cause)) if is_too_large(cause) => Kind::Failed,

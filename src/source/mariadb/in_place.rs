@@ -28,6 +28,7 @@ use crate::source::mariadb::note::Live;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::removal;
+use crate::source::mariadb::residue;
 use crate::source::mariadb::staging::Claim;
 use crate::source::mariadb::staging::Staging;
 use crate::source::mariadb::swap;
@@ -62,7 +63,8 @@ impl Staging {
         for position in self.positions() {
             self.index_empty(position).await?;
         }
-        self.finish(monitor).await?;
+        self.connect_tables().await?;
+        self.rehearse(monitor).await?;
         let target = self.plan.target().to_owned();
         let live = Live::read(&mut self.connection, &target, self.plan.kept()).await?;
         self.connection.drop_database(self.plan.schema()).await?;
@@ -205,7 +207,7 @@ impl InPlace {
     /// Drops what is not needed any more: staging, and what earlier restores of the database kept.
     pub async fn end(mut self, suffix: &str, monitor: &dyn Monitor) -> Result<()> {
         let Staging { connection, plan, .. } = &mut self.staging;
-        connection.drop_database(plan.schema()).await?;
+        residue::told(connection.drop_database(plan.schema()).await, monitor)?;
         Schemas::of_staging(plan.target(), suffix).finish_on(connection, monitor).await
     }
 

@@ -16,7 +16,9 @@
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → compare                    what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
+//! roles                                who holds which roles, and how they become others in staging
 //! undo, moves → ready → swap → resume         and take the place, or give it back
+//! residue                              files that keep a database from being dropped
 //! in_place                             or take it table by table, with no way back but a snapshot
 //! ```
 
@@ -54,6 +56,7 @@ mod site;
 mod events;
 mod programs;
 mod removal;
+mod residue;
 mod parameters;
 mod guard;
 mod rehearsal;
@@ -77,6 +80,7 @@ pub mod preflight;
 pub mod plan;
 pub mod staging;
 pub mod load;
+pub mod roles;
 mod links;
 mod live;
 pub mod compare;

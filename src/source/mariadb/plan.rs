@@ -29,6 +29,8 @@ pub struct Blueprint<'a> {
     pub target: &'a str,
     /// What tells this restore from others in names.
     pub suffix: &'a str,
+    /// The tables whose rows become others once they are loaded.
+    pub changed: &'a BTreeSet<String>,
 }
 
 /// What is built, and where.
@@ -46,6 +48,8 @@ pub(super) struct Plan {
     /// The names of live tables and sequences that stay: theirs are built empty, for what stands on
     /// them, and never swapped in.
     kept: BTreeSet<String>,
+    /// The names of tables whose rows become others: they never stay.
+    changed: BTreeSet<String>,
 }
 
 impl Plan {
@@ -57,8 +61,17 @@ impl Plan {
         let target = blueprint.target.to_owned();
         let is_same_server = server.is_of_release(blueprint.server_version);
         let packet_bytes = usize::try_from(server.max_allowed_packet).unwrap_or(usize::MAX);
-        let (definition, kept) = (Arc::new(definition), BTreeSet::new());
-        Ok(Self { definition, target, schema, staged, texts, is_same_server, packet_bytes, kept })
+        Ok(Self {
+            definition: Arc::new(definition),
+            target,
+            schema,
+            staged,
+            texts,
+            is_same_server,
+            packet_bytes,
+            kept: BTreeSet::new(),
+            changed: blueprint.changed.clone(),
+        })
     }
 
     /// Returns the plan of tables that take their places one by one, and draw from live sequences
@@ -72,6 +85,7 @@ impl Plan {
             staged,
             texts,
             kept: self.kept.clone(),
+            changed: self.changed.clone(),
             ..*self
         })
     }
@@ -93,6 +107,11 @@ impl Plan {
     /// Returns the names of live tables and sequences that stay.
     pub(super) const fn kept(&self) -> &BTreeSet<String> {
         &self.kept
+    }
+
+    /// Returns the names of tables whose rows become others once they are loaded.
+    pub(super) const fn changed(&self) -> &BTreeSet<String> {
+        &self.changed
     }
 
     /// Returns the tables that are swapped in, with their positions.

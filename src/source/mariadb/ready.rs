@@ -199,8 +199,8 @@ impl Ready {
     }
 
     /// Takes everything back; nothing live was touched.
-    pub async fn discard(mut self) -> Result<()> {
-        self.undo.forget(&mut self.connection).await?;
+    pub async fn discard(mut self, monitor: &dyn Monitor) -> Result<()> {
+        self.undo.forget(&mut self.connection, monitor).await?;
         self.drop_staging().await
     }
 

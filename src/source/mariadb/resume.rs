@@ -18,6 +18,7 @@ use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::ready::Ready;
 use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::ready::Unswapped;
+use crate::source::mariadb::residue;
 use crate::source::mariadb::swap::LOCK_SECONDS;
 use crate::source::mariadb::swap::Swap;
 use crate::source::mariadb::swap::Swapped;
@@ -123,13 +124,15 @@ impl Halted {
         match &self.found {
             Some(found) => found.undo.run_after_death(&mut self.connection, monitor).await?,
             // It died before anything was noted, and so before anything was touched.
-            None => self.connection.drop_emptied(previous).await?,
+            None => {
+                residue::told(self.connection.drop_emptied(previous).await, monitor)?;
+            }
         }
         // Last, as they came first: their database is not live any more.
         note::undo_killed(&mut self.connection, &self.schemas.target, monitor).await?;
         fault::point("resume.before-staging");
         if !is_kept {
-            self.connection.drop_database(staging).await?;
+            residue::told(self.connection.drop_database(staging).await, monitor)?;
         }
         self.connection.close().await;
         Ok(())

@@ -138,6 +138,17 @@ impl Connection {
         }
     }
 
+    /// Writes what this session changes to the binary log again.
+    pub(super) async fn return_to_binlog(&mut self) -> Result<()> {
+        self.execute("cannot return to the binary log", "SET SESSION sql_log_bin = 1").await
+    }
+
+    /// Returns whether there is a binary log that this session writes to.
+    pub(super) async fn writes_binlog(&mut self) -> Result<bool> {
+        let sql = "SELECT @@global.log_bin AND @@session.sql_log_bin";
+        Ok(self.first("cannot ask for the binary log", sql).await?.unwrap_or(true))
+    }
+
     async fn set_where_known(&mut self, setting: &str) -> Result<()> {
         match self.raw().query_drop(format!("SET SESSION {setting}")).await {
             Err(ClientError::Server(answer)) if NO_SUCH_SETTING.contains(&answer.code) => Ok(()),

@@ -38,6 +38,7 @@ use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::remark;
 use crate::source::mariadb::removal;
 use crate::source::mariadb::replay;
+use crate::source::mariadb::residue;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
@@ -95,6 +96,7 @@ impl Claim {
             target: self.plan.target(),
             definition: self.plan.definition(),
             expected,
+            changed: self.plan.changed(),
             is_same_server: self.plan.is_same_server(),
             connections,
         };
@@ -130,9 +132,8 @@ impl Staging {
         Ok(Loader::new(connection, Arc::clone(&self.plan)))
     }
 
-    /// Adds the foreign keys, proves the definitions and rehearses every program. A view that was
-    /// broken when it was saved may be so still: the swap tells.
-    pub async fn finish(&mut self, monitor: &dyn Monitor) -> Result<()> {
+    /// Adds the foreign keys, and proves the definitions.
+    pub async fn connect_tables(&mut self) -> Result<()> {
         self.connection.prepare_altering().await?;
         let mut loader = self.loader().await?;
         loader.receive_text_as_utf8().await?;
@@ -142,7 +143,12 @@ impl Staging {
         for (position, _) in self.plan.replaced() {
             loader.prove_definition(self.plan.schema(), position).await?;
         }
-        self.prove_sequences().await?;
+        self.prove_sequences().await
+    }
+
+    /// Rehearses every program. A view that was broken when it was saved may be so still: the swap
+    /// tells.
+    pub async fn rehearse(&mut self, monitor: &dyn Monitor) -> Result<()> {
         let database = self.staging_database();
         let programs = &self.plan.definition().programs;
         let site = Site::new(&database, Purpose::Rehearsal);
@@ -160,7 +166,7 @@ impl Staging {
 
     /// Drops the staging schema after something failed: that it cannot be dropped is not why.
     pub async fn discard_noting(self, monitor: &dyn Monitor) {
-        if let Err(left) = self.discard().await {
+        if let Err(left) = residue::told(self.discard().await, monitor) {
             monitor.note(&format!("staging is left behind: {}", left.chain()));
         }
     }
@@ -246,11 +252,15 @@ async fn drop_leftovers(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     for schema in connection.databases_like(&names::staging(target, "")).await? {
-        monitor.note(&format!("a broken restore left the schema {schema}: it is dropped"));
-        match connection.drop_database(&schema).await {
+        match residue::told(connection.drop_database(&schema).await, monitor) {
+            Ok(true) => {
+                let text = format!("a broken restore left the schema {schema}: it is dropped");
+                monitor.note(&text);
+            }
+            Ok(false) => {}
             // It only takes room, and no name of ours is used twice.
             Err(error) if error.kind() == Kind::Failed => monitor.note(&error.chain()),
-            dropped => dropped?,
+            Err(error) => return Err(error),
         }
     }
     Ok(())
@@ -267,13 +277,6 @@ impl Connection {
             quote::string(&database.comment)
         );
         self.execute(&format!("cannot create database {name}"), &statement).await
-    }
-
-    /// Drops a database with all that it holds.
-    pub(super) async fn drop_database(&mut self, name: &str) -> Result<()> {
-        let name = quote::identifier(name);
-        let doing = format!("cannot drop database {name}");
-        self.execute(&doing, &format!("DROP DATABASE IF EXISTS {name}")).await
     }
 
     /// Makes a database the one that unqualified names belong to.

@@ -176,6 +176,21 @@ impl<'a> CreateTable<'a> {
         engine.split_ascii_whitespace().next()
     }
 
+    /// Returns the character set of a column: its own, or the table's.
+    pub(super) fn charset_of(&self, column: &str) -> Option<&'a str> {
+        let name = quote::identifier(column);
+        let is_it = |member: &&Member<'_>| {
+            let found = scan::quoted_name(member.text.trim_start());
+            member.kind == MemberKind::Other && found == Some(name.as_str())
+        };
+        let word = |text: &'a str, before: &str| {
+            let start = scan::find(text, before)? + before.len();
+            text[start..].split([' ', ',']).next()
+        };
+        let own = self.members.iter().find(is_it)?.text;
+        word(own, " CHARACTER SET ").or_else(|| word(self.tail, " CHARSET="))
+    }
+
     /// Returns the quoted name of the column that counts up.
     pub(super) fn auto_increment_column(&self) -> Option<&'a str> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
@@ -338,6 +353,16 @@ mod tests {
         CONSTRAINT `x` FOREIGN KEY (`n`) REFERENCES `t` (`id`) ON DELETE CASCADE,\n  \
         CONSTRAINT `c` CHECK (`n` > 0 and `k,(` <> ' FOREIGN KEY (')\n\
         ) ENGINE=InnoDB AUTO_INCREMENT=42 DEFAULT CHARSET=utf8mb4 COMMENT='AUTO_INCREMENT=7'";
+
+    #[test]
+    fn a_column_has_the_character_set_of_its_own_or_of_its_table() {
+        let table = "CREATE TABLE `t` (\n  `a` varchar(9) CHARACTER SET utf16 COLLATE utf16_bin,\n  \
+                     `b` text COMMENT ' CHARACTER SET no'\n) ENGINE=InnoDB DEFAULT CHARSET=latin1 \
+                     COLLATE=latin1_bin";
+        let table = CreateTable::parse(table).unwrap();
+        let charsets = ["a", "b", "c"].map(|column| table.charset_of(column));
+        assert_eq!(charsets, [Some("utf16"), Some("latin1"), None]);
+    }
 
     #[test]
     fn indexes_and_foreign_keys_come_after_the_rows() {

@@ -41,6 +41,7 @@ use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::rehearsal::Likeness;
 use crate::source::mariadb::removal;
+use crate::source::mariadb::residue;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 
@@ -112,7 +113,7 @@ impl Swap<'_> {
             fault::point("database.previous-whole");
         }
         if self.undo.incoming.is_none() {
-            self.connection.drop_emptied(target).await?;
+            residue::told(self.connection.drop_emptied(target).await, monitor)?;
             fault::point("database.target-dropped");
         }
         self.undo.complete(self.connection).await?;
@@ -182,7 +183,9 @@ impl Swapped {
         if self.undo.schemas.is_kept {
             return Ok(());
         }
-        self.connection.drop_database(&self.undo.schemas.staging).await
+        let dropped = self.connection.drop_database(&self.undo.schemas.staging).await;
+        residue::told(dropped, monitor)?;
+        Ok(())
     }
 
     /// Drops what is not needed any more: see [`finish`](Schemas::finish).
@@ -232,7 +235,7 @@ impl Schemas {
             }
         }
         fault::point("database.routines-dropped");
-        match self.clear(connection, &stayed).await {
+        match self.clear(connection, &stayed, monitor).await {
             // It only takes room, and goes with the next restore.
             Err(error) if error.kind() != Kind::Unreachable => {
                 monitor.note(&format!("something is left behind: {}", error.chain()));
@@ -244,12 +247,18 @@ impl Schemas {
     }
 
     /// Drops the schemas that nobody needs any more; `stayed` are empty in staging.
-    async fn clear(&self, connection: &mut Connection, stayed: &BTreeSet<String>) -> Result<()> {
-        connection.drop_emptied_of_all_but(&self.staging, stayed).await?;
+    async fn clear(
+        &self,
+        connection: &mut Connection,
+        stayed: &BTreeSet<String>,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        let dropped = connection.drop_emptied_of_all_but(&self.staging, stayed).await;
+        residue::told(dropped, monitor)?;
         fault::point("database.staging-dropped");
-        connection.drop_previous(&self.target, Some(&self.previous)).await?;
+        connection.drop_previous(&self.target, Some(&self.previous), monitor).await?;
         if !self.had_target {
-            connection.drop_emptied(&self.previous).await?;
+            residue::told(connection.drop_emptied(&self.previous).await, monitor)?;
         }
         Ok(())
     }
@@ -318,10 +327,14 @@ fn note_absent_definers(site: &Site<'_>, monitor: &dyn Monitor) {
 }
 
 /// Drops the schemas that keep what restores of a database replaced; returns their names.
-pub async fn discard_previous(login: &Login, database: &str) -> Result<Vec<String>> {
+pub async fn discard_previous(
+    login: &Login,
+    database: &str,
+    monitor: &dyn Monitor,
+) -> Result<Vec<String>> {
     let mut connection = connect(login).await?;
     connection.claim_restore_of(database).await?;
-    let dropped = connection.drop_previous(database, None).await?;
+    let dropped = connection.drop_previous(database, None, monitor).await?;
     connection.close().await;
     Ok(dropped)
 }
@@ -329,7 +342,12 @@ pub async fn discard_previous(login: &Login, database: &str) -> Result<Vec<Strin
 impl Connection {
     /// Drops the schemas that keep earlier states of a database, but one; returns their names.
     /// What a killed swap left is the only copy of what was live, and stays.
-    async fn drop_previous(&mut self, target: &str, kept: Option<&str>) -> Result<Vec<String>> {
+    async fn drop_previous(
+        &mut self,
+        target: &str,
+        kept: Option<&str>,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<String>> {
         let mut dropped = Vec::new();
         for schema in self.databases_like(&names::previous(target, "")).await? {
             if kept == Some(schema.as_str()) {
@@ -339,8 +357,9 @@ impl Connection {
             if note.as_ref().is_some_and(|note| !note.is_complete) {
                 continue;
             }
-            self.drop_database(&schema).await?;
-            dropped.push(schema);
+            if residue::told(self.drop_database(&schema).await, monitor)? {
+                dropped.push(schema);
+            }
         }
         Ok(dropped)
     }

@@ -9,6 +9,9 @@ use mysql_async::Row;
 use mysql_async::Value;
 use mysql_async::consts::ColumnType;
 
+use crate::base::error::Error;
+use crate::base::error::Result;
+
 /// As many decimals as this and more say that their number is not fixed.
 const NOT_FIXED: u8 = 31;
 
@@ -146,6 +149,57 @@ fn append_escaped(bytes: &[u8], line: &mut Vec<u8>) {
     line.extend_from_slice(rest);
 }
 
+/// Returns the lines of a chunk, without their newlines.
+pub(super) fn lines(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
+    chunk
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+/// Returns the values at some places of a line; `None` for NULL.
+pub(super) fn cells<const N: usize>(
+    line: &[u8],
+    places: [usize; N],
+) -> Result<[Option<Vec<u8>>; N]> {
+    let all: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
+    let malformed = || Error::damaged("cannot read a row: it has other columns than its table");
+    let mut values = [const { None }; N];
+    for (value, place) in values.iter_mut().zip(places) {
+        let cell = all.get(place).ok_or_else(malformed)?;
+        *value = (*cell != b"\\N").then(|| unescaped(cell)).transpose()?;
+    }
+    Ok(values)
+}
+
+fn unescaped(cell: &[u8]) -> Result<Vec<u8>> {
+    let malformed = || Error::damaged("cannot read a value: nothing of ours writes it so");
+    let mut bytes = Vec::with_capacity(cell.len());
+    let mut rest = cell.iter();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next() {
+                Some(b't') => b'\t',
+                Some(b'n') => b'\n',
+                Some(b'\\') => b'\\',
+                Some(b'0') => 0,
+                _ => return Err(malformed()),
+            },
+            byte => *byte,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Returns a value as text; bytes that are not UTF-8 are written out, so that different ones look
+/// different.
+pub(super) fn text(value: &[u8]) -> String {
+    let piece = |chunk: std::str::Utf8Chunk<'_>| {
+        let bytes = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
+        chunk.valid().to_owned() + &bytes.collect::<String>()
+    };
+    value.utf8_chunks().map(piece).collect()
+}
+
 /// Returns what stands after the backslash for a byte that must be escaped.
 const fn escape(byte: u8) -> Option<u8> {
     match byte {
@@ -203,6 +257,30 @@ mod tests {
         let mut line = Vec::new();
         append_value(value, format, &mut line);
         String::from_utf8(line).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_read_as_it_was_written(values in prop::collection::vec(any::<Option<Vec<u8>>>(), 3)) {
+            let mut line = Vec::new();
+            for (position, value) in values.iter().enumerate() {
+                if position > 0 {
+                    line.push(b'\t');
+                }
+                append_value(&value.clone().map_or(Value::NULL, Value::Bytes), PLAIN, &mut line);
+            }
+            let chunk = [line.as_slice(), b"\n", &line, b"\n"].concat();
+            let read: Vec<_> = lines(&chunk).map(|line| cells(line, [0, 1, 2]).unwrap()).collect();
+            let values: [_; 3] = values.try_into().unwrap();
+            prop_assert_eq!(read, vec![values.clone(), values]);
+        }
+    }
+
+    #[test]
+    fn a_line_that_nothing_of_ours_wrote_is_refused() {
+        for line in [&b"a"[..], b"a\t\\", b"a\t\\x"] {
+            assert!(cells(line, [1]).is_err(), "{line:?}");
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::source::mariadb::programs;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::removal;
+use crate::source::mariadb::residue;
 use crate::source::mariadb::site::Purpose;
 use crate::source::mariadb::site::Site;
 use crate::source::mariadb::tables;
@@ -101,7 +102,7 @@ impl Undo {
         monitor: &dyn Monitor,
     ) -> Result<()> {
         self.put_back(connection, monitor).await?;
-        self.forget(connection).await
+        self.forget(connection, monitor).await
     }
 
     /// Does the same after a process or a server that died: nothing goes that may hold rows.
@@ -118,7 +119,7 @@ impl Undo {
             there.retain(|table| live.tables.contains(table));
             demand_whole(connection, target, &there).await?;
         }
-        self.forget(connection).await
+        self.forget(connection, monitor).await
     }
 
     async fn put_back(&self, connection: &mut Connection, monitor: &dyn Monitor) -> Result<()> {
@@ -166,15 +167,20 @@ impl Undo {
         let is_empty = moves::stored(connection, target).await?.is_empty()
             && (was_moved || programs::names(connection, target).await?.is_empty());
         if is_empty {
-            return connection.drop_database(target).await;
+            residue::told(connection.drop_database(target).await, monitor)?;
+            return Ok(());
         }
         monitor.note(&format!("database {target:?} is not of this restore, and stays"));
         Ok(())
     }
 
     /// Drops the note, and with it the schema that was to keep what is live again.
-    pub(super) async fn forget(&self, connection: &mut Connection) -> Result<()> {
-        connection.drop_emptied(&self.schemas.previous).await?;
+    pub(super) async fn forget(
+        &self,
+        connection: &mut Connection,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
+        residue::told(connection.drop_emptied(&self.schemas.previous).await, monitor)?;
         fault::point("database.undone");
         Ok(())
     }

@@ -27,9 +27,11 @@ use crate::source::files::Exchange;
 use crate::source::files::FileList;
 use crate::source::files::Leftover;
 use crate::source::files::Proven;
+use crate::source::files::Wanted;
 use crate::source::files::leftovers;
 
 mod certificates;
+mod given;
 mod hostile;
 mod random;
 mod reading;
@@ -68,7 +70,7 @@ async fn save(path: &Path, chunk_bytes: usize) -> Saved {
 /// Stages a tar, in pieces of no particular size.
 async fn stage(
     target: &Path,
-    list: FileList,
+    wanted: impl Into<Wanted>,
     tar: &[u8],
     monitor: &dyn Monitor,
 ) -> Result<files::Staged> {
@@ -81,7 +83,7 @@ async fn stage(
         }
         drop(sender);
     };
-    tokio::join!(files::stage(target, "test", list, receiver, monitor), send).0
+    tokio::join!(files::stage(target, "test", wanted.into(), receiver, monitor), send).0
 }
 
 /// A restored target, live, and what was live before it.

@@ -23,6 +23,7 @@ use crate::source::mariadb::grants::Grant;
 use crate::source::mariadb::names;
 use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::residue;
 use crate::source::mariadb::tables;
 
 const TABLE: &str = "changes";
@@ -117,7 +118,7 @@ pub(in crate::source::mariadb) async fn undo_killed(
     let mut is_undone = false;
     for found in found(connection, database).await? {
         if found.is_settled(connection, database).await? {
-            connection.drop_database(&found.schema).await?;
+            residue::told(connection.drop_database(&found.schema).await, monitor)?;
             continue;
         }
         for (position, undoing) in found.undoings.iter().enumerate().rev() {
@@ -130,7 +131,7 @@ pub(in crate::source::mariadb) async fn undo_killed(
                 monitor.warn(&error.chain());
             }
         }
-        connection.drop_database(&found.schema).await?;
+        residue::told(connection.drop_database(&found.schema).await, monitor)?;
     }
     if is_undone {
         monitor.note("a killed restore had begun to restore accounts: its changes are taken back");

@@ -46,6 +46,7 @@ const MAX_PACKET_BYTES: usize = 1 << 30;
 /// A connection that is logged in.
 pub struct Connection {
     raw: Conn,
+    is_local: bool,
     peer: Peer,
     offer: Offer,
 }
@@ -62,7 +63,8 @@ async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
         .map_err(|_| failure::silence(login, limit.as_secs()))?
         .map_err(|cause| failure::login_error(login, cause))?;
     let peer = Peer { server: login.server.to_string(), account: quote::identifier(&login.user) };
-    let mut connection = Connection { raw, peer, offer };
+    let is_local = matches!(login.server, Address::Socket(_));
+    let mut connection = Connection { raw, is_local, peer, offer };
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
     login.sessions.remember(&mut connection).await?;
@@ -89,6 +91,11 @@ impl Connection {
     /// Returns the account that the server took us for, quoted as in a `GRANT`.
     pub fn account(&self) -> &str {
         &self.peer.account
+    }
+
+    /// Returns whether the server runs on this host.
+    pub(super) const fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Tells the server goodbye. Without, the server finds out by itself, later.

@@ -1,0 +1,595 @@
+//! `snap upgrade`: a real database and real files, with scripts in place of systemd, rpm and the upgrade.
+
+use std::fs;
+use std::fs::Permissions;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process_group;
+use serde_json::Value;
+
+use crate::place::Output;
+use crate::place::Place;
+use crate::place::SECURITY_FILE;
+use crate::restore_failures::finished;
+use crate::server::until;
+use crate::stopped::signal;
+
+/// The version that is installed, and that of the upgrade.
+const OLD: &str = "20.04.8-1.el8";
+const NEW: &str = "20.10.3-1.el8";
+
+/// What stands for systemd: a file for each unit, with its state.
+const SYSTEMCTL: &str = r#"
+verb=$1
+for unit; do :; done
+echo "$verb $unit" >>"$PLACE/asked"
+case $verb in
+show) if [ -e "$PLACE/units/$unit" ]; then echo LoadState=loaded; else echo LoadState=not-found; fi ;;
+is-active) cat "$PLACE/units/$unit" 2>/dev/null || { echo inactive; exit 3; } ;;
+start)
+  if [ -e "$PLACE/no-start" ]; then echo "Job for $unit failed" >&2; exit 1; fi
+  echo active >"$PLACE/units/$unit" ;;
+stop) echo inactive >"$PLACE/units/$unit" ;;
+restart) echo "restarted $unit" ;;
+esac
+"#;
+
+const RPM: &str = r#"
+version=$(cat "$PLACE/version")
+case $* in
+*'%{VERSION}\n'*) echo "${version%-*}" ;;
+*) printf 'centreon-map-server\t%s\tnoarch\n' "$version" ;;
+esac
+"#;
+
+const DNF: &str = r#"
+echo 'ID     | Command line             | Date and time    | Action(s)      | Altered'
+echo '-------------------------------------------------------------------------------'
+if [ "$(cat "$PLACE/version")" = NEW ]; then echo '    12 | update                   | 2026-01-01 00:00 | Upgrade        |    1'; fi
+echo '    11 | install                  | 2026-01-01 00:00 | Install        |    1'
+"#;
+
+/// An upgrade: it changes packages, database and files, and then does what it is told.
+const UPGRADE: &str = r#"
+echo "upgrading to NEW"
+echo NEW >"$PLACE/version"
+mariadb --defaults-file="$PLACE/my.cnf" centreon_studio -e '
+  UPDATE element SET name = CONCAT("new ", id); CREATE TABLE upgraded (id INT PRIMARY KEY); DROP TRIGGER checked'
+echo '{"upgraded": true}' >"$PLACE/root/opt/manager/rest-security.conf"
+rm -f "$PLACE"/root/etc/cloudify/ssl/cloudify_external_cert.pem
+case $1 in
+fails) echo "there is no room left" >&2; exit 3 ;;
+breaks) touch "$PLACE/unwell" ;;
+waits) touch "$PLACE/waiting"; sleep 1000 ;;
+esac
+echo "complete"
+"#;
+
+const UNDO: &str = r#"
+if [ -e "$PLACE/no-undo" ]; then echo "no such package" >&2; exit 4; fi
+echo OLD >"$PLACE/version"
+rm -f "$PLACE/unwell"
+echo undone >>"$PLACE/undone"
+"#;
+
+const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'";
+
+/// A studio whose server is a unit of systemd, with packages and a health check by HTTP.
+struct Map {
+    place: Place,
+    /// What its health check is asked at; it answers as long as this is not dropped.
+    address: String,
+}
+
+impl Map {
+    fn new() -> Self {
+        let place = Place::small_studio();
+        for folder in ["bin", "units"] {
+            fs::create_dir(place.path(folder)).expect("make a folder");
+        }
+        let health = serve(&place);
+        let map = Self { place, address: health };
+        for (name, text) in [
+            ("systemctl", SYSTEMCTL),
+            ("rpm", RPM),
+            ("dnf", DNF),
+            ("dpkg-query", "exit 1"),
+            ("upgrade-map", UPGRADE),
+            ("undo-map", UNDO),
+        ] {
+            map.script(name, text);
+        }
+        map.write("version", OLD);
+        map.write("units/centreon-map", "active");
+        map.write("units/centreon-gateway", "active");
+        map.write("units/centreon-idle", "inactive");
+        map.configure("");
+        map
+    }
+
+    /// Puts a script on the path of `snap`.
+    fn script(&self, name: &str, text: &str) {
+        let place = self.place.path("");
+        let text = text.replace("OLD", OLD).replace("NEW", NEW);
+        let path = self.place.path("bin").join(name);
+        let text = format!("#!/bin/sh\nPLACE={}\n{text}", place.display());
+        fs::write(&path, text).expect("write a script");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("set its mode");
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.place.path(name), format!("{text}\n")).expect("write a file");
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.place.path(name)).unwrap_or_default().trim_end().to_owned()
+    }
+
+    fn configure(&self, more: &str) {
+        let url = &self.address;
+        self.place.configure(&format!(
+            "[profiles.map]
+             extends = 'studio'
+             units = ['centreon-map', 'centreon-gateway', 'centreon-idle', 'centreon-absent']
+             packages = ['centreon-map*']
+             rules = 'centreon-map'
+             {more}
+             [[profiles.map.versions]]
+             rpm = 'centreon-map-server'
+             [[profiles.map.health]]
+             url = '{url}'
+             contains = 'UP'
+             seconds = 1
+             "
+        ));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.place.command(&[&["--profile", "map"], arguments].concat());
+        let bin = self.place.path("bin");
+        command.env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", bin.display()));
+        command
+    }
+
+    fn snap(&self, arguments: &[&str]) -> Output {
+        Output::of(self.command(arguments).output().expect("start snap"))
+    }
+
+    /// Runs an upgrade that does this at its end.
+    fn upgrade(&self, flags: &[&str], end: &str) -> Output {
+        let words = [&["upgrade"], flags, &["--", "upgrade-map", end]].concat();
+        self.snap(&words)
+    }
+
+    /// Starts an upgrade that waits in its command; returns when it does.
+    fn waiting(&self, flags: &[&str]) -> Child {
+        let words = [&["upgrade"], flags, &["--", "upgrade-map", "waits"]].concat();
+        let mut command = self.command(&words);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
+        until("the command waits", || self.place.path("waiting").exists());
+        child
+    }
+
+    /// Returns the process group of the command that an upgrade runs.
+    fn group(&self) -> Pid {
+        let id = self.executions().last().expect("an execution")["id"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        let line = self.read(&format!("state/executions/{id}.process"));
+        let id = line.split(' ').next().expect("a number").parse().expect("a number");
+        Pid::from_raw(id).expect("a number")
+    }
+
+    fn executions(&self) -> Vec<Value> {
+        let listed = self.snap(&["executions", "list", "--json"]).json();
+        listed["executions"].as_array().expect("a list").clone()
+    }
+
+    fn last_upgrade(&self) -> Value {
+        let is_upgrade = |execution: &Value| execution["verb"] == "upgrade";
+        self.executions().into_iter().rfind(is_upgrade).expect("an upgrade")
+    }
+
+    fn units(&self) -> [String; 3] {
+        ["map", "gateway", "idle"].map(|unit| self.read(&format!("units/centreon-{unit}")))
+    }
+
+    /// Returns all that an upgrade may change, but for the units.
+    fn all(&self) -> (String, String, String) {
+        let (dump, files) = self.place.live();
+        (dump, files, self.read("version"))
+    }
+
+    #[track_caller]
+    fn assert_is(&self, before: &(String, String, String), units: [&str; 3]) {
+        let now = self.all();
+        assert_eq!(now.2, before.2, "the packages");
+        assert!(now.0 == before.0, "the database differs");
+        assert_eq!(now.1, before.1, "the files");
+        assert_eq!(self.units(), units);
+    }
+
+    #[track_caller]
+    fn assert_is_upgraded(&self) {
+        assert_eq!(self.read("version"), NEW);
+        assert_eq!(self.place.server.sql("SELECT COUNT(*) FROM centreon_studio.upgraded"), "0\n");
+        assert_eq!(self.units(), RUNNING);
+    }
+}
+
+const RUNNING: [&str; 3] = ["active", "active", "inactive"];
+const STOPPED: [&str; 3] = ["inactive", "inactive", "inactive"];
+
+/// Serves the health of a place: it is well while its unit runs, and nothing makes it unwell.
+fn serve(place: &Place) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let address = format!("http://{}/health", listener.local_addr().expect("an address"));
+    let (unit, unwell) = (place.path("units/centreon-map"), place.path("unwell"));
+    // It ends with the process of the tests.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
+            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+            let runs = fs::read_to_string(&unit).is_ok_and(|state| state == "active\n");
+            let status = if runs && !unwell.exists() { "UP" } else { "DOWN" };
+            let body = format!("{{\"status\":\"{status}\"}}");
+            let length = body.len();
+            drop(write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            ));
+        }
+    });
+    address
+}
+
+const UNDOING: &[&str] = &["--undo", "undo-map"];
+
+#[test]
+fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_must_do() {
+    let map = Map::new();
+    let done = map.upgrade(&["--to-version", "20.10.3"], "works");
+    done.succeeded();
+    map.assert_is_upgraded();
+    for words in
+        ["upgraded in", "20.04.8 -> 20.10.3", "upgrade-map works", "On the central, update"]
+    {
+        assert!(done.stdout.contains(words), "{words}: {done:#?}");
+    }
+    assert!(done.stderr.contains("  | upgrading to"), "{done:#?}");
+    let execution = map.last_upgrade();
+    assert_eq!(execution["status"], "terminated");
+    let steps = ["started", "saved", "stopping", "running", "starting", "upgraded", "done"];
+    let reached = execution["steps"].as_array().expect("steps").iter().map(|it| &it["step"]);
+    assert_eq!(reached.collect::<Vec<_>>(), steps);
+    let upgrade = &execution["upgrade"];
+    assert_eq!((&upgrade["from"], &upgrade["found"]), (&"20.04.8".into(), &"20.10.3".into()));
+    assert_eq!(upgrade["installed"]["packages"][0]["version"], OLD);
+    assert_eq!(upgrade["units"], serde_json::json!(["centreon-map", "centreon-gateway"]));
+    let id = execution["id"].as_str().expect("an id");
+    let log = PathBuf::from(format!("state/executions/{id}.log"));
+    let kept = map.read(log.to_str().expect("UTF-8"));
+    assert_eq!(
+        kept,
+        format!("# upgrade-map works\nupgrading to {NEW}\ncomplete\n[ended with exit code 0]")
+    );
+    let mode = fs::metadata(map.place.path("").join(log)).expect("the log").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // The units are stopped in the reverse of the order in which they are started.
+    let asked = map.read("asked");
+    let controls = asked.lines().filter(|line| line.starts_with("sto") || line.starts_with("sta"));
+    let controls: Vec<_> = controls.filter(|line| !line.ends_with("idle")).collect();
+    let expected = [
+        "stop centreon-gateway",
+        "stop centreon-map",
+        "start centreon-map",
+        "start centreon-gateway",
+    ];
+    assert_eq!(controls, expected);
+    let shown = map.snap(&["show", execution["snapshot"].as_str().expect("a snapshot"), "--json"]);
+    assert!(shown.succeeded().contains("\"product_version\": \"20.04.8\""), "{shown:#?}");
+}
+
+#[test]
+fn a_command_that_fails_is_undone_with_packages_database_and_files() {
+    let map = Map::new();
+    let before = map.all();
+    let failed = map.upgrade(&[UNDOING, &["--to-version", "20.10.3"]].concat(), "fails");
+    let execution = map.last_upgrade();
+    let id = execution["id"].as_str().expect("an id");
+    failed.failed(40, &["upgrade-map ended with exit code 3", "all is as it was before", id]);
+    assert!(failed.stdout.contains("| there is no room left"), "{failed:#?}");
+    map.assert_is(&before, RUNNING);
+    assert_eq!((&execution["status"], &execution["step"]), (&"failed".into(), &"failed".into()));
+    assert_eq!(map.read("undone"), "undone");
+    // What the upgrade made of it is kept aside, to be looked at.
+    let kept = map.place.beside();
+    assert_eq!(kept.iter().filter(|name| name.contains("previous")).count(), 3, "{kept:?}");
+    let schema = kept.iter().find(|name| name.starts_with("centreon")).expect("a schema");
+    assert_eq!(map.place.server.sql(&format!("SELECT COUNT(*) FROM {schema}.upgraded")), "0\n");
+    let again = map.upgrade(&["--to-version", "20.10.3"], "works");
+    again.succeeded();
+    map.assert_is_upgraded();
+}
+
+#[test]
+fn a_service_that_does_not_become_well_goes_back_and_says_so_in_json_too() {
+    let map = Map::new();
+    let before = map.all();
+    let failed = map.upgrade(&[UNDOING, &["--json"]].concat(), "breaks");
+    failed.failed(40, &["all is as it was before, and the service is well"]);
+    map.assert_is(&before, RUNNING);
+    let json = failed.json();
+    assert_eq!(
+        (&json["upgrade"]["state"], &json["error"]["exit_code"]),
+        (&"returned".into(), &40.into())
+    );
+    assert_eq!(json["upgrade"]["execution"], map.last_upgrade()["id"]);
+}
+
+#[test]
+fn without_an_undo_the_data_is_restored_and_the_units_stay_stopped_beside_the_ways_back() {
+    let map = Map::new();
+    let before = map.all();
+    let failed = map.upgrade(&[], "breaks");
+    failed.failed(40, &["the data is as it was before, and the units stay stopped"]);
+    let changed = (before.0, before.1, NEW.to_owned());
+    map.assert_is(&changed, STOPPED);
+    let ways = ["# dnf history undo 12", "# systemctl start centreon-map", OLD];
+    for words in ways {
+        assert!(failed.stdout.contains(words), "{words}: {failed:#?}");
+    }
+    // It is over: the next one begins anew.
+    assert_eq!(map.last_upgrade()["status"], "failed");
+    assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn where_no_package_has_changed_no_undo_is_needed() {
+    let map = Map::new();
+    map.script(
+        "upgrade-map",
+        "mariadb --defaults-file=$PLACE/my.cnf -e 'DROP DATABASE centreon_studio'; exit 7",
+    );
+    let before = map.all();
+    map.upgrade(&[], "fails").failed(40, &["exit code 7", "the service is well"]);
+    map.assert_is(&before, RUNNING);
+}
+
+#[test]
+fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
+    let map = Map::new();
+    let before = map.all();
+    map.write("no-undo", "");
+    let failed = map.upgrade(UNDOING, "breaks");
+    let words = [
+        "going back failed: undo-map ended with exit code 4",
+        "the units are stopped",
+        "snap upgrade --resume",
+    ];
+    failed.failed(40, &words);
+    assert_eq!(map.units(), STOPPED);
+    let unfinished = map.last_upgrade();
+    let word = |key: &str| unfinished[key].as_str().expect("a word").to_owned();
+    map.upgrade(UNDOING, "works").failed(11, &["snap upgrade --resume"]);
+    map.snap(&["upgrade", "--resume"]).failed(40, &["undo-map ended with exit code 4"]);
+    // Another command may do it; the snapshot that is needed stays.
+    map.snap(&["delete", &word("snapshot")]).failed(11, &["snap upgrade --resume"]);
+    fs::remove_file(map.place.path("no-undo")).expect("let the undo work");
+    let resumed = map.snap(&["upgrade", "--resume", "--undo", "undo-map again"]);
+    resumed.succeeded();
+    map.assert_is(&before, RUNNING);
+    let ended = map.snap(&["executions", "get", &word("id")]);
+    assert!(ended.succeeded().contains("undone"), "{ended:#?}");
+}
+
+#[test]
+fn a_service_that_is_not_well_when_it_is_back_is_said_to_be_so() {
+    let map = Map::new();
+    let before = map.all();
+    map.script("undo-map", "echo OLD >$PLACE/version");
+    let failed = map.upgrade(UNDOING, "breaks");
+    failed.failed(40, &["all is as it was before, but the service is not well"]);
+    map.assert_is(&before, RUNNING);
+}
+
+#[test]
+fn a_start_that_fails_goes_back_too() {
+    let map = Map::new();
+    let before = map.all();
+    map.script("upgrade-map", "touch $PLACE/no-start");
+    map.script("undo-map", "rm $PLACE/no-start");
+    map.upgrade(UNDOING, "works").failed(40, &["cannot start centreon-map", "the service is well"]);
+    map.assert_is(&before, RUNNING);
+}
+
+#[test]
+fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
+    let map = Map::new();
+    map.write("version", "4.0.7-1.el6");
+    let refused = map.upgrade(&["--to-version", "19.10"], "works");
+    refused.failed(14, &["from 4.0.7 to 19.10 at once", "4.1.X first", "--plan"]);
+    map.upgrade(&["--to-version", "25.10"], "works").failed(14, &["MAP Engine"]);
+    map.write("version", OLD);
+    map.upgrade(&["--to-version", "20.04.1"], "works").failed(14, &["older"]);
+    let central = &["--to-version", "20.10.3", "--central-version", "20.04.8"];
+    map.upgrade(central, "works").failed(14, &["bring the central to 20.10 first"]);
+    map.script("pcs", PCS);
+    map.upgrade(&[], "works")
+        .failed(14, &["Pacemaker runs it as centreon_map", "pcs resource disable"]);
+    assert_eq!(map.units(), RUNNING);
+    assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
+    assert_eq!(map.place.ids(), "");
+}
+
+#[test]
+fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
+    let map = Map::new();
+    let before = map.all();
+    let flags = [UNDOING, &["--to-version", "20.10.3", "--dry-run"]].concat();
+    let said = map.upgrade(&flags, "works");
+    let mut rest = said.succeeded();
+    for words in [
+        "nothing was touched",
+        "systemctl stop centreon-gateway",
+        "systemctl stop centreon-map",
+        "# upgrade-map works",
+        "systemctl start centreon-map",
+        &map.address,
+        "On the central",
+        "where it fails",
+        "# undo-map",
+        "Restore exactly",
+        "systemctl start centreon-map",
+    ] {
+        let (_, after) = rest.split_once(words).unwrap_or_else(|| panic!("{words}: {said:#?}"));
+        rest = after;
+    }
+    map.assert_is(&before, RUNNING);
+    assert!(!map.place.path("state/executions").exists());
+    assert!(!map.place.repository().exists());
+}
+
+#[test]
+fn ctrl_c_goes_back_and_the_command_is_gone() {
+    let map = Map::new();
+    let before = map.all();
+    let mut upgrade = map.waiting(UNDOING);
+    let group = map.group();
+    signal(&mut upgrade, Signal::INT);
+    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "all is as it was before"]);
+    assert!(kill_process_group(group, Signal::KILL).is_err(), "the command is at work still");
+    map.assert_is(&before, RUNNING);
+    assert_eq!(map.last_upgrade()["status"], "cancelled");
+}
+
+#[test]
+fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
+    let map = Map::new();
+    let before = map.all();
+    let mut upgrade = map.waiting(UNDOING);
+    let group = map.group();
+    signal(&mut upgrade, Signal::KILL);
+    finished(upgrade);
+    map.snap(&["upgrade", "--resume"]).failed(11, &["at work still", "kill -- -"]);
+    assert_eq!(map.read("version"), NEW);
+    let created = map.snap(&["create"]);
+    created.succeeded();
+    assert!(created.stderr.contains("snap upgrade --resume --profile map"), "{created:#?}");
+    let restored = map.snap(&["restore", "--resume"]);
+    assert_eq!(restored.succeeded(), "nothing is unfinished");
+    assert!(restored.stderr.contains("snap upgrade --resume"), "{restored:#?}");
+    kill_process_group(group, Signal::KILL).expect("end the command");
+    until("the command has ended", || kill_process_group(group, Signal::KILL).is_err());
+    map.upgrade(UNDOING, "works")
+        .failed(11, &["was killed when it was running", "snap upgrade --resume"]);
+    let resumed = map.snap(&["upgrade", "--resume"]);
+    assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
+    map.assert_is(&before, RUNNING);
+    assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+/// Where an upgrade that fails is killed, in order.
+#[cfg(feature = "fault-points")]
+const POINTS: &[&str] = &[
+    "journal.before-stopping",
+    "journal.stopping",
+    "journal.running",
+    "journal.starting",
+    "journal.returning",
+    "upgrade.undone",
+    "journal.staged",
+    "database.moved",
+    "swap.part",
+    "upgrade.restored",
+    "journal.before-failed",
+];
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn an_upgrade_that_is_killed_at_any_step_goes_back_by_the_next_command() {
+    let map = Map::new();
+    let before = map.all();
+    for point in POINTS {
+        let mut command =
+            map.command(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"]);
+        command.env("FAILPOINTS", format!("{point}=return"));
+        let killed = Output::of(command.output().expect("start snap"));
+        assert_eq!(killed.code, -1, "{point}: {killed:#?}");
+        let resumed = map.snap(&["upgrade", "--resume"]);
+        resumed.succeeded();
+        map.assert_is(&before, RUNNING);
+        let step = map.last_upgrade()["step"].clone();
+        let ended = if *point == "journal.before-stopping" { "started" } else { "undone" };
+        assert!(step == ended || (step == "saved" && ended == "started"), "{point}: {step}");
+    }
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_resume_that_is_killed_is_resumed_and_an_upgrade_that_was_well_is_ended() {
+    let map = Map::new();
+    let before = map.all();
+    let killed = |words: &[&str], point: &str| {
+        let mut command = map.command(words);
+        command.env("FAILPOINTS", format!("{point}=return"));
+        assert_eq!(Output::of(command.output().expect("start snap")).code, -1, "{point}");
+    };
+    killed(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"], "journal.returning");
+    for point in ["upgrade.undone", "database.moved", "upgrade.restored"] {
+        killed(&["upgrade", "--resume"], point);
+    }
+    map.snap(&["upgrade", "--resume"]).succeeded();
+    map.assert_is(&before, RUNNING);
+    killed(
+        &["upgrade", "--to-version", "20.10.3", "--", "upgrade-map", "works"],
+        "journal.upgraded",
+    );
+    let ended = map.snap(&["upgrade", "--resume"]);
+    assert!(ended.succeeded().contains("On the central"), "{ended:#?}");
+    map.assert_is_upgraded();
+    assert_eq!(map.last_upgrade()["step"], "done");
+    assert!(fs::read(map.place.root().join(SECURITY_FILE)).is_ok());
+}
+
+#[test]
+fn hooks_run_around_an_upgrade_and_are_told_that_it_went_back() {
+    let map = Map::new();
+    let before = map.all();
+    let log = map.place.path("hooks");
+    let hook = |when: &str| {
+        let told = format!("echo $SNAP_WHEN $SNAP_VERB $SNAP_STATUS $SNAP_EXIT_CODE >>{log:?}");
+        format!(
+            "[[profiles.map.hooks]]\nwhen = '{when}'\nverbs = ['upgrade']\ncommand = '''{told}'''\n"
+        )
+    };
+    map.configure(&["before", "after", "failed", "finally"].map(hook).concat());
+    map.upgrade(UNDOING, "fails").failed(40, &["all is as it was before"]);
+    let told = "before upgrade started\nfailed upgrade failed 40\nfinally upgrade failed 40";
+    assert_eq!(map.read("hooks"), told);
+    fs::remove_file(&log).expect("begin anew");
+    map.upgrade(&[], "works").succeeded();
+    let told = "before upgrade started\nafter upgrade done\nfinally upgrade done";
+    assert_eq!(map.read("hooks"), told);
+    // One that fails before it stops it before anything is asked or done.
+    let now = map.all();
+    assert!(now != before, "nothing was upgraded");
+    map.configure(&hook("before").replace("echo", "exit 5; echo"));
+    map.write("asked", "");
+    map.upgrade(UNDOING, "works").failed(40, &["before upgrade ended with exit code 5"]);
+    assert_eq!(map.read("asked"), "");
+    map.assert_is(&now, RUNNING);
+}
