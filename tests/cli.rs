@@ -363,7 +363,11 @@ fn the_path_of_an_upgrade_is_printed_with_every_step_or_refused_with_its_reason(
     told("cloudify-manager", &flags, 14, &["supported from 4.0.0 on"]);
     let flags = [from, "20.04", to, "20.10.1", "--central-version", "20.04.7"];
     told("centreon-map", &flags, 14, &["bring the central to 20.10 first"]);
-    told("studio", &[to, "5.0"], 2, &["profile studio names no version rules"]);
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let source = "[[profiles.plain.sources]]\nname = 'file'\nkind = 'files'\npath = '/etc/file'";
+    let config = config(folder.path(), source);
+    let flags = ["--config", &config, to, "5.0"];
+    told("plain", &flags, 2, &["profile plain names no version rules"]);
     told("centreon-map", &[to, "20.04"], 2, &["--from-version"]);
     told("centreon-map", &[from, "4", to, "new"], 2, &["cannot understand version"]);
     let flags = [from, "4.1", to, "4.3", "--new-host", "--one-user"];

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::profile::upgrade::Doer;
+
 /// What is known of a service beside what is saved of it. All of it is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
@@ -31,7 +33,7 @@ pub struct Service {
     /// How many snapshots are kept.
     pub retention: Retention,
     /// What there is to do after an upgrade, in this order.
-    pub follow_ups: Vec<Remark>,
+    pub follow_ups: Vec<FollowUp>,
     /// What a restore cannot bring to a new host.
     pub new_host: Vec<Remark>,
 }
@@ -178,6 +180,17 @@ pub struct Retention {
     pub weekly: Option<u16>,
     /// One of each of so many months.
     pub monthly: Option<u16>,
+}
+
+/// Something to do after an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowUp {
+    /// What.
+    pub text: String,
+    /// The command that does it.
+    pub command: Option<String>,
+    /// Who does it; `snap` by its command alone.
+    pub by: Doer,
 }
 
 /// Something for a person to know or do.

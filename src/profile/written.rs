@@ -19,11 +19,13 @@ use crate::profile::service::Check;
 use crate::profile::service::Column;
 use crate::profile::service::Command;
 use crate::profile::service::Detection;
+use crate::profile::service::FollowUp;
 use crate::profile::service::Health;
 use crate::profile::service::Hook;
 use crate::profile::service::Remark;
 use crate::profile::service::Retention;
 use crate::profile::service::Roles;
+use crate::profile::upgrade::Doer;
 
 /// A profile in the words of the configuration file.
 #[derive(Debug, Serialize)]
@@ -53,7 +55,7 @@ pub struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     retention: Option<WrittenRetention>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    follow_ups: Vec<WrittenRemark<'a>>,
+    follow_ups: Vec<WrittenFollowUp<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     new_host: Vec<WrittenRemark<'a>>,
 }
@@ -75,7 +77,7 @@ impl<'a> Written<'a> {
             roles: service.roles.as_ref().map(WrittenRoles::of),
             hooks: service.hooks.iter().map(WrittenHook::of).collect(),
             retention: WrittenRetention::of(service.retention),
-            follow_ups: service.follow_ups.iter().map(WrittenRemark::of).collect(),
+            follow_ups: service.follow_ups.iter().map(WrittenFollowUp::of).collect(),
             new_host: service.new_host.iter().map(WrittenRemark::of).collect(),
         }
     }
@@ -275,6 +277,22 @@ impl WrittenRetention {
     fn of(retention: Retention) -> Option<Self> {
         let Retention { last, daily, weekly, monthly } = retention;
         (retention != Retention::default()).then_some(Self { last, daily, weekly, monthly })
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenFollowUp<'a> {
+    #[serde(flatten)]
+    remark: WrittenRemark<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<Doer>,
+}
+
+impl<'a> WrittenFollowUp<'a> {
+    fn of(follow_up: &'a FollowUp) -> Self {
+        let FollowUp { text, command, by } = follow_up;
+        let by = (*by != Doer::default()).then_some(*by);
+        Self { remark: WrittenRemark { text, command: command.as_deref() }, by }
     }
 }
 

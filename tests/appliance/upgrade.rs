@@ -7,6 +7,7 @@ use std::io::BufReader;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
@@ -18,12 +19,14 @@ use rustix::process::Signal;
 use rustix::process::kill_process_group;
 use serde_json::Value;
 
+use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::restore_failures::finished;
 use crate::server::until;
 use crate::stopped::signal;
+use crate::stored;
 
 /// The version that is installed, and that of the upgrade.
 const OLD: &str = "20.04.8-1.el8";
@@ -114,7 +117,7 @@ impl Map {
         map.write("units/centreon-map", "active");
         map.write("units/centreon-gateway", "active");
         map.write("units/centreon-idle", "inactive");
-        map.configure("");
+        map.configure("rules = 'centreon-map'");
         map
     }
 
@@ -143,7 +146,6 @@ impl Map {
              extends = 'studio'
              units = ['centreon-map', 'centreon-gateway', 'centreon-idle', 'centreon-absent']
              packages = ['centreon-map*']
-             rules = 'centreon-map'
              {more}
              [[profiles.map.versions]]
              rpm = 'centreon-map-server'
@@ -436,6 +438,27 @@ fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
 }
 
 #[test]
+fn without_a_whole_snapshot_nothing_is_stopped() {
+    let map = Map::new();
+    map.snap(&["create", "first"]).succeeded();
+    // Nobody has changed this table: the next snapshot shares its chunk with the first one.
+    let shared = stored::chunk(&map.place, "first", "users");
+    let whole = fs::read(&shared).expect("read a blob");
+    stored::flip_a_bit(&shared);
+    let damaged = map.upgrade(&[], "works");
+    damaged.failed(14, &["cannot upgrade", "the only way back, is damaged", "database.users"]);
+    fs::write(&shared, whole).expect("repair the blob");
+    let socket = map.place.root().join(CERTIFICATES).join("socket");
+    let listener = UnixListener::bind(&socket).expect("make a socket");
+    map.upgrade(&[], "works").failed(14, &["is partial", "socket", "nothing was touched"]);
+    drop(listener);
+    assert_eq!((map.read("version").as_str(), map.units()), (OLD, RUNNING.map(str::to_owned)));
+    assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
+    fs::remove_file(socket).expect("remove the socket");
+    map.upgrade(&[], "works").succeeded();
+}
+
+#[test]
 fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
     let map = Map::new();
     let before = map.all();
@@ -500,6 +523,96 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
     assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
     map.assert_is(&before, RUNNING);
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn hooks_run_around_an_upgrade_and_one_before_it_that_fails_stops_it() {
+    let map = Map::new();
+    let hook = |when: &str, end: &str| {
+        let file = map.place.path("hooks");
+        format!(
+            "[[profiles.map.hooks]]
+             when = '{when}'
+             verbs = ['upgrade']
+             command = 'echo {when} $SNAP_STATUS $(cat {}) >>{}; {end}'
+             ",
+            map.place.path("version").display(),
+            file.display()
+        )
+    };
+    let hooks = ["before", "after", "failed", "finally"].map(|when| hook(when, "true")).concat();
+    map.configure(&hooks);
+    let before = map.all();
+    map.upgrade(UNDOING, "breaks").failed(40, &["all is as it was before"]);
+    map.assert_is(&before, RUNNING);
+    let expected = format!("before started {OLD}\nfailed failed {OLD}\nfinally failed {OLD}");
+    assert_eq!(map.read("hooks"), expected);
+    map.write("hooks", "");
+    let said = map.upgrade(&["--dry-run"], "works");
+    assert!(said.succeeded().contains("Run the profile's hook, finally"), "{said:#?}");
+    map.upgrade(&[], "works").succeeded();
+    let expected = format!("before started {OLD}\nafter done {NEW}\nfinally done {NEW}");
+    assert_eq!(map.read("hooks").trim_start(), expected);
+    map.configure(&(hook("before", "exit 9") + &hook("finally", "true")));
+    let snapshots = map.place.ids();
+    map.upgrade(&[], "works").failed(40, &["ended with exit code 9", "nothing else was done"]);
+    assert_eq!(map.place.ids(), snapshots);
+    assert!(map.read("hooks").contains("finally failed"), "{}", map.read("hooks"));
+}
+
+#[test]
+fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
+    let map = Map::new();
+    let follow_up = |text: &str, command: &str| {
+        format!("[[profiles.map.follow-ups]]\ntext = '{text}'\ncommand = '{command}'\n")
+    };
+    let own = follow_up("Restart Gorgone", "systemctl restart gorgoned")
+        + "by = 'snap'\n"
+        + &follow_up("Tell the others", "mail others");
+    map.configure(&format!("rules = 'centreon-poller'\n{own}"));
+    let done = map.upgrade(&["--to-version", "20.10.3"], "works");
+    let text = done.succeeded();
+    for words in
+        ["you     On the central, deploy", "done    Where the poller", "you     Tell the others"]
+    {
+        assert!(text.contains(words), "{words}: {done:#?}");
+    }
+    assert!(!text.contains("Restart Gorgone"), "it is said twice: {done:#?}");
+    assert_eq!(map.read("asked").matches("restart gorgoned").count(), 1);
+    map.write("version", OLD);
+    map.place.server.sql("DROP TABLE centreon_studio.upgraded; CREATE TRIGGER centreon_studio.checked BEFORE DELETE ON centreon_studio.element FOR EACH ROW SET @x = 1");
+    let script = SYSTEMCTL.replace("restart) echo", "restart) exit 1; echo");
+    map.script("systemctl", &script);
+    let done = map.upgrade(&[], "works");
+    assert_eq!(done.code, 3, "{done:#?}");
+    assert!(done.stderr.contains("`systemctl restart gorgoned` is still to be done"), "{done:#?}");
+    assert!(done.stdout.contains("FAILED  Restart Gorgone"), "{done:#?}");
+}
+
+#[test]
+fn going_back_remaps_no_roles_whatever_version_is_installed_then() {
+    let map = Map::new();
+    map.configure(
+        "[[profiles.map.roles.columns]]
+         source = 'database'
+         table = 'account'
+         column = 'role'
+        ",
+    );
+    map.write("version", "4.1.0-1.el7");
+    map.place.server.sql(
+        "USE centreon_studio; CREATE TABLE account (id INT PRIMARY KEY, role VARCHAR(20));
+         INSERT INTO account VALUES (1, 'user'), (2, 'admin')",
+    );
+    let before = map.all();
+    map.upgrade(&[], "breaks").failed(40, &["the units stay stopped"]);
+    map.assert_is(&(before.0, before.1, NEW.to_owned()), STOPPED);
+    // A restore of its own would: that is what the versions are for.
+    let snapshot = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    map.place.server.sql("UPDATE centreon_studio.account SET role = 'x'");
+    map.snap(&["restore", &snapshot, "--force"]).succeeded();
+    let roles = map.place.server.sql("SELECT role FROM centreon_studio.account ORDER BY id");
+    assert_eq!(roles, "default\nsys_admin\n");
 }
 
 /// Where an upgrade that fails is killed, in order.

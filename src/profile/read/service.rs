@@ -9,6 +9,7 @@ use crate::profile::section::nearest;
 use crate::profile::service::Check;
 use crate::profile::service::Command;
 use crate::profile::service::Detection;
+use crate::profile::service::FollowUp;
 use crate::profile::service::Health;
 use crate::profile::service::Hook;
 use crate::profile::service::Remark;
@@ -16,6 +17,7 @@ use crate::profile::service::Retention;
 use crate::profile::service::Service;
 use crate::profile::service::Verb;
 use crate::profile::service::When;
+use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::VersionRules;
 use crate::source::files::globs::check_glob;
 
@@ -29,6 +31,8 @@ const MAX_KEPT: u16 = 10_000;
 /// The words for the verbs that hooks run around.
 pub(in crate::profile) const VERBS: [(&str, Verb); 3] =
     [("create", Verb::Create), ("restore", Verb::Restore), ("upgrade", Verb::Upgrade)];
+/// The words for those who do what follows an upgrade.
+const DOERS: [(&str, Doer); 2] = [("snap", Doer::Snap), ("person", Doer::Person)];
 /// The words for the moments at which hooks run.
 pub(in crate::profile) const WHENS: [(&str, When); 4] = [
     ("before", When::Before),
@@ -72,7 +76,7 @@ pub(super) fn change(service: &mut Service, section: &Section<'_>) -> Result<()>
         retention(&mut service.retention, &stated)?;
     }
     if section.has("follow-ups") {
-        service.follow_ups = each(section, "follow-ups", remark)?;
+        service.follow_ups = each(section, "follow-ups", follow_up)?;
     }
     if section.has("new-host") {
         service.new_host = each(section, "new-host", remark)?;
@@ -208,6 +212,17 @@ fn retention(retention: &mut Retention, section: &Section<'_>) -> Result<()> {
     retention.weekly = number("weekly")?.or(retention.weekly);
     retention.monthly = number("monthly")?.or(retention.monthly);
     Ok(())
+}
+
+fn follow_up(section: &Section<'_>) -> Result<FollowUp> {
+    section.allow(&["text", "command", "by"])?;
+    let text = section.required("follow-up", "text", section.line("text")?)?;
+    let command = section.text("command")?;
+    let by = section.word("by", &DOERS)?.unwrap_or_default();
+    if by == Doer::Snap && command.is_none() {
+        return Err(section.refuse("by", "`by = \"snap\"` needs a `command` to run"));
+    }
+    Ok(FollowUp { text, command, by })
 }
 
 fn remark(section: &Section<'_>) -> Result<Remark> {

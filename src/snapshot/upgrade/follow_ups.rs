@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::profile::Profile;
-use crate::profile::service::Remark;
+use crate::profile::service;
 use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::StepKind;
 use crate::profile::upgrade::plan::Hop;
@@ -60,13 +60,13 @@ pub(super) fn due(profile: &Profile, hop: Option<&Hop>) -> Vec<FollowUp> {
         done: false,
     });
     let mut due: Vec<_> = of_rules.collect();
-    for Remark { text, command } in &profile.service.follow_ups {
+    for service::FollowUp { text, command, by } in &profile.service.follow_ups {
         let is_same = |other: &FollowUp| {
             text.starts_with(&other.text) || (command.is_some() && *command == other.command)
         };
         if !due.iter().any(is_same) {
             let (text, command) = (text.clone(), command.clone());
-            due.push(FollowUp { text, command, by: Doer::Person, done: false });
+            due.push(FollowUp { text, command, by: *by, done: false });
         }
     }
     due

@@ -6,7 +6,7 @@
 //! packages back. So a process that is killed is followed by any other one ([`resume`]), which goes
 //! back too: nobody knows how far the command had come.
 //!
-//! Programs and data go back together ([`going_back`]), since each server brings its database to its
+//! Programs and data go back together (`going_back`), since each server brings its database to its
 //! own version when it starts. Without a way back for the packages the data is restored, and the
 //! units stay stopped. What the failed upgrade made of the data is kept aside by the restore, as by
 //! any other, to be looked at; no second snapshot is taken of it.
@@ -186,7 +186,11 @@ impl Upgrading<'_> {
         let recorded = host.on_record(journal, Binlog::On);
         let saved = create::in_turn(repository, profile, &recorded, &options, monitor).await?;
         monitor.note(&format!("all that is needed to go back is saved as {}", saved.id));
-        prove(repository, &saved.id, "upgrade", monitor).await?;
+        let proven = prove(repository, &saved.id, "upgrade", monitor).await;
+        proven.map_err(|error| match error.advice() {
+            Some(_) => error,
+            None => error.hint("nothing was touched: see to what is named, and begin again"),
+        })?;
         journal.change(|execution| execution.snapshot = Some(saved.id.to_string()))?;
         journal.reach(Step::Saved)
     }

@@ -6,6 +6,9 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::profile::service::Check;
+use crate::profile::service::Health;
+use crate::profile::service::Verb;
+use crate::profile::service::When;
 use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::StepKind;
 use crate::profile::upgrade::plan::Step;
@@ -42,7 +45,9 @@ pub async fn outline(
         step(StepKind::Backup, "Save all that the profile names, and read it back", "snap create"),
         Step { command: Some(options.command.join(" ")), ..upgrade("Run the command") },
     ];
-    steps.splice(1..1, controls(StepKind::Prepare, "stop", active.iter().rev()));
+    steps.splice(0..0, hooks(profile, When::Before, StepKind::Prepare));
+    let saved = steps.len() - 1;
+    steps.splice(saved..saved, controls(StepKind::Prepare, "stop", active.iter().rev()));
     steps.extend(controls(StepKind::Upgrade, "start", active.iter()));
     steps.extend(checks(profile));
     steps.extend(follow_ups::due(profile, hop.as_ref()).into_iter().map(|follow_up| Step {
@@ -51,6 +56,8 @@ pub async fn outline(
         text: follow_up.text,
         command: follow_up.command,
     }));
+    steps.extend(hooks(profile, When::After, StepKind::FollowUp));
+    steps.extend(hooks(profile, When::Finally, StepKind::FollowUp));
     let mut way_back = controls(StepKind::Restore, "stop", active.iter().rev());
     way_back.extend(
         undo.as_ref().map(|undo| step(StepKind::Restore, "Bring the packages back", &undo.command)),
@@ -71,6 +78,8 @@ pub async fn outline(
             )
         });
     }
+    way_back.extend(hooks(profile, When::Failed, StepKind::FollowUp));
+    way_back.extend(hooks(profile, When::Finally, StepKind::FollowUp));
     Ok(Outline { steps, way_back })
 }
 
@@ -94,9 +103,17 @@ fn controls<'a>(kind: StepKind, verb: &str, units: impl Iterator<Item = &'a Stri
         .collect()
 }
 
+/// Returns a step for each hook that runs then.
+fn hooks(profile: &Profile, when: When, kind: StepKind) -> Vec<Step> {
+    let hooks = profile.service.hooks.iter();
+    let hooks = hooks.filter(|hook| hook.when == when && hook.verbs.contains(&Verb::Upgrade));
+    let text = format!("Run the profile's hook, {}", when.name());
+    hooks.map(|hook| step(kind, &text, &hook.command.text)).collect()
+}
+
 /// Returns a step for each check of health.
 fn checks(profile: &Profile) -> Vec<Step> {
-    let check = |health: &crate::profile::service::Health| {
+    let check = |health: &Health| {
         let seconds = health.limit.as_secs();
         match &health.check {
             Check::Http { url, status, .. } => {

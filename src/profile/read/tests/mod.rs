@@ -12,6 +12,7 @@ use crate::profile::service::Check;
 use crate::profile::service::Column;
 use crate::profile::service::Command;
 use crate::profile::service::Detection;
+use crate::profile::service::FollowUp;
 use crate::profile::service::Health;
 use crate::profile::service::Hook;
 use crate::profile::service::Remark;
@@ -20,6 +21,7 @@ use crate::profile::service::Roles;
 use crate::profile::service::Service;
 use crate::profile::service::Verb;
 use crate::profile::service::When;
+use crate::profile::upgrade::Doer;
 use crate::source::files::globs::Globs;
 
 mod refusals;
@@ -149,6 +151,7 @@ pub(in crate::profile) const EVERYTHING: &str = r#"
     [[profiles.b.follow-ups]]
     text = "restart gorgone"
     command = "systemctl restart gorgoned"
+    by = "snap"
     [[profiles.b.new-host]]
     text = "ask for a license"
     "#;
@@ -200,7 +203,11 @@ fn everything() -> Service {
             hook(When::Finally, &[Verb::Create, Verb::Restore, Verb::Upgrade], command("two", 60)),
         ],
         retention: Retention { last: Some(3), daily: Some(7), weekly: Some(4), monthly: Some(12) },
-        follow_ups: vec![remark("restart gorgone", Some("systemctl restart gorgoned"))],
+        follow_ups: vec![FollowUp {
+            text: "restart gorgone".to_owned(),
+            command: Some("systemctl restart gorgoned".to_owned()),
+            by: Doer::Snap,
+        }],
         new_host: vec![remark("ask for a license", None)],
     }
 }

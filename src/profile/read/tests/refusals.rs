@@ -122,7 +122,9 @@ hooks = [{ when = 'after' }] | this hook has no `command`
 undo = { seconds = 1 } | this undo has no `command`
 retention = { daily = 0 } | `daily` must be a number from 1 to 10000
 retention = { yearly = 1 } | unknown key `yearly` in [profiles.a.retention]
-follow-ups = [{ command = 'x' }] | this remark has no `text`
+follow-ups = [{ command = 'x' }] | this follow-up has no `text`
+follow-ups = [{ text = 'x', by = 'snap' }] | `by = "snap"` needs a `command` to run
+new-host = [{ command = 'x' }] | this remark has no `text`
 roles = { database = 'y' } | roles: profile `a` has no source `y`
 roles = { database = 'x' } | roles: source `x` is not of kind "database"
 roles = { columns = [{ source = 'x', table = 't', column = 'c' }] } | roles: source `x` is not of kind "database"
