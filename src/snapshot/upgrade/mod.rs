@@ -6,7 +6,7 @@
 //! packages back. So a process that is killed is followed by any other one ([`resume`]), which goes
 //! back too: nobody knows how far the command had come.
 //!
-//! Programs and data go back together ([`going_back`]), since each server brings its database to its
+//! Programs and data go back together (`going_back`), since each server brings its database to its
 //! own version when it starts. Without a way back for the packages the data is restored, and the
 //! units stay stopped. What the failed upgrade made of the data is kept aside by the restore, as by
 //! any other, to be looked at; no second snapshot is taken of it.
