@@ -2,7 +2,7 @@
 //! roles change ([`roles`], [`security`]) and which way leads to which version ([`upgrade`]).
 //!
 //! The built-in profiles are written in the words of the configuration file, so that they are
-//! examples too, and one reader serves both ([`read`]). A profile of the file takes the place of a
+//! examples too, and one reader serves both (`read`). A profile of the file takes the place of a
 //! built-in one of the same name: as a whole, or, where it says `extends`, in what it states.
 //! `snap profile show` prints what came of it.
 

@@ -76,8 +76,10 @@ impl Hooked<'_> {
     async fn before<S: Future<Output = Error>>(&self, mut stop: Pin<&mut S>) -> Result<()> {
         for hook in self.hooks(When::Before) {
             if let Some(failure) = self.run_one(hook, None, stop.as_mut()).await? {
-                return Err(Error::new(Kind::Hook, failure)
-                    .hint("nothing else was done; `snap executions get` shows what it printed"));
+                let id = self.journal.execution().id;
+                return Err(Error::new(Kind::Hook, failure).hint(format!(
+                    "nothing else was done; `snap executions get {id}` shows what it printed"
+                )));
             }
         }
         Ok(())

@@ -132,6 +132,8 @@ fn a_before_that_fails_stops_the_verb_before_anything_is_done() {
     assert_eq!(place.log(), "before create started\nfailed create failed\nfinally create failed\n");
     assert!(!place.repository().exists(), "the repository was made");
     assert_eq!(place.latest()["status"], "failed");
+    let shown = place.snap(&["executions", "get", place.latest()["id"].as_str().expect("an id")]);
+    assert!(shown.succeeded().contains("| no room"), "{shown:#?}");
     place.snap(&["restore", "one", "--force"]).failed(40, &[]);
 }
 

@@ -83,9 +83,10 @@ fn a_resume_comes_to_its_end_beside_schemas_that_the_server_cannot_drop() {
     let mut parts = Vec::new();
     for (point, resumed) in [("staging.created", &changed), ("database.moved", &before)] {
         place.kill_at(point, 1, RESTORE);
-        let schemas = place.beside().into_iter().filter(|name| name.contains("_staging_"));
-        let mut new = schemas.filter(|name| !parts.contains(&place.folder_of(name).join(PART)));
-        let new = new.next_back().expect("it was staging");
+        let is_new = |name: &String| {
+            name.contains("_staging_") && !parts.contains(&place.folder_of(name).join(PART))
+        };
+        let new = place.beside().into_iter().find(is_new).expect("it was staging");
         let part = place.folder_of(&new).join(PART);
         fs::write(&part, "a part of a table").expect("write a file that is forgotten");
         let output = place.snap(&["restore", "--resume"]);

@@ -400,7 +400,8 @@ fn the_shape_of_the_live_database_decides_where_no_version_is_known() {
     assert_eq!(Tables::live(&place), Tables::of("4.1/tables.toml").sorted());
 
     place.make_manager(&Tables::of("4.2/tables.toml"), WITH_ROLES);
-    place.snap(RESTORE).succeeded();
+    let output = place.snap(RESTORE);
+    assert!(output.succeeded().contains("for the live database has such ones"), "{output:#?}");
     assert_eq!(Tables::live(&place), Tables::of("4.1/tables.after.toml").sorted());
 
     // A name of its own leads to the same target.
@@ -658,4 +659,21 @@ fn a_remapping_that_is_killed_leaves_nothing_and_is_done_again() {
         assert_eq!(place.all_of_it(), old, "{point}");
         place.snap(&["restore", "--discard-previous"]).succeeded();
     }
+}
+
+#[cfg(feature = "fault-points")]
+#[test]
+fn a_restore_in_place_that_is_killed_goes_on_with_the_roles_that_it_began_with() {
+    let place = Place::saved_manager();
+    let old = Tables::live(&place);
+    place.server.sql("UPDATE centreon_studio.users SET active = 1");
+    // The live tables tell by their shape, and are gone by the time of the resume.
+    let arguments = ["restore", "before", "--force", "--full", "--in-place"];
+    let mut killed = place.command(&arguments);
+    let killed = killed.env("FAILPOINTS", "in-place.connected=return").output();
+    assert_eq!(Output::of(killed.expect("start snap")).code, -1);
+    place.wait_until_alone();
+    place.server.sql("DROP TABLE IF EXISTS centreon_studio.users_tenants");
+    place.snap(&["restore", "--resume"]).succeeded();
+    assert_eq!(Tables::live(&place), old);
 }

@@ -295,8 +295,8 @@ fn what_is_no_security_file_comes_back_as_it_was_however_it_was_made() {
     let bombs = [
         (format!("a0: &a0 [x]\n{aliases}users: *a29\n"), "YAML aliases"),
         ("[".repeat(900_000), "neither JSON nor YAML"),
-        (format!("{{\"users\": [{}0]}}", "0,".repeat(500_000)), ""),
-        (format!("users: [{}0]\n", "a,".repeat(500_000)), ""),
+        (format!("{{\"users\": [{}0]}}", "0,".repeat(500_000)), "more than any such file does"),
+        (format!("users: [{}0]\n", "a,".repeat(500_000)), "more than any such file does"),
         (format!("{{\"users\": \"{}\"}}", "x".repeat(1 << 20)), "larger than 1 MiB"),
         ("\0".repeat(1000), "neither JSON nor YAML"),
     ];
@@ -307,6 +307,18 @@ fn what_is_no_security_file_comes_back_as_it_was_however_it_was_made() {
         assert!(done.stdout.contains(said), "{said}: {done:#?}");
         assert!(place.read_security_file() == bomb, "{said}: it is not what was saved");
     }
+}
+
+#[test]
+fn a_user_with_a_long_name_and_many_roles_gets_them_all() {
+    let file = |role: &str, times: usize| {
+        let (name, roles) = ("n".repeat(300_000), vec![role; times].join(","));
+        format!("{{\"users\": [{{\"name\": \"{name}\", \"roles\": [{roles}]}}]}}")
+    };
+    let place = saved(&file("\"user\"", 80_000), Some("4.1"));
+    let done = place.restored(&["--to-version", "4.2", "--full"]);
+    assert!(place.read_security_file() == file("\"default\"", 80_000), "roles are missing");
+    assert!(done.stdout.len() < 100_000, "the answer has {} bytes", done.stdout.len());
 }
 
 #[test]

@@ -7,6 +7,9 @@
 use crate::profile::roles::state::Holder;
 use crate::profile::security::tree::Node;
 
+/// As many characters as the tables of Cloudify Manager hold of a name.
+const MAX_NAME: usize = 255;
+
 /// The tables that may have the two lists.
 const STORES: [&[&str]; 2] = [&[], &["userstore_driver", "properties", "userstore"]];
 
@@ -57,9 +60,11 @@ fn roles(node: &Node) -> impl Iterator<Item = (&Node, &str)> {
     alone.into_iter().chain(node.list().iter().filter_map(|node| Some((node, node.text()?))))
 }
 
-/// Returns the name of an entry; an empty one where it has none: it is somebody all the same.
+/// Returns the name of an entry; an empty one where it has none: it is somebody all the same. It is
+/// for people to read, and stands beside each role: of a longer one than any is, the beginning.
 fn named(entry: &Node, keys: &[&str]) -> String {
-    keys.iter().find_map(|key| entry.get(key)?.text()).unwrap_or_default().to_owned()
+    let name = keys.iter().find_map(|key| entry.get(key)?.text()).unwrap_or_default();
+    name.chars().take(MAX_NAME).collect()
 }
 
 /// Returns whether the file lists users or groups, with roles or without.

@@ -61,12 +61,13 @@ impl fmt::Display for Finding {
                  comes back as it was saved, and roles in it, if any, are the old ones"
             }
             Self::Unreadable => {
-                "the security file of the snapshot is neither JSON nor YAML: it comes back as it was \
-                 saved, and roles in it, if any, are the old ones"
+                "the security file of the snapshot is neither JSON nor YAML, or holds more than any \
+                 such file does: it comes back as it was saved, and roles in it, if any, are the \
+                 old ones"
             }
             Self::TargetUnreadable => {
-                "the security file of the target is neither JSON nor YAML, or larger than 1 MiB: the \
-                 snapshot's takes its place, without the keys that only the target's may have had"
+                "the security file of the target is neither JSON nor YAML, or holds more than any \
+                 such file does: the snapshot's takes its place, without the keys that only the target's may have had"
             }
             Self::NotMerged(keys) => return not_merged(formatter, keys),
             Self::Aliases => {

@@ -12,30 +12,28 @@ use serde::de::MapAccess;
 use serde::de::Visitor;
 use serde_json::value::RawValue;
 
-use crate::profile::security::tree::MAX_DEPTH;
+use crate::profile::security::tree::Count;
 use crate::profile::security::tree::Node;
 use crate::profile::security::tree::Value;
 
-/// Returns what this JSON says; `None` where it is not JSON, or too deep.
+/// Returns what this JSON says; `None` where it is not JSON, too deep or too much.
 pub(super) fn parse(text: &str) -> Option<Node> {
-    node(text, serde_json::from_str(text).ok()?, 0)
+    node(text, serde_json::from_str(text).ok()?, 0, &mut Count::default())
 }
 
-fn node(text: &str, raw: &RawValue, depth: usize) -> Option<Node> {
-    if depth > MAX_DEPTH {
-        return None;
-    }
+fn node(text: &str, raw: &RawValue, depth: usize, count: &mut Count) -> Option<Node> {
+    count.add(depth)?;
     let part = raw.get();
     let value = match part.as_bytes().first()? {
         b'{' => {
             let Entries(entries) = serde_json::from_str(part).ok()?;
-            let entry =
-                |(key, value)| Some((node(text, key, depth + 1)?, node(text, value, depth + 1)?));
+            let mut below = |raw| node(text, raw, depth + 1, count);
+            let entry = |(key, value)| Some((below(key)?, below(value)?));
             Value::Table(entries.into_iter().map(entry).collect::<Option<_>>()?)
         }
         b'[' => {
             let list: Vec<&RawValue> = serde_json::from_str(part).ok()?;
-            let nodes = list.into_iter().map(|raw| node(text, raw, depth + 1));
+            let nodes = list.into_iter().map(|raw| node(text, raw, depth + 1, count));
             Value::List(nodes.collect::<Option<_>>()?)
         }
         b'"' => Value::Text(serde_json::from_str(part).ok()?),
@@ -103,5 +101,7 @@ mod tests {
         for depth in [100, 100_000] {
             assert!(parse(&("[".repeat(depth) + &"]".repeat(depth))).is_none());
         }
+        let list = |length: usize| format!("[{}0]", "0,".repeat(length));
+        assert!(parse(&list(99_998)).is_some() && parse(&list(99_999)).is_none());
     }
 }

@@ -62,7 +62,8 @@ struct Edit {
 }
 
 impl<'a> SecurityFile<'a> {
-    /// Returns the file that these bytes are; `None` where they are no table in JSON or YAML.
+    /// Returns the file that these bytes are; `None` where they are no table in JSON or YAML, or hold
+    /// more than any such file does.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let text = str::from_utf8(bytes).ok()?;
         let json = json::parse(text).map(|root| (Format::Json, root));
@@ -104,12 +105,15 @@ impl<'a> SecurityFile<'a> {
         if let Some(offset) = self.root.alias() {
             return Err(self.refuse(offset, "an alias stands in for what is written elsewhere"));
         }
-        let mut text = self.text.to_owned();
         let mut edits: Vec<&Edit> = plan.edits.iter().collect();
         edits.sort_by_key(|edit| edit.span.start);
-        for edit in edits.into_iter().rev() {
-            text.replace_range(edit.span.clone(), &self.written(edit)?);
+        let (mut text, mut done) = (String::with_capacity(self.text.len()), 0);
+        for edit in edits {
+            text += self.text.get(done..edit.span.start).ok_or_else(not_alone)?;
+            text += &self.written(edit)?;
+            done = edit.span.end;
         }
+        text += &self.text[done..];
         self.check(plan, &text)?;
         Ok(text)
     }

@@ -3,7 +3,23 @@
 use std::ops::Range;
 
 /// Deeper nesting than this is refused: nobody writes it, and reading it would end the stack.
-pub(super) const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
+
+/// More values than this are refused: each takes many times its bytes, and thousands of users have
+/// fewer.
+const MAX_NODES: usize = 100_000;
+
+/// Counts the values of a file.
+#[derive(Default)]
+pub(super) struct Count(usize);
+
+impl Count {
+    /// Takes in one more value at this depth; nothing where that is too many, or too deep.
+    pub(super) const fn add(&mut self, depth: usize) -> Option<()> {
+        self.0 += 1;
+        if depth <= MAX_DEPTH && self.0 <= MAX_NODES { Some(()) } else { None }
+    }
+}
 
 /// A value, and where it stands in the text.
 #[derive(Debug, Clone)]

@@ -6,15 +6,17 @@ use saphyr_parser::ScalarStyle;
 use saphyr_parser::Span;
 use saphyr_parser::StrInput;
 
-use crate::profile::security::tree::MAX_DEPTH;
+use crate::profile::security::tree::Count;
 use crate::profile::security::tree::Node;
 use crate::profile::security::tree::Value;
 
-/// Returns what this YAML says; `None` where it is not YAML, more than one document, or too deep.
+/// Returns what this YAML says; `None` where it is not YAML, more than one document,
+/// too deep or too much.
 pub(super) fn parse(text: &str) -> Option<Node> {
     let mut offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
     offsets.push(text.len());
-    let mut reader = Reader { text, parser: Parser::new_from_str(text), offsets };
+    let mut reader =
+        Reader { text, parser: Parser::new_from_str(text), offsets, count: Count::default() };
     reader.expect(|event| matches!(event, Event::StreamStart))?;
     reader.expect(|event| matches!(event, Event::DocumentStart(_)))?;
     let first = reader.next()?;
@@ -29,6 +31,7 @@ struct Reader<'a> {
     parser: Parser<'a, StrInput<'a>>,
     /// The byte at which each character begins: the parser counts characters.
     offsets: Vec<usize>,
+    count: Count,
 }
 
 impl<'a> Reader<'a> {
@@ -42,9 +45,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the value that begins with this event.
     fn node(&mut self, (event, span): (Event<'a>, Span), depth: usize) -> Option<Node> {
-        if depth > MAX_DEPTH {
-            return None;
-        }
+        self.count.add(depth)?;
         let start = self.offset(span.start.index())?;
         let (value, end) = match event {
             Event::Scalar(text, ScalarStyle::Plain, ..) => (Value::Word(text.into_owned()), span),
@@ -148,6 +149,8 @@ mod tests {
         for depth in [100, 10_000] {
             assert!(parse(&("[".repeat(depth) + &"]".repeat(depth))).is_none());
         }
+        let list = |length: usize| format!("[{}0]", "0,".repeat(length));
+        assert!(parse(&list(99_998)).is_some() && parse(&list(99_999)).is_none());
         assert!(parse("a: b\na: c\n").unwrap().get("a").is_some_and(|a| a.text() == Some("c")));
     }
 }

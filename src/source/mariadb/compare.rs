@@ -27,7 +27,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::foreign_keys;
-use crate::source::mariadb::links::Links;
+use crate::source::mariadb::judgement::Judgement;
 use crate::source::mariadb::live::Live;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::login::Login;
@@ -350,52 +350,4 @@ pub async fn survey(
         connections,
     };
     subject.compare(extent, Hold::Nobody, monitor).await
-}
-
-/// What is known of each table and sequence so far.
-struct Judgement {
-    found: BTreeMap<String, Found>,
-    gone: Vec<Gone>,
-    links: Links,
-}
-
-impl Judgement {
-    fn is_identical(&self, name: &str) -> bool {
-        self.found.get(&self.links.key(name)) == Some(&Found::Identical)
-    }
-
-    fn identical(&self) -> BTreeSet<String> {
-        let identical = self.found.iter().filter(|(_, found)| **found == Found::Identical);
-        identical.map(|(name, _)| name.clone()).collect()
-    }
-
-    fn differs(&mut self, name: &str, why: String) {
-        self.found.insert(self.links.key(name), Found::Differs(why));
-    }
-
-    /// Takes along what is linked to what does not stay.
-    fn spread(&mut self) {
-        let leaving = self.found.iter().filter(|(_, found)| **found != Found::Identical);
-        let leaving = leaving.map(|(name, _)| name.as_str());
-        let starts = leaving.chain(self.gone.iter().map(|gone| gone.name.as_str()));
-        for (name, why) in self.links.reached_from(starts) {
-            if self.is_identical(&name) {
-                self.differs(&name, why);
-            }
-        }
-    }
-
-    /// Lets nothing stay but these.
-    fn restrict(&mut self, names: &BTreeSet<String>) {
-        for name in self.identical().difference(names) {
-            self.differs(name, "it changed while it was compared".to_owned());
-        }
-        self.spread();
-    }
-
-    fn give_up(&mut self, why: &str) {
-        for name in self.identical() {
-            self.differs(&name, why.to_owned());
-        }
-    }
 }

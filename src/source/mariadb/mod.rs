@@ -14,7 +14,7 @@
 //! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
-//! links → live → compare                    what is live already as it was saved, and stays
+//! links → live → judgement → compare   what is live already as it was saved, and stays
 //! plan → staging → load → rehearsal    restoring: build beside (statement), prove
 //! roles                                who holds which roles, and how they become others in staging
 //! undo, moves → ready → swap → resume         and take the place, or give it back
@@ -83,6 +83,7 @@ pub mod load;
 pub mod roles;
 mod links;
 mod live;
+mod judgement;
 pub mod compare;
 mod moves;
 mod undo;

@@ -141,7 +141,15 @@ impl Found<'_> {
     async fn is_remapped(&mut self, shape: Option<Shape>) -> Result<bool> {
         let boundary = &self.mapping.rule().boundary;
         let note = match self.crossing.decide(shape).await? {
-            Decision::Remap => return Ok(true),
+            Decision::Remap if self.crossing.target.is_some() => return Ok(true),
+            Decision::Remap => {
+                // What a failed upgrade has left may look so too.
+                self.note(format!(
+                    "roles become those of {boundary}, for the live database has such ones: with a \
+                     --to-version below they come back as they were saved"
+                ));
+                return Ok(true);
+            }
             Decision::Leave(Reason::OldTarget) => {
                 format!(
                     "roles come back as they were saved: the target uses those of before {boundary} too"
@@ -155,10 +163,15 @@ impl Found<'_> {
                 return Ok(false);
             }
         };
+        self.note(note);
+        Ok(false)
+    }
+
+    /// Notes what holds for several places once.
+    fn note(&mut self, note: String) {
         if !self.source.notes.contains(&note) {
             self.source.notes.push(note);
         }
-        Ok(false)
     }
 
     fn take(&mut self, place: Place, lines: Vec<Line>) {

@@ -3,7 +3,7 @@
 //!
 //! What roles mean is not known here. [`shape`] tells whether a database has such tables, and of which
 //! age; [`rows`] is what stands in them, read from the chunks of a snapshot or from staging; [`staged`]
-//! makes those of staging other ones; [`column`] is the same for one column.
+//! makes those of staging other ones; [`mod@column`] is the same for one column.
 
 pub mod column;
 mod decode;
