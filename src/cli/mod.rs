@@ -159,8 +159,11 @@ async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) 
         Command::Create(args) => create::run(args, &settings()?, monitor, stop).await,
         Command::List(args) => until(stop, list::run(&args, &settings()?, monitor)).await,
         Command::Show(args) => until(stop, show::run(&args, &settings()?)).await,
+        // What may save, build and load holds all that this takes.
         Command::Restore(args) => Box::pin(restore::run(args, &settings()?, monitor, stop)).await,
-        Command::Rollback(args) => rollback::run(&args, &settings()?, monitor, stop).await,
+        Command::Rollback(args) => {
+            Box::pin(rollback::run(&args, &settings()?, monitor, stop)).await
+        }
         Command::Upgrade(args) => upgrade::run(args, &settings()?, monitor, stop).await,
         Command::Download(args) => until(stop, download::run(args, &settings()?, monitor)).await,
         Command::Upload(args) => until(stop, upload::run(&args, &settings()?, monitor)).await,

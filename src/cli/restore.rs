@@ -244,7 +244,7 @@ pub(super) async fn run(
             let host = &settings.host(monitor)?;
             let repository = &settings.open("restore").await?;
             let restoring = Restoring { repository, profile, host, monitor };
-            restore::in_turn(&restoring, &id, &options, journal, stop).await
+            Box::pin(restore::in_turn(&restoring, &id, &options, journal, stop)).await
         };
         hooked.run(interruption, restore).await
     };

@@ -20,6 +20,9 @@ use crate::snapshot::restore::rollback::rollback;
 /// What that restore replaced and kept aside takes its place again, in an instant: databases with
 /// all their programs, files and certificates. What is live now is kept aside instead, so that a
 /// second rollback undoes the first. What was written since the restore goes with it.
+///
+/// What a command of the profile restored has no name to change: the same command is given what
+/// was saved before the restore, when all else is in place.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,7 +60,8 @@ fn to_text(rolled_back: &RolledBack) -> String {
     let at = undone.started.strftime("%Y-%m-%d %H:%M:%S UTC");
     let what = format!("{verb} {id}{of}, {at}");
     let targets = rolled_back.targets.iter().map(|target| format!("  {}\n", printable(target)));
-    let targets: String = targets.collect();
+    let commands = rolled_back.commands.iter().map(|told| format!("note: {}\n", printable(told)));
+    let targets: String = targets.chain(commands).collect();
     if !rolled_back.done {
         return format!("would undo {what}; nothing was touched\n{targets}");
     }

@@ -92,6 +92,17 @@ pub struct CommandPair {
 }
 
 impl Profile {
+    /// Fails where a snapshot needs one of the sources at least: of these, none is here.
+    pub(crate) fn refuse_nothing<'a>(&self, origins: impl Iterator<Item = &'a str>) -> Result<()> {
+        if !self.at_least_one {
+            return Ok(());
+        }
+        let origins = origins.collect::<Vec<_>>().join(", ");
+        let text = format!("cannot save anything of profile {}: nothing of it is here", self.name);
+        Err(Error::failed(text)
+            .hint(format!("it looks for {origins}; is it the profile of this host?")))
+    }
+
     /// Fails with [`Kind::Usage`] where the user names a source that the profile does not have.
     pub(crate) fn check_names(&self, flag: &str, names: &[String]) -> Result<()> {
         let sources: Vec<_> = self.sources.iter().map(|source| source.name.as_str()).collect();

@@ -63,9 +63,9 @@ pub enum SourceState {
 pub struct SourceRecord {
     /// The source's name in the profile, such as `database`.
     pub name: String,
-    /// The kind of source: `mariadb` or `files`.
+    /// The kind of source: `mariadb`, `files` or `command`.
     pub kind: String,
-    /// What it was read from: a database's name, or a path.
+    /// What it was read from: a database's name, a path, or the program that printed it.
     pub origin: String,
     /// Whether it was saved.
     pub state: SourceState,

@@ -115,6 +115,7 @@ fn chunk_type(source: &SourceRecord) -> Result<MediaType> {
     match source.kind.as_str() {
         "mariadb" => Ok(MediaType::Rows),
         "files" => Ok(MediaType::Files),
+        "command" => Ok(MediaType::Output),
         kind => Err(newer(&format!("source {} is of kind {kind:?}", source.name))),
     }
 }

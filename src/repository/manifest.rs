@@ -53,6 +53,8 @@ pub enum MediaType {
     Rows,
     /// A piece of a file tree.
     Files,
+    /// A piece of what a command printed.
+    Output,
 }
 
 impl MediaType {
@@ -63,6 +65,7 @@ impl MediaType {
             Self::Schema => "application/vnd.snap.schema.v1.tar+zstd",
             Self::Rows => "application/vnd.snap.rows.v1.tsv+zstd",
             Self::Files => "application/vnd.snap.files.v1.tar+zstd",
+            Self::Output => "application/vnd.snap.output.v1+zstd",
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
+use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
@@ -32,6 +33,7 @@ use crate::snapshot::chunks;
 use crate::snapshot::disk;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
+use crate::snapshot::outputs;
 use crate::source::files;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
@@ -108,6 +110,7 @@ pub(super) async fn in_turn(
     let product_version = product_version(profile, host, options, &recorder).await;
     let earlier = earlier(repository, profile, host, &recorder).await?;
     let save = Save {
+        id: &id,
         repository,
         host,
         monitor: &recorder,
@@ -123,7 +126,10 @@ pub(super) async fn in_turn(
             save.source(spec).await?
         });
     }
-    demand_one(profile, &sources)?;
+    let is_saved = |source: &SourceRecord| source.state == SourceState::Saved;
+    if !sources.iter().any(is_saved) {
+        profile.refuse_nothing(sources.iter().map(|source| source.origin.as_str()))?;
+    }
     let said = recorder.said();
     let catalog = Catalog {
         format: FORMAT,
@@ -143,18 +149,6 @@ pub(super) async fn in_turn(
     let summary = save.writer.commit(catalog).await?;
     fault::point("create.committed");
     Ok(summary)
-}
-
-/// Fails where a profile needs one of its sources, and none is here.
-fn demand_one(profile: &Profile, sources: &[SourceRecord]) -> Result<()> {
-    let is_saved = |source: &SourceRecord| source.state == SourceState::Saved;
-    if !profile.at_least_one || sources.iter().any(is_saved) {
-        return Ok(());
-    }
-    let origins: Vec<&str> = sources.iter().map(|source| source.origin.as_str()).collect();
-    let text = format!("cannot save anything of profile {}: nothing of it is here", profile.name);
-    Err(Error::failed(text)
-        .hint(format!("it looks for {}; is it the profile of this host?", origins.join(", "))))
 }
 
 /// Returns the version of what is saved: what the user says, or what the host tells. A snapshot without
@@ -216,7 +210,7 @@ fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
     let (kind, origin) = match &spec.what {
         What::Database { database, .. } => ("mariadb", database.clone()),
         What::Files { path, .. } => ("files", path.display().to_string()),
-        What::Command(pair) => ("command", pair.save.clone()),
+        What::Command(pair) => (outputs::KIND, outputs::origin(pair)),
     };
     SourceRecord {
         name: spec.name.clone(),
@@ -232,6 +226,7 @@ fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
 
 /// What all sources of one snapshot are saved with.
 struct Save<'a> {
+    id: &'a SnapshotId,
     repository: &'a Repository,
     host: &'a Host,
     monitor: &'a dyn Monitor,
@@ -245,10 +240,13 @@ impl Save<'_> {
         let saved = match &spec.what {
             What::Database { database, users } => self.database(spec, database, *users).await?,
             What::Files { globs, .. } if globs.is_empty() => self.files(spec).await?,
-            What::Files { .. } | What::Command(_) => {
-                let text = format!("cannot save {}: this kind of source is only read", spec.name);
-                return Err(Error::failed(text));
+            What::Files { .. } => {
+                let text =
+                    format!("cannot save {}: a part of a folder cannot be saved yet", spec.name);
+                return Err(Error::new(Kind::Usage, text)
+                    .hint("leave `include` and `exclude` out: the whole folder is saved then"));
             }
+            What::Command(pair) => Some(self.command(spec, pair).await?),
         };
         match saved {
             Some(saved) => Ok(saved),
@@ -345,6 +343,14 @@ impl Save<'_> {
         };
         let index = self.write_index(stored, tree.list.to_detail()).await?;
         Ok(Some(SourceRecord { items: vec![item], index: Some(index), ..saved }))
+    }
+
+    async fn command(&self, spec: &SourceSpec, pair: &CommandPair) -> Result<SourceRecord> {
+        let (item, index) =
+            outputs::save(&self.writer, &spec.name, pair, self.id, self.monitor).await?;
+        let index = self.write_index(vec![index], serde_json::Value::Null).await?;
+        let saved = record(spec, SourceState::Saved);
+        Ok(SourceRecord { items: vec![item], index: Some(index), ..saved })
     }
 
     async fn write_index(

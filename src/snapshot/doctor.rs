@@ -220,9 +220,16 @@ fn is_makeable(location: &Path) -> bool {
     }
 }
 
-/// Returns the check of a file source.
+/// Returns the check of a source that is no database.
 fn path(source: &SourceSpec, host: &Host) -> Option<Check> {
-    let What::Files { .. } = &source.what else { return None };
+    match &source.what {
+        What::Files { .. } => {}
+        What::Database { .. } => return None,
+        What::Command(_) => {
+            let detail = "its commands are not tried: `snap create` is the test of the first";
+            return Some(Check::new(&source.name, Outcome::Note, detail));
+        }
+    }
     let found = host.locate(source).and_then(|path| Ok((Way::of(&path)?, path)));
     let (way, path) = match found {
         Ok(found) => found,

@@ -33,6 +33,7 @@ pub mod prune;
 pub mod doctor;
 mod chunks;
 mod disk;
+mod outputs;
 pub mod hooks;
 mod turn;
 

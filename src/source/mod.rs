@@ -1,4 +1,4 @@
-//! What can be saved: a database, a file tree. A source yields chunks and takes chunks back.
+//! What can be saved: a database, a file tree, what a command prints. A source yields chunks and takes chunks back.
 //!
 //! A source knows nothing of repositories: what it reads goes into a bounded channel of
 //! [`RawChunk`], and what it restores comes out of a bounded channel of raw bytes that somebody
@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+pub mod command;
 pub mod files;
 pub mod mariadb;
 

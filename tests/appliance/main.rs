@@ -48,6 +48,8 @@ mod executions;
 mod hooks;
 mod new_host;
 mod rollback;
+mod commands;
+mod profiles;
 mod upgrade;
 mod security_file;
 mod certificates;

@@ -40,6 +40,8 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::lines::Lines;
 
+mod streams;
+
 /// How long a program that is told to end has for it.
 const GRACE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 5000 });
 

@@ -10,7 +10,7 @@ use crate::base::error::Kind;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(30);
 
 fn nobody(_: &str) {}
 
@@ -22,9 +22,12 @@ async fn run(command: &str) -> Ended {
 async fn is_gone(process: &str) {
     let path = format!("/proc/{}/stat", process.parse::<u32>().expect("a process id"));
     let lives = || fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
-    while lives() {
-        sleep(LOOK).await;
-    }
+    let gone = async {
+        while lives() {
+            sleep(LOOK).await;
+        }
+    };
+    timeout(LONG, gone).await.expect("it runs on");
 }
 
 /// Runs the command until it has told a line, then stops it; returns the line.

@@ -134,6 +134,26 @@ pub enum Places {
     MariaDb(Schemas),
     /// Paths of this host.
     Files(Exchange),
+    /// What commands print and take back.
+    Command(CommandPlaces),
+}
+
+/// How far a command came that restores a source, and what takes it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandPlaces {
+    /// The name of the source; the command itself stands in the profile alone.
+    pub of: String,
+    /// Whether it may have begun.
+    pub begun: bool,
+    /// The snapshot that holds what was there before.
+    pub saved_as: Option<String>,
+}
+
+impl CommandPlaces {
+    /// Returns what the command of a source replaces, for people.
+    pub fn target_of(source: &str) -> String {
+        format!("command {source}")
+    }
 }
 
 /// A step, and when it was reached.
@@ -291,6 +311,7 @@ impl Places {
         match self {
             Self::MariaDb(schemas) => schemas.target.clone(),
             Self::Files(exchange) => exchange.target.display().to_string(),
+            Self::Command(places) => CommandPlaces::target_of(&places.of),
         }
     }
 
@@ -299,6 +320,7 @@ impl Places {
         match self {
             Self::MariaDb(schemas) => schemas.had_target,
             Self::Files(exchange) => exchange.keeps_something(),
+            Self::Command(places) => places.saved_as.is_some(),
         }
     }
 
@@ -307,6 +329,9 @@ impl Places {
         match self {
             Self::MariaDb(schemas) => format!("database {}", schemas.previous),
             Self::Files(exchange) => exchange.previous.display().to_string(),
+            Self::Command(places) => {
+                format!("snapshot {}", places.saved_as.as_deref().unwrap_or("-"))
+            }
         }
     }
 }

@@ -5,14 +5,18 @@ use std::collections::HashMap;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::repository::contents::Contents;
+use crate::snapshot::execution::CommandPlaces;
+use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Places;
 use crate::snapshot::execution::Step;
+use crate::snapshot::outputs::Output;
 use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::Planned;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
+use crate::snapshot::restore::command::CommandPart;
 use crate::snapshot::restore::database;
 use crate::snapshot::restore::database::Compared;
 use crate::snapshot::restore::database::Manner;
@@ -20,6 +24,7 @@ use crate::snapshot::restore::database::Saved;
 use crate::snapshot::restore::in_place;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
+use crate::snapshot::restore::plan::SourcePlan;
 use crate::snapshot::restore::room;
 use crate::snapshot::restore::safety;
 use crate::snapshot::restore::safety::Safety;
@@ -47,12 +52,17 @@ pub(super) async fn build(
         execution.server = Some(host.database.server.to_string());
         execution.binlog = options.binlog == Binlog::On;
         execution.safety_snapshot = saved.map(|id| id.to_string());
+        if plan.sources.iter().any(SourcePlan::is_by_command) {
+            // What takes a command back is found there, by whoever resumes from wherever.
+            execution.repository = restoring.repository.folder().display().to_string();
+        }
     })?;
     if options.in_place {
         in_place::write_down(journal, restoring, options, crossing)?;
     }
-    journal.plan(parts(plan, execution.suffix())?)?;
-    let staged = stage(restoring, contents, plan, options, execution.suffix()).await?;
+    let execution = journal.execution();
+    journal.plan(parts(plan, &execution)?)?;
+    let staged = stage(restoring, contents, plan, options, &execution).await?;
     // What was found identical is no part of it any more.
     let is_restored = |part: &Part| {
         plan.sources.iter().any(|source| source.name == part.source && source.is_restored())
@@ -87,18 +97,25 @@ pub(super) fn verified(journal: &Journal, ready: &[Ready]) -> Result<()> {
 }
 
 /// Returns what a plan replaces, and the names of what will lie beside it.
-fn parts(plan: &Plan, suffix: &str) -> Result<Vec<Part>> {
+fn parts(plan: &Plan, execution: &Execution) -> Result<Vec<Part>> {
+    let suffix = execution.suffix();
     let mut parts = Vec::new();
-    for source in plan.sources.iter().filter(|source| source.is_restored()) {
+    for source in plan.restored() {
         let Some(site) = &source.site else { continue };
         let places = match site {
             Site::Database { database } => Places::MariaDb(Schemas::of_staging(database, suffix)),
             Site::Files { path, .. } => Places::Files(Exchange::of_staging(path, suffix)?),
+            Site::Command(_) => Places::Command(command_places(&source.name, execution)),
         };
         let accounts = source.accounts.is_some();
         parts.push(Part { source: source.name.clone(), accounts, note: None, places });
     }
     Ok(parts)
+}
+
+fn command_places(source: &str, execution: &Execution) -> CommandPlaces {
+    let saved_as = execution.safety_snapshot.clone();
+    CommandPlaces { of: source.to_owned(), begun: false, saved_as }
 }
 
 /// Builds and proves everything that will be swapped in. What is live is compared first, and only
@@ -108,9 +125,10 @@ async fn stage(
     contents: &Contents,
     plan: &mut Plan,
     options: &RestoreOptions,
-    suffix: &str,
+    execution: &Execution,
 ) -> Result<Vec<Staged>> {
     let Restoring { repository, host, monitor, .. } = *restoring;
+    let suffix = execution.suffix();
     let extent = options.extent();
     let manner = if options.in_place { Manner::InPlace } else { Manner::Beside };
     let mut compared = Vec::new();
@@ -133,7 +151,7 @@ async fn stage(
     }
     plan.demand_unpinned()?;
     room::demand(plan, options)?;
-    stage_parts(restoring, contents, plan, compared, suffix).await
+    stage_parts(restoring, contents, plan, compared, execution).await
 }
 
 /// Builds and proves the parts, the databases from what was found of them.
@@ -142,12 +160,13 @@ async fn stage_parts(
     contents: &Contents,
     plan: &Plan,
     compared: Vec<(String, Compared<'_>)>,
-    suffix: &str,
+    execution: &Execution,
 ) -> Result<Vec<Staged>> {
     let Restoring { repository, host, monitor, .. } = *restoring;
+    let suffix = execution.suffix();
     let mut compared: HashMap<_, _> = compared.into_iter().collect();
     let mut staged = Vec::new();
-    for source in plan.sources.iter().filter(|source| source.is_restored()) {
+    for source in plan.restored() {
         let part = match (&source.site, compared.remove(&source.name)) {
             (Some(Site::Database { .. }), Some(found)) => {
                 let accounts = source.accounts.clone();
@@ -159,6 +178,12 @@ async fn stage_parts(
                 let wanted = source.wanted.clone();
                 let target = staged::Target { path, suffix, wanted, serving };
                 staged::stage_files(repository, record, index, target, monitor).await
+            }
+            (Some(Site::Command(pair)), _) => {
+                let output = Output::of(contents, &plan.snapshot, &source.name)?;
+                let places = command_places(&source.name, execution);
+                let part = CommandPart::prepare(repository, pair, output, places, monitor).await;
+                part.map(|part| Staged::Command(Box::new(part)))
             }
             _ => continue,
         };

@@ -31,6 +31,7 @@ use crate::snapshot::restore::complete;
 use crate::snapshot::restore::database::Job;
 use crate::snapshot::restore::database::fill;
 use crate::snapshot::restore::plan::Plan;
+use crate::snapshot::restore::plan::SourcePlan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::check_server;
@@ -183,6 +184,7 @@ pub(super) fn demanded(
     let safety = match (options.in_place, options.safety_snapshot) {
         _ if !given_up.is_empty() => Safety::Is(plan.snapshot.parse()?),
         (true, _) => Safety::Demanded,
+        (false, true) if plan.sources.iter().any(SourcePlan::is_by_command) => Safety::Needed,
         (false, true) => Safety::Wanted,
         (false, false) => Safety::Unwanted,
     };

@@ -39,6 +39,7 @@ pub use crate::source::mariadb::login::Binlog;
 pub mod plan;
 mod accounts;
 mod build;
+mod command;
 mod certificates;
 mod database;
 mod definers;
@@ -145,7 +146,7 @@ pub async fn dry_run(
     let Planned { lock: _lock, contents, plan, refusal, .. } =
         planned(restoring, id, options).await?;
     let demanded = in_place::demanded(restoring, &plan, options).map(|(safety, _)| safety);
-    let is_saving = matches!(demanded, Ok(Safety::Wanted | Safety::Demanded));
+    let is_saving = matches!(demanded, Ok(Safety::Wanted | Safety::Needed | Safety::Demanded));
     let would_save = is_saving && safety::is_due(&plan);
     let refusal = demanded.err().or(refusal);
     let mut plan = survey::surveyed(plan, restoring, &contents, options).await?;
@@ -219,6 +220,7 @@ async fn complete(
         Err(error) => {
             // Where all is put back nothing was replaced.
             if journal.execution().has_ended() {
+                drop(planned.lock);
                 safety::withdraw(repository, journal, monitor).await;
             }
             return Err(error);

@@ -10,6 +10,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
 use crate::profile::What;
@@ -24,12 +25,15 @@ use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
 use crate::snapshot::definitions;
+use crate::snapshot::outputs;
 use crate::snapshot::restore::RestoreOptions;
+use crate::snapshot::restore::command;
 use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
 use crate::snapshot::restore::refusals;
 use crate::snapshot::restore::roles::Remapping;
+use crate::snapshot::restore::survey;
 use crate::source::files::FileList;
 use crate::source::files::Wanted;
 use crate::source::files::Way;
@@ -139,6 +143,8 @@ pub(super) enum Site {
     Database { database: String },
     /// This path, below `--root`, how it is replaced, and whether it holds certificates.
     Files { path: PathBuf, way: Way, certificates: bool },
+    /// What this command does with what it is given.
+    Command(CommandPair),
 }
 
 /// Returns what a restore would do. Fails where it could not be done at all.
@@ -177,6 +183,11 @@ impl SourcePlan {
         self.action.is_restored()
     }
 
+    /// Returns whether a command restores it.
+    pub(super) const fn is_by_command(&self) -> bool {
+        matches!(self.site, Some(Site::Command(_)))
+    }
+
     /// Returns whether the rows that are loaded go to the server's binary log too.
     pub(super) fn is_logged(&self) -> bool {
         self.live.as_ref().is_some_and(Target::writes_log)
@@ -192,6 +203,7 @@ impl SourcePlan {
         match self.site.as_ref()? {
             Site::Files { path, way, .. } => way.staging_folder(path),
             Site::Database { .. } => self.live_folder.as_deref(),
+            Site::Command(_) => None,
         }
     }
 
@@ -223,6 +235,15 @@ impl Plan {
     pub(super) fn seen(&self) -> Vec<String> {
         let seen = self.sources.iter().filter(|source| source.site.is_some());
         seen.map(|source| source.target.clone()).collect()
+    }
+
+    /// Returns the sources that are restored, those by commands last: they can only be taken back
+    /// by commands again, so that all else is to be in place by then.
+    pub(super) fn restored(&self) -> impl Iterator<Item = &SourcePlan> {
+        let restored = || self.sources.iter().filter(|source| source.is_restored());
+        restored()
+            .filter(|source| !source.is_by_command())
+            .chain(restored().filter(|source| source.is_by_command()))
     }
 
     /// Fails with [`Kind::Refused`] where something stands in the plan's way.
@@ -273,6 +294,10 @@ fn left_alone(
         Some(What::Files { certificates: true, .. }) if !options.certificates => Some((
             Action::Keep,
             "certificates stay as they are without --restore-certificates".to_owned(),
+        )),
+        Some(What::Command(_)) if options.database.is_some() => Some((
+            Action::Keep,
+            "a command knows no other place, as --database wants it".to_owned(),
         )),
         _ => None,
     }
@@ -327,7 +352,7 @@ async fn with_live(
             let database = options.database.as_ref().unwrap_or(database);
             target::check_name(database)?;
             let live = target::inspect(&host.database, database).await?;
-            note_server(record, *index, &live, monitor);
+            survey::note_server(record, *index, &live, monitor);
             let schema = definitions::read(repository, record).await?;
             preflight::demand_support(&host.database, &schema, database).await?;
             let (action, reason) = match live.tables {
@@ -356,32 +381,12 @@ async fn with_live(
             plan.compare_files(&list, options).await?;
             Ok(plan)
         }
+        (What::Command(pair), outputs::KIND) => {
+            command::planned(outline(record, Action::Replace, None), pair, options)
+        }
         (_, kind) => Err(Error::new(
             Kind::Refused,
             format!("cannot restore {}: it was saved as {kind}, the profile differs", record.name),
         )),
-    }
-}
-
-/// Notes what differs from the server that the snapshot was taken from, and stands in no way.
-fn note_server(record: &SourceRecord, index: Option<&Index>, live: &Target, monitor: &dyn Monitor) {
-    let saved = &record.detail["server"];
-    if let Some(version) =
-        saved["version"].as_str().filter(|_| live.is_older_than(&saved["release"]))
-    {
-        monitor.note(&format!("the snapshot is of MariaDB {version}: this server is older"));
-    }
-    let largest = live.max_allowed_packet();
-    let chunks = |item: usize| index.and_then(|index| index.items.get(item)).map(|it| &it.chunks);
-    for (position, item) in record.items.iter().enumerate() {
-        let mut rows = chunks(position).into_iter().flatten();
-        if let Some(chunk) = rows.find(|chunk| chunk.blob.raw_bytes / chunk.rows.max(1) > largest) {
-            let bytes = chunk.blob.raw_bytes / chunk.rows.max(1);
-            monitor.note(&format!(
-                "table {:?} has a row of {bytes} bytes, which is restored; the server's \
-                 max_allowed_packet of {largest} keeps its clients from writing such a row",
-                item.name
-            ));
-        }
     }
 }

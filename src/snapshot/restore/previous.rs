@@ -76,6 +76,8 @@ fn targets(
         match &part.places {
             Places::MariaDb(schemas) => drop(databases.insert(schemas.target.clone())),
             Places::Files(exchange) => drop(paths.insert(exchange.target.clone())),
+            // What commands replaced is kept in the repository, by its own rules.
+            Places::Command(_) => {}
         }
     }
     Ok((databases, paths))

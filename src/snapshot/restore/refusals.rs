@@ -12,6 +12,12 @@ pub(super) fn not_empty(database: &str, tables: usize) -> Error {
     .hint("--force replaces them and keeps them aside; --dry-run shows the plan")
 }
 
+/// Returns the error for a source that a command restores, in place.
+pub(super) fn command_in_place(source: &str) -> Error {
+    let text = format!("cannot restore in place: {source} is restored by a command");
+    Error::new(Kind::Refused, text).hint("--only names the sources to restore, one by one")
+}
+
 /// Returns the error for programs of an uploaded snapshot that belong to other accounts.
 pub(super) fn untrusted(source: &str, definers: &[String]) -> Error {
     let definers = definers.join(", ");

@@ -5,7 +5,8 @@
 //! - Before the step `swapping` nothing live was touched: what was built is dropped.
 //! - In the step `swapping` it goes forward where it can: when every part is staged and verified
 //!   still, or swapped already, the others follow. Otherwise every part goes back. So does a
-//!   restore that brings accounts along: nobody but its own process knows which it had made.
+//!   restore that brings accounts along: nobody but its own process knows which it had made. And one
+//!   by a command: what it replaced is loaded again from its safety snapshot, once it had begun.
 //! - In place there is no going back: what was killed in the step `swapping` is restored again.
 //! - From the step `swapped` on all is restored: what is left of staging is dropped.
 //!
@@ -34,6 +35,7 @@ use crate::snapshot::execution::Step;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::Restoring;
+use crate::snapshot::restore::command;
 use crate::snapshot::restore::in_place;
 use crate::snapshot::restore::previous;
 use crate::snapshot::restore::swapping;
@@ -129,6 +131,7 @@ async fn settle(
     let goes_on = execution.step == Step::Swapping && can_go_on(&execution, &login).await?;
     if !goes_on {
         undo_all(journal, host, monitor).await?;
+        command::put_back_all(&execution, profile, host, monitor).await?;
         journal.conclude(Step::Undone, Some("its process was killed".to_owned()))?;
         return Ok(None);
     }
@@ -186,6 +189,8 @@ async fn can_go_on(execution: &Execution, login: &Login) -> Result<bool> {
     for part in &execution.parts {
         let can = match &part.places {
             Places::Files(exchange) => exchange.can_go_on(),
+            // Nobody can tell how far a command came.
+            Places::Command(_) => false,
             Places::MariaDb(schemas) => {
                 let mut halted = resume::find(login, schemas, part.note.as_deref()).await?;
                 let can = halted.can_go_on().await?;
@@ -214,6 +219,7 @@ async fn finish_all(
         match places {
             Places::MariaDb(schemas) => schemas.finish(login, monitor).await?,
             Places::Files(exchange) => swapping::finish_files(exchange, keep, monitor),
+            Places::Command(_) => {}
         }
         let keeps = places.keeps_something() && keep == Keep::Previous;
         outcome.previous.extend(keeps.then(|| places.previous()));
@@ -236,6 +242,10 @@ async fn complete_all(
                 exchange.complete()?;
                 Swapped::Files(exchange.clone())
             }
+            Places::Command(places) => {
+                let text = format!("nobody can tell how far the command of {} came", places.of);
+                return Err(Error::failed(text));
+            }
             Places::MariaDb(schemas) => {
                 let completed = resume::find(login, schemas, part.note.as_deref())
                     .await?
@@ -257,6 +267,8 @@ pub(super) async fn undo_all(journal: &Journal, host: &Host, monitor: &dyn Monit
     for part in journal.execution().parts.iter().rev() {
         match &part.places {
             Places::Files(exchange) => exchange.take_back()?,
+            // It takes the profile's command: [`command::put_back_all`].
+            Places::Command(_) => {}
             Places::MariaDb(schemas) => {
                 let halted: Halted = resume::find(&login, schemas, part.note.as_deref()).await?;
                 halted.take_back(monitor).await?;

@@ -1,7 +1,8 @@
 //! `rollback`: what the last restore replaced takes its place again.
 //!
 //! It is a swap like that of a restore, with nothing to build: it keeps what it replaces, so that
-//! it can itself be rolled back, and is resumed in the same way.
+//! it can itself be rolled back, and is resumed in the same way. What a command restored is not
+//! swapped: the command is given what was saved of it before, when all else is in place.
 
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::snapshot::Host;
+use crate::snapshot::execution::CommandPlaces;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Part;
@@ -20,6 +22,8 @@ use crate::snapshot::execution::all;
 use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::restore::Outcome;
 use crate::snapshot::restore::build::verified;
+use crate::snapshot::restore::command;
+use crate::snapshot::restore::command::Commands;
 use crate::snapshot::restore::previous;
 use crate::snapshot::restore::resume;
 use crate::snapshot::restore::resume::check_server;
@@ -40,6 +44,9 @@ pub struct RolledBack {
     pub undone: Execution,
     /// What takes its place again: databases and paths.
     pub targets: Vec<String>,
+    /// What is not renamed, but loaded again by a command of the profile, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// Whether it was done; `false` for a dry run.
     pub done: bool,
     /// What became of what was live.
@@ -50,7 +57,7 @@ pub struct RolledBack {
 /// Returns what a rollback would do, and touches nothing.
 pub fn dry_run(profile: &Profile, host: &Host) -> Result<RolledBack> {
     refuse_unfinished(&host.journals(), "roll back")?;
-    Ok(RolledBack::of(last_here(profile, host)?))
+    RolledBack::of(last_here(profile, host)?, profile)
 }
 
 /// Undoes the last restore, or rollback, of a profile.
@@ -66,7 +73,7 @@ pub async fn rollback(
 ) -> Result<RolledBack> {
     let turn = Turn::take(host, profile, "rollback").await?;
     refuse_unfinished(&host.journals(), "roll back")?;
-    let planned = RolledBack::of(last_here(profile, host)?);
+    let planned = RolledBack::of(last_here(profile, host)?, profile)?;
     let binlog = if planned.undone.binlog { Binlog::On } else { Binlog::Off };
     let host = &host.on_record(journal, binlog);
     let ready = tokio::select! {
@@ -75,7 +82,7 @@ pub async fn rollback(
             resume::take_back(journal, host, monitor).await;
             return Err(stopped);
         }
-        ready = prepare(&planned.undone, host, journal, monitor) => ready?,
+        ready = prepare(&planned.undone, profile, host, journal, monitor) => ready?,
     };
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
@@ -88,11 +95,18 @@ pub async fn rollback(
 /// Looks whether everything can be swapped, and notes all that it takes.
 async fn prepare(
     undone: &Execution,
+    profile: &Profile,
     host: &Host,
     journal: &Journal,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Ready>> {
-    let parts = parts(undone, journal.execution().suffix())?;
+    let commands = Commands::of(undone, profile, host).await?;
+    let execution = journal.execution();
+    let saved_as = match &commands {
+        Some(commands) => Some(commands.save(profile, host, &execution.id, monitor).await?),
+        None => None,
+    };
+    let parts = parts(undone, execution.suffix(), saved_as.as_deref())?;
     for part in &parts {
         if let Places::MariaDb(schemas) = &part.places {
             target::look(&host.database, &schemas.target).await?.check_swap()?;
@@ -103,17 +117,31 @@ async fn prepare(
         execution.snapshot.clone_from(&undone.snapshot);
         execution.server = Some(host.database.server.to_string());
         execution.binlog = undone.binlog;
+        if commands.is_some() {
+            execution.repository.clone_from(&undone.repository);
+            execution.safety_snapshot = saved_as;
+        }
     })?;
     journal.plan(parts.clone())?;
-    let ready = ready(&parts, host, journal.execution().suffix(), monitor).await?;
+    let mut ready = ready(&parts, host, execution.suffix(), monitor).await?;
+    if let Some(commands) = commands {
+        match commands.ready(&parts, monitor).await {
+            Ok(commands) => ready.extend(commands),
+            Err(error) => {
+                swapping::discard(ready, monitor).await;
+                return Err(error);
+            }
+        }
+    }
     verified(journal, &ready)?;
     Ok(ready)
 }
 
 impl RolledBack {
-    fn of(undone: Execution) -> Self {
+    fn of(undone: Execution, profile: &Profile) -> Result<Self> {
         let targets = undone.parts.iter().map(|part| part.places.target()).collect();
-        Self { undone, targets, done: false, outcome: Outcome::default() }
+        let commands = command::told(&undone, profile)?;
+        Ok(Self { undone, targets, commands, done: false, outcome: Outcome::default() })
     }
 }
 
@@ -154,11 +182,16 @@ fn last(profile: &Profile, host: &Host) -> Result<Execution> {
 }
 
 /// Returns the places of the swaps that undo those of an execution.
-fn parts(undone: &Execution, suffix: &str) -> Result<Vec<Part>> {
+fn parts(undone: &Execution, suffix: &str, saved_as: Option<&str>) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for part in &undone.parts {
         let places = match &part.places {
             Places::MariaDb(schemas) => Places::MariaDb(schemas.reversed(suffix)),
+            Places::Command(places) => Places::Command(CommandPlaces {
+                of: places.of.clone(),
+                begun: false,
+                saved_as: saved_as.map(str::to_owned),
+            }),
             Places::Files(exchange) if exchange.is_whole() => {
                 Places::Files(exchange.reversed(suffix)?)
             }
@@ -185,6 +218,8 @@ async fn ready(
     for part in parts {
         let ready = match &part.places {
             Places::Files(exchange) => Ok(Ready::Files(exchange.clone())),
+            // They come last, and have a way of their own.
+            Places::Command(_) => continue,
             Places::MariaDb(schemas) => {
                 let ready = ready::prepare_rollback(&host.database, schemas).await;
                 let (login, suffix) = (host.database.clone(), suffix.to_owned());

@@ -44,7 +44,9 @@ pub(super) enum Safety {
     Unwanted,
     /// One is taken where it can be.
     Wanted,
-    /// Without one nothing is done.
+    /// Without one nothing is done: a command of the profile takes back what a command has done.
+    Needed,
+    /// Without one whose every blob was read nothing is done.
     Demanded,
     /// What is live is not worth saving: the way back is this one.
     Is(SnapshotId),
@@ -64,7 +66,16 @@ pub(super) async fn secure(
     let id = match safety {
         Safety::Unwanted => return Ok(None),
         Safety::Taken(id) => return Ok(id),
-        Safety::Wanted | Safety::Demanded if !is_due(plan) => return Ok(None),
+        Safety::Wanted | Safety::Needed | Safety::Demanded if !is_due(plan) => return Ok(None),
+        Safety::Needed => {
+            let taken = take(restoring, plan, execution).await.map_err(|error| {
+                let doing = "cannot restore: what a command replaces could not be saved";
+                let hint = "--no-safety-snapshot restores without any way back";
+                Error::new(Kind::Refused, format!("{doing}: {}", error.chain())).hint(hint)
+            });
+            fault::point("safety.taken");
+            return taken.map(Some);
+        }
         Safety::Wanted => {
             let taken = take(restoring, plan, execution).await;
             if let Err(error) = &taken {
@@ -121,13 +132,21 @@ pub(in crate::snapshot) async fn prove(
 
 /// Saves what a restore replaces; returns the id of the snapshot.
 async fn take(restoring: &Restoring<'_>, plan: &Plan, execution: &str) -> Result<SnapshotId> {
+    let sources = replaced(restoring.profile, plan);
+    let note = format!("what {execution} replaced, restoring {}", plan.snapshot);
+    take_of(restoring, sources, note).await
+}
+
+/// Saves these sources as a safety snapshot; returns its id.
+pub(super) async fn take_of(
+    restoring: &Restoring<'_>,
+    sources: Vec<SourceSpec>,
+    note: String,
+) -> Result<SnapshotId> {
     let Restoring { repository, profile, host, monitor } = *restoring;
-    let replaced = Profile { sources: replaced(profile, plan), ..profile.clone() };
-    let options = CreateOptions {
-        tags: vec![TAG.to_owned()],
-        note: Some(format!("what {execution} replaced, restoring {}", plan.snapshot)),
-        ..CreateOptions::default()
-    };
+    let replaced = Profile { sources, at_least_one: false, ..profile.clone() };
+    let options =
+        CreateOptions { tags: vec![TAG.to_owned()], note: Some(note), ..CreateOptions::default() };
     let saved = create::in_turn(repository, &replaced, host, &options, &Aside(monitor)).await;
     let id = saved?.id;
     monitor.note(&format!("what is replaced is saved as {id}"));

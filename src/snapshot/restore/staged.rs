@@ -9,6 +9,7 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::chunks;
+use crate::snapshot::restore::command::CommandPart;
 use crate::snapshot::restore::in_place::InPlaceDatabase;
 use crate::snapshot::restore::swapping::Ready;
 use crate::snapshot::restore::swapping::ReadyDatabase;
@@ -36,6 +37,7 @@ pub(super) enum Staged {
     Database(Box<StagedDatabase>),
     InPlace(Box<InPlaceDatabase>),
     Files(files::Proven),
+    Command(Box<CommandPart>),
 }
 
 /// A database that is built and proven, and the accounts that go with it.
@@ -91,6 +93,7 @@ impl Staged {
             }
             Self::InPlace(database) => database.ready().await,
             Self::Files(proven) => Ok(Ready::Files(proven.release()?)),
+            Self::Command(part) => Ok(Ready::Command(part)),
         }
     }
 
@@ -99,7 +102,7 @@ impl Staged {
         match self {
             Self::Database(database) => database.staging.discard().await,
             Self::InPlace(database) => database.discard().await,
-            Self::Files(_) => Ok(()),
+            Self::Files(_) | Self::Command(_) => Ok(()),
         }
     }
 }

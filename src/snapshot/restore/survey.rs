@@ -8,8 +8,11 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream;
 
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
+use crate::repository::catalog::Index;
+use crate::repository::catalog::SourceRecord;
 use crate::repository::contents::Contents;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
@@ -18,6 +21,7 @@ use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::plan::SourcePlan;
 use crate::snapshot::restore::saved;
+use crate::source::mariadb::target::Target;
 
 /// Blobs that are looked for at once.
 const AT_ONCE: usize = 16;
@@ -74,4 +78,32 @@ pub(super) async fn demand_blobs(
         found.map_err(|error| error.while_doing(&format!("cannot restore {}", it.by)))
     });
     looked.buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Notes what differs from the server that the snapshot was taken from, and stands in no way.
+pub(super) fn note_server(
+    record: &SourceRecord,
+    index: Option<&Index>,
+    live: &Target,
+    monitor: &dyn Monitor,
+) {
+    let saved = &record.detail["server"];
+    if let Some(version) =
+        saved["version"].as_str().filter(|_| live.is_older_than(&saved["release"]))
+    {
+        monitor.note(&format!("the snapshot is of MariaDB {version}: this server is older"));
+    }
+    let largest = live.max_allowed_packet();
+    let chunks = |item: usize| index.and_then(|index| index.items.get(item)).map(|it| &it.chunks);
+    for (position, item) in record.items.iter().enumerate() {
+        let mut rows = chunks(position).into_iter().flatten();
+        if let Some(chunk) = rows.find(|chunk| chunk.blob.raw_bytes / chunk.rows.max(1) > largest) {
+            let bytes = chunk.blob.raw_bytes / chunk.rows.max(1);
+            monitor.note(&format!(
+                "table {:?} has a row of {bytes} bytes, which is restored; the server's \
+                 max_allowed_packet of {largest} keeps its clients from writing such a row",
+                item.name
+            ));
+        }
+    }
 }

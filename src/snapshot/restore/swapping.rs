@@ -9,6 +9,7 @@ use crate::base::monitor::Monitor;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Places;
 use crate::snapshot::restore::Outcome;
+use crate::snapshot::restore::command::CommandPart;
 use crate::snapshot::restore::in_place::InPlaceDatabase;
 use crate::snapshot::restore::in_place::ReplacedDatabase;
 use crate::snapshot::restore::previous::discard_older_files;
@@ -25,6 +26,7 @@ pub(super) enum Ready {
     Database(Box<ReadyDatabase>),
     InPlace(Box<InPlaceDatabase>),
     Files(Exchange),
+    Command(Box<CommandPart>),
 }
 
 /// A database whose swap may begin, and the accounts that go with it.
@@ -41,6 +43,7 @@ pub(super) enum Swapped {
     Database { swapped: Box<swap::Swapped>, accounts: Option<Box<RestoredAccounts>> },
     InPlace(Box<ReplacedDatabase>),
     Files(Exchange),
+    Command(Box<CommandPart>),
 }
 
 /// What becomes of what was replaced.
@@ -66,7 +69,7 @@ pub(super) async fn swap_all(
     let mut swapped: Vec<Swapped> = Vec::new();
     let mut waiting = ready.into_iter();
     while let Some(part) = waiting.next() {
-        match part.swap(monitor).await {
+        match part.swap(journal, monitor).await {
             Ok(part) => swapped.push(part),
             Err(unswapped) => {
                 let unswapped = taken_back(unswapped, swapped, monitor).await;
@@ -160,6 +163,7 @@ impl Ready {
             Self::Database(database) => Places::MariaDb(database.ready.schemas().clone()),
             Self::InPlace(database) => Places::MariaDb(database.places.clone()),
             Self::Files(exchange) => Places::Files(exchange.clone()),
+            Self::Command(part) => Places::Command(part.places.clone()),
         }
     }
 
@@ -167,12 +171,17 @@ impl Ready {
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Database(database) => Some(database.ready.note()),
-            Self::InPlace(_) | Self::Files(_) => None,
+            Self::InPlace(_) | Self::Files(_) | Self::Command(_) => None,
         }
     }
 
-    async fn swap(self, monitor: &dyn Monitor) -> std::result::Result<Swapped, Unswapped> {
+    async fn swap(
+        self,
+        journal: &Journal,
+        monitor: &dyn Monitor,
+    ) -> std::result::Result<Swapped, Unswapped> {
         match self {
+            Self::Command(part) => load(part, journal, monitor).await,
             Self::Database(database) => database.swap(monitor).await,
             Self::InPlace(database) => database.swap(monitor).await,
             Self::Files(exchange) => match exchange.complete() {
@@ -187,7 +196,23 @@ impl Ready {
             Self::Database(database) => database.ready.discard(monitor).await,
             Self::InPlace(database) => database.discard().await,
             Self::Files(exchange) => exchange.take_back(),
+            Self::Command(_) => Ok(()),
         }
+    }
+}
+
+/// Lets a command load what it is given; where it fails, what was there is loaded again.
+async fn load(
+    mut part: Box<CommandPart>,
+    journal: &Journal,
+    monitor: &dyn Monitor,
+) -> std::result::Result<Swapped, Unswapped> {
+    if let Err(error) = part.begin(journal) {
+        return Err(Unswapped { error, is_put_back: true });
+    }
+    match part.load(monitor).await {
+        Ok(()) => Ok(Swapped::Command(part)),
+        Err(error) => Err(unless_undone(error, part.take_back(monitor).await)),
     }
 }
 
@@ -238,6 +263,7 @@ impl Swapped {
             }
             Self::InPlace(database) => Err(database.undo(monitor).await),
             Self::Files(exchange) => exchange.take_back(),
+            Self::Command(part) => part.take_back(monitor).await,
         }
     }
 
@@ -251,6 +277,7 @@ impl Swapped {
             Self::Files(exchange) => {
                 exchange.keeps_something().then(|| exchange.previous.display().to_string())
             }
+            Self::Command(part) => part.places.saved_as.as_ref().map(|id| format!("snapshot {id}")),
         }
     }
 
@@ -259,7 +286,7 @@ impl Swapped {
         match self {
             Self::Database { swapped, .. } => swapped.incomplete,
             Self::InPlace(database) => database.incomplete,
-            Self::Files(_) => Duration::ZERO,
+            Self::Files(_) | Self::Command(_) => Duration::ZERO,
         }
     }
 
@@ -276,6 +303,7 @@ impl Swapped {
                 finish_files(&exchange, keep, monitor);
                 Ok(())
             }
+            Self::Command(_) => Ok(()),
         }
     }
 }

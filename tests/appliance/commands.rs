@@ -1,0 +1,230 @@
+//! Sources that a command saves and another command restores: a stand-in for `pg_dump` and
+//! `pg_restore`, which keeps its database in a folder.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::place::Output;
+use crate::place::Place;
+
+/// What the stand-in holds when it is saved.
+const SAVED: &str = "saved rows\n";
+/// What it holds before it is restored.
+const LIVE: &str = "live rows\n";
+
+/// A place with a file, and a database that only commands can save and restore.
+struct Commands {
+    place: Place,
+}
+
+impl Commands {
+    fn new() -> Self {
+        let commands = Self { place: Place::empty() };
+        commands.configure(&commands.save(), &commands.load());
+        commands.set(SAVED, "saved file\n");
+        commands
+    }
+
+    /// Returns the database.
+    fn database(&self) -> PathBuf {
+        self.place.path("database")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.place.root().join("etc/map.conf")
+    }
+
+    fn save(&self) -> String {
+        format!("cat {}", self.database().display())
+    }
+
+    /// Returns a command that takes what it is given for the database, and tells what it was told.
+    fn load(&self) -> String {
+        let told = self.place.path("told");
+        let (database, told) = (self.database(), told.display());
+        format!("echo $SNAP_SOURCE $SNAP_SNAPSHOT_ID >> {told}; cat > {}", database.display())
+    }
+
+    fn configure(&self, save: &str, load: &str) {
+        self.place.configure(&format!(
+            "[[profiles.studio.sources]]\nname = 'postgres'\nkind = 'command'\nseconds = 20\n\
+             save = '''{save}'''\nload = '''{load}'''\n\
+             [[profiles.studio.sources]]\nname = 'conf'\nkind = 'files'\npath = '/etc/map.conf'\n"
+        ));
+    }
+
+    fn set(&self, database: &str, file: &str) {
+        fs::write(self.database(), database).expect("write the database");
+        fs::create_dir_all(self.file().parent().expect("it has a folder")).expect("make it");
+        fs::write(self.file(), file).expect("write the file");
+    }
+
+    /// Returns what is in the database and in the file.
+    fn live(&self) -> [String; 2] {
+        [self.database(), self.file()].map(|path| fs::read_to_string(path).expect("read"))
+    }
+
+    fn snap(&self, arguments: &[&str]) -> Output {
+        self.place.snap(arguments)
+    }
+
+    /// Returns the ids of the safety snapshots.
+    fn safety(&self) -> Vec<String> {
+        let ids = self.place.ids();
+        ids.lines().filter(|id| *id != "before").map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn what_a_command_printed_is_given_to_the_other_and_a_rollback_gives_back_what_was_there() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.set(LIVE, "live file\n");
+    let planned = commands.snap(&["restore", "before", "--dry-run"]);
+    let says = planned.succeeded();
+    assert!(says.contains(&format!("is saved by `{}`", commands.save())), "{says}");
+    assert!(says.contains(&format!("`{}` is given what was saved", commands.load())), "{says}");
+    assert_eq!(commands.live(), [LIVE, "live file\n"], "a dry run runs no command");
+    assert!(commands.safety().is_empty());
+    commands.snap(&["restore", "before"]).succeeded();
+    assert_eq!(commands.live(), [SAVED, "saved file\n"]);
+    let told = fs::read_to_string(commands.place.path("told")).expect("what the command was told");
+    assert_eq!(told, "postgres before\n");
+    for round in 0..2 {
+        let planned = commands.snap(&["rollback", "--dry-run"]);
+        let says = planned.succeeded();
+        assert!(says.contains("postgres is not renamed back: `echo"), "{says}");
+        commands.snap(&["rollback"]).succeeded();
+        assert_eq!(commands.live(), [LIVE, "live file\n"], "round {round}");
+        commands.snap(&["rollback"]).succeeded();
+        assert_eq!(commands.live(), [SAVED, "saved file\n"], "round {round}");
+    }
+    commands.snap(&["verify", "--read-data"]).succeeded();
+}
+
+#[test]
+fn a_save_command_that_fails_or_prints_nothing_or_takes_too_long_lists_nothing() {
+    let commands = Commands::new();
+    for (save, complaint) in [
+        ("echo half; echo no such table >&2; exit 3", "ended with exit code 3: no such table"),
+        ("false | cat; echo x | false | cat", "ended with exit code 1"),
+        ("true", "has printed nothing"),
+        ("echo half; kill -9 $$", "was ended by signal 9"),
+    ] {
+        commands.configure(save, "cat > /dev/null");
+        let failed = commands.snap(&["create", "a"]);
+        failed.failed(1, &["cannot save postgres: its command ", complaint, "hint: "]);
+        assert_eq!(commands.place.ids(), "", "{save}");
+    }
+    let text = fs::read_to_string(commands.place.path("snap.toml")).expect("read snap.toml");
+    let slow = text.replace("echo half; kill -9 $$", "echo half; sleep 60");
+    commands.place.configure(&slow.replace("seconds = 20", "seconds = 1"));
+    let failed = commands.snap(&["create", "a"]);
+    failed.failed(1, &["took more than 1 s and was ended"]);
+    assert_eq!(commands.place.ids(), "");
+}
+
+#[test]
+fn a_load_command_that_fails_takes_everything_back() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.set(LIVE, "live file\n");
+    // It destroys what was there, and fails unless it is given that back.
+    let load = format!("{}; grep -q live {}", commands.load(), commands.database().display());
+    commands.configure(&commands.save(), &load);
+    let failed = commands.snap(&["restore", "before"]);
+    failed.failed(1, &["cannot load postgres: its command ", "ended with exit code 1"]);
+    assert!(failed.stderr.contains("what a command replaced is loaded again"), "{failed:#?}");
+    assert_eq!(commands.live(), [LIVE, "live file\n"]);
+    assert!(commands.safety().is_empty(), "nothing was replaced: {failed:#?}");
+    assert_eq!(commands.snap(&["restore", "--resume"]).succeeded(), "nothing is unfinished");
+    commands.snap(&["rollback"]).failed(14, &["no restore of profile studio"]);
+}
+
+#[test]
+fn what_cannot_be_taken_back_stays_unfinished_until_a_resume_takes_it_back() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.set(LIVE, "live file\n");
+    commands.configure(&commands.save(), &format!("{}; false", commands.load()));
+    commands.snap(&["restore", "before"]).failed(1, &["; and then: cannot load postgres"]);
+    commands.snap(&["restore", "before"]).failed(11, &["is unfinished"]);
+    commands.configure(&commands.save(), &commands.load());
+    let resumed = commands.snap(&["restore", "--resume"]);
+    assert!(resumed.succeeded().starts_with("undone: restore execution_"), "{resumed:#?}");
+    assert_eq!(commands.live(), [LIVE, "live file\n"]);
+    commands.snap(&["restore", "before"]).succeeded();
+    assert_eq!(commands.live(), [SAVED, "saved file\n"]);
+}
+
+#[test]
+#[cfg(feature = "fault-points")]
+fn a_restore_that_is_killed_when_the_command_had_begun_is_taken_back_by_a_resume() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    for point in ["command.begun", "command.loaded"] {
+        commands.set(LIVE, "live file\n");
+        let mut killed = commands.place.command(&["restore", "before"]);
+        let killed = killed.env("FAILPOINTS", format!("{point}=return")).output();
+        assert_eq!(Output::of(killed.expect("start snap")).code, -1, "{point}");
+        commands.snap(&["restore", "--resume"]).succeeded();
+        assert_eq!(commands.live(), [LIVE, "live file\n"], "{point}");
+    }
+}
+
+#[test]
+fn without_a_snapshot_of_what_is_there_nothing_is_done_unless_that_is_wanted() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.set(LIVE, "live file\n");
+    commands.configure("exit 1", &commands.load());
+    let refused = commands.snap(&["restore", "before"]);
+    refused.failed(14, &["what a command replaces could not be saved", "--no-safety-snapshot"]);
+    assert_eq!(commands.live(), [LIVE, "live file\n"]);
+    commands.snap(&["restore", "before", "--no-safety-snapshot"]).succeeded();
+    assert_eq!(commands.live(), [SAVED, "saved file\n"]);
+    let refused = commands.snap(&["rollback"]);
+    refused.failed(14, &["what the command of postgres replaced was not saved"]);
+    assert_eq!(commands.live(), [SAVED, "saved file\n"]);
+}
+
+#[test]
+fn a_snapshot_from_elsewhere_brings_bytes_and_no_commands() {
+    let commands = Commands::new();
+    commands.configure(&format!("SECRET=x {}", commands.save()), &commands.load());
+    commands.snap(&["create", "before"]).succeeded();
+    let archive = commands.place.path("before.tar");
+    let archive = archive.to_str().expect("UTF-8");
+    commands.snap(&["download", "before", "-o", archive]).succeeded();
+    let elsewhere = Commands::new();
+    elsewhere.set(LIVE, "live file\n");
+    elsewhere.snap(&["upload", archive]).succeeded();
+    let shown = elsewhere.snap(&["show", "before", "--json"]);
+    assert!(!shown.succeeded().contains("SECRET"), "{shown:#?}");
+    // Its profile has no such source: there is nothing to run.
+    elsewhere.place.configure(
+        "[[profiles.studio.sources]]\nname = 'conf'\nkind = 'files'\npath = '/etc/map.conf'\n",
+    );
+    elsewhere.snap(&["restore", "before"]).succeeded();
+    assert_eq!(elsewhere.live(), [LIVE, "saved file\n"]);
+    elsewhere.configure(&elsewhere.save(), &elsewhere.load());
+    elsewhere.snap(&["restore", "before"]).succeeded();
+    assert_eq!(elsewhere.live(), [SAVED, "saved file\n"]);
+    let refused = elsewhere.snap(&["restore", "before", "--in-place"]);
+    refused.failed(14, &["cannot restore in place: postgres is restored by a command"]);
+}
+
+#[test]
+fn more_than_a_chunk_comes_back_byte_by_byte_and_is_stored_once() {
+    let commands = Commands::new();
+    let bytes: Vec<u8> = (0..40_u32 << 18).flat_map(u32::to_le_bytes).collect();
+    fs::write(commands.database(), &bytes).expect("write the database");
+    commands.snap(&["create", "before"]).succeeded();
+    let blobs = || fs::read_dir(commands.place.repository().join("blobs/sha256")).unwrap().count();
+    let stored = blobs();
+    commands.snap(&["create", "again"]).succeeded();
+    assert!(blobs() - stored < 4, "its chunks are stored again");
+    commands.set(LIVE, "live file\n");
+    commands.snap(&["restore", "before"]).succeeded();
+    assert!(fs::read(commands.database()).expect("read") == bytes, "it is not what was saved");
+}
