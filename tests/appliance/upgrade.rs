@@ -144,6 +144,7 @@ impl Map {
         self.place.configure(&format!(
             "[profiles.map]
              extends = 'studio'
+             rules = 'centreon-map'
              units = ['centreon-map', 'centreon-gateway', 'centreon-idle', 'centreon-absent']
              packages = ['centreon-map*']
              {more}

@@ -32,6 +32,7 @@ mod tests {
     use crate::profile::service::Roles;
 
     use super::*;
+    use crate::profile::upgrade::VersionRules;
 
     fn profile(name: &str) -> Profile {
         let found = built_in().into_iter().find(|profile| profile.name == name);
@@ -91,6 +92,18 @@ mod tests {
             columns: Vec::new(),
         };
         assert_eq!(studio.service.roles, Some(roles));
+    }
+
+    #[test]
+    fn versions_of_a_studio_are_those_of_its_roles() {
+        let rules = profile("studio").service.rules.expect("it names rules");
+        let rules = VersionRules::built_in(&rules).expect("there are such rules");
+        let check = |saved: &str, target: &str| {
+            rules.check_restore(&saved.parse().unwrap(), &target.parse().unwrap())
+        };
+        // A MAP server of 4.0 must run as 4.1 first, and a manager need not.
+        check("4.0.0", "5.0.5").expect("any way up");
+        assert!(check("4.2", "4.1.1").is_err());
     }
 
     #[test]
