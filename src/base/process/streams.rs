@@ -28,8 +28,9 @@ impl Process {
     /// Runs it to its end, and sends what it prints in pieces of so many bytes, the last one
     /// smaller. The lines that it complains in are kept. Dropped, it is ended.
     ///
-    /// When it has ended, what it printed is read to the end: something that it left running must
-    /// not hold its output for longer than its time limit.
+    /// When it has ended well, what it printed is read to the end: something that it left running
+    /// must not hold its output for longer than its time limit. What one that failed printed is no
+    /// use to anybody, and the rest of it is left.
     pub async fn printing(&self, pieces: Sender<Vec<u8>>, bytes: usize) -> Result<Ended> {
         let (output, to_output) = self.pipe()?;
         let (errors, to_errors) = self.pipe()?;
@@ -214,9 +215,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_program_prints_comes_in_pieces_and_what_it_complains_of_is_kept() {
-        let command = "printf 1234; sleep 0.2; printf 567890; echo why >&2; exit 3";
+        let command = "printf 1234; sleep 0.2; printf 567890; echo why >&2";
         let (ended, pieces) = printed(&shell(command), 4).await;
         assert_eq!(pieces, [&b"1234"[..], b"5678", b"90"]);
+        let ended = ended.unwrap();
+        assert_eq!((ended.end, ended.output), (End::Exit(0), vec!["why".to_owned()]));
+        let (ended, _) = printed(&shell("printf 12345; echo why >&2; exit 3"), 4).await;
         let ended = ended.unwrap();
         assert_eq!((ended.end, ended.output), (End::Exit(3), vec!["why".to_owned()]));
         let (ended, pieces) = printed(&shell("true"), 4).await;
