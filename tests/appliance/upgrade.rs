@@ -43,7 +43,9 @@ is-active) cat "$PLACE/units/$unit" 2>/dev/null || { echo inactive; exit 3; } ;;
 start)
   if [ -e "$PLACE/no-start" ]; then echo "Job for $unit failed" >&2; exit 1; fi
   echo active >"$PLACE/units/$unit" ;;
-stop) echo inactive >"$PLACE/units/$unit" ;;
+stop)
+  if [ "$(cat "$PLACE/no-stop" 2>/dev/null)" = "$unit" ]; then echo "Job for $unit failed" >&2; exit 1; fi
+  echo inactive >"$PLACE/units/$unit" ;;
 restart) echo "restarted $unit" ;;
 esac
 "#;
@@ -144,7 +146,6 @@ impl Map {
         self.place.configure(&format!(
             "[profiles.map]
              extends = 'studio'
-             rules = 'centreon-map'
              units = ['centreon-map', 'centreon-gateway', 'centreon-idle', 'centreon-absent']
              packages = ['centreon-map*']
              {more}
@@ -341,6 +342,9 @@ fn a_service_that_does_not_become_well_goes_back_and_says_so_in_json_too() {
         (&"returned".into(), &40.into())
     );
     assert_eq!(json["upgrade"]["execution"], map.last_upgrade()["id"]);
+    // What the way back replaced is of the version that failed.
+    map.snap(&["rollback"]).failed(14, &["went back from upgrade"]);
+    map.assert_is(&before, RUNNING);
 }
 
 #[test]
@@ -389,6 +393,8 @@ fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
     let word = |key: &str| unfinished[key].as_str().expect("a word").to_owned();
     map.upgrade(UNDOING, "works").failed(11, &["snap upgrade --resume"]);
     map.snap(&["upgrade", "--resume"]).failed(40, &["undo-map ended with exit code 4"]);
+    let elsewhere = ["upgrade", "--resume", "--host", "127.0.0.1", "--port", "1"];
+    map.snap(&elsewhere).failed(14, &["it is about the database server at"]);
     // Another command may do it; the snapshot that is needed stays.
     map.snap(&["delete", &word("snapshot")]).failed(11, &["snap upgrade --resume"]);
     fs::remove_file(map.place.path("no-undo")).expect("let the undo work");
@@ -406,6 +412,16 @@ fn a_service_that_is_not_well_when_it_is_back_is_said_to_be_so() {
     map.script("undo-map", "echo OLD >$PLACE/version");
     let failed = map.upgrade(UNDOING, "breaks");
     failed.failed(40, &["all is as it was before, but the service is not well"]);
+    map.assert_is(&before, RUNNING);
+}
+
+#[test]
+fn a_unit_that_cannot_be_stopped_ends_the_upgrade_and_the_others_run_again() {
+    let map = Map::new();
+    let before = map.all();
+    // The last one is stopped first.
+    map.write("no-stop", "centreon-map");
+    map.upgrade(UNDOING, "works").failed(40, &["cannot stop centreon-map", "the service is well"]);
     map.assert_is(&before, RUNNING);
 }
 

@@ -68,7 +68,8 @@ pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Executi
     Ok(unfinished)
 }
 
-/// Fails with [`Kind::Busy`] where a restore was killed and has to be finished first.
+/// Fails with [`Kind::Busy`] where a restore, a rollback or an upgrade was killed and has to be finished
+/// first.
 pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
     let unfinished = unfinished(journals)?;
     // What is live counts most: the last one that left a mixture says what that is.

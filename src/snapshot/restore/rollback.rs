@@ -171,6 +171,17 @@ fn last(profile: &Profile, host: &Host) -> Result<Execution> {
         );
         return Err(Error::new(Kind::Refused, text).hint(hint));
     }
+    if let Some((last, upgrade)) =
+        last.as_ref().and_then(|last| Some((last, last.undoes.as_ref()?)))
+        && last.verb == "restore"
+    {
+        let text =
+            format!("cannot roll back: restore {} went back from upgrade {upgrade}", last.id);
+        return Err(Error::new(Kind::Refused, text).hint(
+            "what it replaced is of the version that failed, and kept aside to be looked at: run the \
+             upgrade again to get there",
+        ));
+    }
     last.ok_or_else(|| {
         let text = format!(
             "cannot roll back: no restore of profile {} keeps what it replaced",
