@@ -70,7 +70,7 @@ pub(in crate::snapshot::restore) async fn planned(
 }
 
 impl Crossing {
-    /// Fails with [`Kind::Refused`] where the profile's product has rules that do not let this snapshot
+    /// Fails with [`Kind::Refused`](crate::base::error::Kind) where the profile's product has rules that do not let this snapshot
     /// be restored onto this version.
     pub(in crate::snapshot::restore) fn check(&self, restoring: &Restoring<'_>) -> Result<()> {
         let (Some(source), Some(target), Some(_)) = (&self.source, &self.target, &self.mapping)
