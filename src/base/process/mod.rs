@@ -40,7 +40,10 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::lines::Lines;
 
+mod naming;
 mod streams;
+
+pub use crate::base::process::naming::program_of;
 
 /// How long a program that is told to end has for it.
 const GRACE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 5000 });
@@ -104,10 +107,8 @@ pub enum End {
 impl Process {
     /// Returns a command for the shell, and how long it may take.
     pub fn shell(command: &str, limit: Duration) -> Self {
-        let is_program = |word: &&str| !word.contains('=');
-        let name = command.split_whitespace().find(is_program).unwrap_or("sh");
         let words = vec!["-c".into(), format!("{BEFORE}{command}").into()];
-        Self::new(OsStr::new(name), words, limit)
+        Self::new(OsStr::new(program_of(command)), words, limit)
     }
 
     /// Returns a program with its arguments, and how long it may take.

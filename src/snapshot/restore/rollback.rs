@@ -87,7 +87,7 @@ pub async fn rollback(
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
     let outcome = swapping::finish(swapped, Keep::Previous, monitor).await?;
-    previous::forget_replaced(host, journal)?;
+    previous::forget_replaced(host, journal).map_err(swapping::untidy)?;
     turn.end();
     Ok(RolledBack { done: true, outcome, ..planned })
 }
