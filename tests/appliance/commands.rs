@@ -159,6 +159,14 @@ fn what_cannot_be_taken_back_stays_unfinished_until_a_resume_takes_it_back() {
     assert_eq!(commands.live(), [SAVED, "saved file\n"]);
 }
 
+/// Returns the points that a restore by a command comes to.
+#[cfg(feature = "fault-points")]
+pub(crate) fn points() -> Vec<String> {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.place.points(&["restore", "before"])
+}
+
 #[test]
 #[cfg(feature = "fault-points")]
 fn a_restore_that_is_killed_when_the_command_had_begun_is_taken_back_by_a_resume() {

@@ -648,6 +648,19 @@ const POINTS: &[&str] = &[
     "journal.before-failed",
 ];
 
+/// Returns the points that an upgrade comes to which goes back.
+#[cfg(feature = "fault-points")]
+pub(crate) fn points() -> Vec<String> {
+    let map = Map::new();
+    let trace = map.place.path("trace");
+    let mut command =
+        map.command(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"]);
+    let upgraded = command.env("SNAP_FAULT_TRACE", &trace).output().expect("start snap");
+    Output::of(upgraded).failed(40, &["all is as it was before"]);
+    let points = fs::read_to_string(&trace).expect("the points that it came to");
+    points.lines().map(str::to_owned).collect()
+}
+
 #[cfg(feature = "fault-points")]
 #[test]
 fn an_upgrade_that_is_killed_at_any_step_goes_back_by_the_next_command() {
