@@ -283,7 +283,12 @@ fn resumed_text(resumed: &Resumed) -> String {
     let Execution { id, verb, snapshot, .. } = &resumed.execution;
     let of = snapshot.as_ref().map(|snapshot| format!(" of {snapshot}")).unwrap_or_default();
     match &resumed.outcome {
-        None => format!("undone: {verb} {id}{of}; everything is as it was before\n"),
+        None => {
+            let parts = resumed.execution.parts.iter().filter(|part| part.places.stays());
+            let but = parts.map(|part| format!(", but {} is as its command left it", part.source));
+            let but: String = but.collect();
+            format!("undone: {verb} {id}{of}; everything is as it was before{but}\n")
+        }
         Some(outcome) => {
             let seconds = outcome.incomplete_seconds;
             let done = format!(

@@ -201,7 +201,10 @@ fn without_a_way_back_the_error_and_the_journal_say_what_stays() {
     let mut killed = commands.place.command(&restore);
     let killed = killed.env("FAILPOINTS", "command.loaded=return").output();
     assert_eq!(Output::of(killed.expect("start snap")).code, -1);
-    commands.snap(&["restore", "--resume"]).succeeded();
+    let resumed = commands.snap(&["restore", "--resume"]);
+    resumed.failed(3, &[stays]);
+    let rest = ", but postgres is as its command left it\n";
+    assert!(resumed.stdout.ends_with(rest), "{resumed:#?}");
     assert_eq!(commands.live(), [SAVED, "live file\n"]);
     assert_eq!(told(), 1);
     commands.configure(&commands.save(), &format!("{}; false", commands.load()));
