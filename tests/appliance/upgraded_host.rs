@@ -1,5 +1,5 @@
 //! A host whose service is upgraded: real database and files, scripts in place of systemd, of the
-//! package managers and of PostgreSQL, and a server that answers the question after its health.
+//! package managers and of the manager's database, and a server that answers the question after its health.
 
 use std::fs;
 use std::fs::Permissions;
@@ -54,7 +54,7 @@ case $1 in
 esac
 "#;
 
-/// What `runuser -u postgres -- PROGRAM …` is on a host without PostgreSQL.
+/// What `runuser -u postgres -- PROGRAM …` is where there is no such account.
 const RUNUSER: &str = "shift 3\nexec \"$@\"";
 const PG_DUMP: &str = r#"exec cat "$PLACE/cloudify_db""#;
 const PG_RESTORE: &str =
