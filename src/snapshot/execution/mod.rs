@@ -17,6 +17,7 @@ use crate::base::lock::Holder;
 use crate::source::files::Exchange;
 use crate::source::mariadb::ready::Schemas;
 
+mod at_work;
 mod hook;
 mod in_place;
 mod journal;

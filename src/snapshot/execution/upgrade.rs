@@ -80,9 +80,4 @@ impl Journals {
     pub(in crate::snapshot) fn log(&self, id: &str) -> PathBuf {
         self.folder().join(format!("{id}.log"))
     }
-
-    /// Returns where a command of an execution says which process it is.
-    pub(in crate::snapshot) fn process(&self, id: &str) -> PathBuf {
-        self.folder().join(format!("{id}.process"))
-    }
 }

@@ -48,7 +48,6 @@ pub mod outline;
 pub mod path;
 pub mod resume;
 mod service;
-mod sign;
 
 /// What `snap list` shows of the snapshot that an upgrade takes.
 const TAG: &str = "upgrade";

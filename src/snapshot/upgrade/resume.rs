@@ -24,7 +24,6 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
 use crate::snapshot::upgrade::service;
-use crate::snapshot::upgrade::sign;
 
 /// Brings the unfinished upgrades of a profile to their end; returns what came of each. `undo` takes
 /// the place of the command that they were told.
@@ -36,7 +35,12 @@ pub async fn resume(
 ) -> Result<Vec<Upgraded>> {
     let turn = Turn::take(host, profile, "upgrade --resume").await?;
     let mut resumed = Vec::new();
-    for execution in unfinished(&host.journals())? {
+    let unfinished = unfinished(&host.journals())?;
+    // Also a restore, which the way back of an upgrade may have begun.
+    for execution in unfinished.iter().filter(|execution| execution.profile == profile.name) {
+        execution.refuse_at_work(&host.journals())?;
+    }
+    for execution in unfinished {
         if execution.upgrade.is_none() {
             continue;
         }
@@ -58,7 +62,6 @@ async fn settle(
     monitor: &dyn Monitor,
 ) -> Result<Upgraded> {
     refuse_elsewhere(profile, host, &execution)?;
-    refuse_at_work(host, &execution)?;
     let holder = host.journals().holder("upgrade --resume");
     let repository = &Repository::open(&execution.repository, holder).await?;
     let (step, upgrade) = (execution.step, execution.upgrade.clone().unwrap_or_default());
@@ -92,20 +95,6 @@ fn refuse_elsewhere(profile: &Profile, host: &Host, execution: &Execution) -> Re
         }
         _ => Ok(()),
     }
-}
-
-/// Fails with [`Kind::Busy`] where a command of the upgrade is at work still.
-fn refuse_at_work(host: &Host, execution: &Execution) -> Result<()> {
-    let Some(group) = sign::at_work(&host.journals().process(&execution.id))? else {
-        return Ok(());
-    };
-    let id = &execution.id;
-    let text =
-        format!("cannot go back from {id}: its command is at work still, as process {group}");
-    Err(Error::new(Kind::Busy, text).hint(format!(
-        "wait until it has ended; `ps -o pid,etime,args -g {group}` shows it, and \
-         `kill -- -{group}` ends it, half-way"
-    )))
 }
 
 impl Upgrading<'_> {
