@@ -145,7 +145,7 @@ async fn the_health_of_a_unit_that_the_host_has_not_is_not_asked() {
         unit: Some(unit.to_owned()),
         limit: Duration::from_millis(1),
     };
-    wait_until_well(&[check("legacy")], &Silent).await.unwrap();
+    assert_eq!(wait_until_well(&[check("legacy")], &Silent).await.unwrap(), 0);
     wait_until_well(&[check("engine")], &Silent).await.expect_err("it is not well");
 }
 

@@ -328,6 +328,56 @@ fn a_start_that_fails_goes_back_too() {
 }
 
 #[test]
+fn an_upgrade_may_put_another_unit_in_the_place_of_the_old_one() {
+    let map = UpgradedHost::map();
+    let profile = fs::read_to_string(map.place.path("snap.toml")).expect("read snap.toml");
+    let profile = profile.replace("units = [", "units = ['tomcat', ");
+    map.place.configure(&profile.replace("contains =", "unit = 'centreon-map'\ncontains ="));
+    fs::remove_file(map.place.path("units/centreon-map")).expect("the old server runs in Tomcat");
+    map.write("units/tomcat", "active");
+    map.write("files/tomcat", "enabled");
+    let upgrade = |change: &str, end: &str| {
+        let text = format!("{change}\necho inactive >$PLACE/units/centreon-map\n{UPGRADE}");
+        map.script("upgrade-map", &text.replace("NEW", NEW));
+        map.upgrade(UNDOING, end)
+    };
+    let undo = "rm $PLACE/units/centreon-map; echo inactive >$PLACE/units/tomcat";
+    map.script("undo-map", &format!("{undo}\n{}", UNDO.replace("OLD", OLD)));
+    let before = map.all();
+    let units = ["units/tomcat", "files/tomcat", "units/centreon-map", "units/centreon-gateway"];
+    let states = || units.map(|unit| map.read(unit));
+    // It is taken away, or turned off.
+    for change in
+        ["rm $PLACE/units/tomcat; echo disabled >$PLACE/files/tomcat", "systemctl disable tomcat"]
+    {
+        let failed = upgrade(change, "breaks");
+        failed.failed(40, &["centreon-map is new, and starts, but not when the host does"]);
+        let told = "all is as it was before; no health check was asked";
+        assert!(failed.stderr.contains(told) && failed.stdout.contains(told), "{failed:#?}");
+        assert_eq!(states(), ["active", "enabled", "", "active"], "{change}");
+        assert_eq!(map.all(), before);
+    }
+    let done = upgrade("systemctl disable tomcat", "works");
+    assert!(done.succeeded().contains(", and the service is well"), "{done:#?}");
+    assert!(
+        done.stderr.contains("tomcat ran before, and was taken away or turned off"),
+        "{done:#?}"
+    );
+    assert_eq!(states(), ["inactive", "disabled", "active", "active"]);
+    assert_eq!(map.read(VERSION), NEW);
+}
+
+#[test]
+fn an_upgrade_that_leaves_nothing_to_start_goes_back() {
+    let map = UpgradedHost::map();
+    map.script("upgrade-map", "rm $PLACE/units/*");
+    let text = "for unit in map gateway idle; do echo inactive >$PLACE/units/centreon-$unit; done";
+    map.script("undo-map", text);
+    map.upgrade(UNDOING, "works").failed(40, &["cannot start the service", "nothing has come"]);
+    assert_eq!(map.units(), RUNNING);
+}
+
+#[test]
 fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
     let map = UpgradedHost::map();
     map.write(VERSION, "4.0.7-1.el6");

@@ -9,6 +9,7 @@ use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
 use crate::system::packages::Installed;
+use crate::system::units::Unit;
 
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +26,14 @@ pub struct Upgrade {
     pub found: Option<String>,
     /// The units that ran before, in the order in which they are started.
     pub units: Vec<String>,
+    /// The units that the host had before, each as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub present: Vec<Unit>,
     /// The packages before.
     pub installed: Installed,
+    /// How many checks of health were asked and answered well, the last time that any were.
+    #[serde(default)]
+    pub checks: usize,
     /// Why it goes back.
     pub failure: Option<String>,
     /// The execution that restored what was saved.
@@ -45,6 +52,11 @@ pub struct Undo {
 }
 
 impl Upgrade {
+    /// Returns what is known of the health of the service, as the end of a sentence.
+    pub fn health(&self) -> &'static str {
+        if self.checks == 0 { "; no health check was asked" } else { ", and the service is well" }
+    }
+
     /// Returns the command as one line.
     pub fn line(&self) -> String {
         self.command.join(" ")

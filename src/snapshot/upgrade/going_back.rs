@@ -157,7 +157,7 @@ impl Upgrading<'_> {
             (_, Some(error)) => {
                 format!("all is as it was before, but the service is not well: {}", error.chain())
             }
-            _ => "all is as it was before, and the service is well".to_owned(),
+            _ => format!("all is as it was before{}", self.upgrade().health()),
         };
         let told = format!("{why}; {what}");
         self.note_failure(self.journal.conclude(end, Some(told.clone())));

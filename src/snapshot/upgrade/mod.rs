@@ -116,9 +116,9 @@ pub struct Upgraded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It is upgraded, and well.
+    /// It is upgraded, and well, as far as anything was asked.
     Upgraded,
-    /// It is as it was before, and well.
+    /// It is as it was before, and well, as far as anything was asked.
     Returned,
     /// It is as it was before, and not well.
     Unwell,
@@ -206,7 +206,7 @@ impl Upgrading<'_> {
         self.monitor.step("upgrade", None);
         self.run_command(&options.command, &mut stop).await?;
         self.journal.reach(Step::Starting)?;
-        until(&mut stop, self.start_units()).await?;
+        until(&mut stop, self.start_upgraded()).await?;
         Ok(until(&mut stop, self.await_health()).await?)
     }
 
