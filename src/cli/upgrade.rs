@@ -26,6 +26,7 @@ use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::outline::outline;
 use crate::snapshot::upgrade::path::Asked;
 use crate::snapshot::upgrade::path::path;
+use crate::snapshot::upgrade::resume::Ending;
 use crate::snapshot::upgrade::resume::resume;
 use crate::snapshot::upgrade::upgrade;
 
@@ -49,7 +50,9 @@ Examples:
       --undo 'yum -y downgrade centreon-map-server-20.04.8' \\
       -- yum -y update centreon-map-server
                                upgrade, or be back where it was; --dry-run says how
-  snap upgrade --resume        go back from an upgrade that was killed")]
+  snap upgrade --resume        go back from an upgrade that was killed
+  snap upgrade --resume --as-it-is
+                               end one that was put right by hand, and touch nothing")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Print the whole path to a version with every step, and do nothing
@@ -95,6 +98,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "command")]
     resume: bool,
 
+    /// End it with all as it is now, put right by hand; start and restore nothing
+    #[arg(long, requires = "resume", conflicts_with = "undo")]
+    as_it_is: bool,
+
     /// The command and its arguments, after `--`
     #[arg(last = true, required_unless_present_any = ["plan", "resume"])]
     command: Vec<String>,
@@ -107,7 +114,8 @@ pub(super) async fn run(
     interruption: impl Future<Output = Error>,
 ) -> Result<Answer> {
     if args.resume {
-        return go_back(args.undo.as_deref(), settings, monitor).await;
+        let ending = if args.as_it_is { Ending::AsItIs } else { Ending::Back(args.undo) };
+        return end(&ending, settings, monitor).await;
     }
     let situation = Situation {
         place: if args.new_host { Move::NewHost } else { Move::InPlace },
@@ -182,9 +190,9 @@ async fn plan(settings: &Settings, asked: &Asked) -> Result<Answer> {
     Ok(Answer::new("plan", &path, text))
 }
 
-async fn go_back(undo: Option<&str>, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+async fn end(ending: &Ending, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let host = settings.host(monitor)?;
-    let mut resumed = resume(&settings.profile, &host, undo, monitor).await?;
+    let mut resumed = resume(&settings.profile, &host, ending, monitor).await?;
     let text = if resumed.is_empty() {
         "no upgrade is unfinished\n".to_owned()
     } else {

@@ -43,6 +43,7 @@ fn heading(upgraded: &Upgraded) -> String {
             "not upgraded: the data is as it was before, the units stay stopped".to_owned()
         }
         State::Unfinished => "not upgraded, and not back yet".to_owned(),
+        State::LeftAsItIs => "ended: all is left as it is, nothing was touched".to_owned(),
     }
 }
 

@@ -11,10 +11,12 @@ use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::kill_process_group;
 
+use crate::disk::Disk;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
+use crate::place::run_by;
 use crate::restore_failures::finished;
 use crate::server::until;
 use crate::stopped::signal;
@@ -482,6 +484,76 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
     assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
     map.assert_is(&before, RUNNING);
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn an_upgrade_that_was_put_right_by_hand_is_ended_as_it_is() {
+    let map = UpgradedHost::map();
+    let mut upgrade = map.waiting(UNDOING);
+    let group = map.group();
+    signal(&mut upgrade, Signal::KILL);
+    finished(upgrade);
+    let as_it_is = ["upgrade", "--resume", "--as-it-is"];
+    map.snap(&as_it_is).failed(11, &["at work still", "kill -- -"]);
+    kill_process_group(group, Signal::KILL).expect("end the command");
+    until("the command has ended", || kill_process_group(group, Signal::KILL).is_err());
+    let snapshot = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    // What is restored over it would be replaced by who goes back; what lies beside it would not.
+    let refused = map.snap(&["restore", &snapshot, "--force"]);
+    refused.failed(11, &["was killed when it was running", "--resume", "--resume --as-it-is"]);
+    let planned = map.snap(&["restore", &snapshot, "--force", "--dry-run"]);
+    planned.failed(11, &["cannot restore: upgrade execution_"]);
+    map.snap(&["restore", &snapshot, "--only", "database", "--database", "beside"]).succeeded();
+    map.snap(&["upgrade", "--as-it-is"]).failed(2, &["--resume"]);
+    map.write("units/centreon-map", "active");
+    let (before, asked) = (map.all(), map.read("asked"));
+    let ended = map.snap(&as_it_is);
+    assert!(ended.succeeded().contains("all is left as it is, nothing was touched"), "{ended:#?}");
+    assert!(map.all() == before && map.read("asked") == asked, "something was done");
+    let execution = map.last_upgrade();
+    assert_eq!(execution["status"], "failed");
+    let told = "its process was killed when it was running; all is left as it is, by the operator";
+    assert_eq!(execution["error"], told);
+    assert_eq!(map.snap(&as_it_is).succeeded(), "no upgrade is unfinished");
+    map.snap(&["restore", &snapshot, "--force"]).succeeded();
+}
+
+#[test]
+fn without_room_to_go_back_nothing_is_stopped() {
+    let place = Place::empty();
+    let disk = Disk::mount(place.root().join("srv"), 3 << 20);
+    let seen = disk.seen();
+    fs::create_dir(seen.join("tree")).expect("make a tree");
+    fs::write(seen.join("tree/file"), vec![b'x'; 1000 << 10]).expect("fill it");
+    let map = UpgradedHost::around(place, "map");
+    map.script("upgrade-map", "echo upgraded >$PLACE/root/srv/tree/file");
+    map.write("units/centreon-map", "active");
+    map.place.configure(
+        "[profiles.map]
+         units = ['centreon-map']
+         [[profiles.map.sources]]
+         name = 'tree'
+         kind = 'files'
+         path = '/srv/tree'
+        ",
+    );
+    let upgrade = || {
+        let words = disk.words();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let command = map.command(&["upgrade", "--", "upgrade-map"]);
+        Output::of(run_by(&words, &command).output().expect("start nsenter, of util-linux"))
+    };
+    disk.leave(1 << 19);
+    let refused = upgrade();
+    let words =
+        ["cannot upgrade: there would be no going back", "it takes about 1 MiB on the disk"];
+    refused.failed(14, &words);
+    assert!(refused.stderr.contains("hint: nothing was touched"), "{refused:#?}");
+    assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
+    disk.leave(3 << 19);
+    let upgraded = upgrade();
+    assert!(upgraded.succeeded().contains("no health check was asked"), "{upgraded:#?}");
+    assert_eq!(fs::read(seen.join("tree/file")).expect("read"), b"upgraded\n");
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub(super) use crate::snapshot::execution::list::rewrite;
 pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
 pub(super) use crate::snapshot::execution::settle::refuse_unfinished_at;
+pub(super) use crate::snapshot::execution::settle::refuse_unfinished_upgrade;
 pub(super) use crate::snapshot::execution::settle::unfinished;
 pub use crate::snapshot::execution::upgrade::Undo;
 pub use crate::snapshot::execution::upgrade::Upgrade;

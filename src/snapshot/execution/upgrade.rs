@@ -75,14 +75,15 @@ impl Execution {
         self.steps.iter().any(|reached| reached.step == step)
     }
 
-    /// Returns the command that goes back from an upgrade that was killed, or ends one that has
-    /// succeeded.
+    /// Returns the commands that go back from an upgrade that was killed, or end one that has
+    /// succeeded, or was put right by hand.
     pub(super) fn upgrade_resume(&self) -> String {
+        let profile = &self.profile;
         let does = if self.step == Step::Upgraded { "ends it" } else { "goes back" };
         format!(
-            "`snap upgrade --resume --profile {}` {does}: give it the flags that the upgrade had \
-             for state, configuration and database",
-            self.profile
+            "`snap upgrade --resume --profile {profile}` {does}: give it the flags that the upgrade \
+             had for state, configuration and database; where you have put all right yourself, \
+             `snap upgrade --resume --as-it-is --profile {profile}` ends it and touches nothing"
         )
     }
 }

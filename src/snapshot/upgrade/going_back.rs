@@ -10,8 +10,10 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::monitor::Silent;
 use crate::profile::What;
 use crate::profile::roles::choices::Remap;
+use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::About;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
@@ -121,14 +123,7 @@ impl Upgrading<'_> {
             repository: upgrade.repository.clone(),
             snapshot: upgrade.snapshot.clone(),
         };
-        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
-        let options = RestoreOptions {
-            certificates: true,
-            force: true,
-            users: profile.sources.iter().any(|source| saves_users(&source.what)),
-            remap: Remap::Never,
-            ..RestoreOptions::default()
-        };
+        let options = self.exactly();
         let restoring = Restoring { repository, profile, host, monitor };
         let restore = async |inner: Arc<Journal>| {
             let own = inner.execution().id;
@@ -143,6 +138,31 @@ impl Upgrading<'_> {
             monitor.note(&format!("what the upgrade made of the data is kept aside: {kept}"));
         }
         Ok(())
+    }
+
+    /// Returns how all that was saved is restored: as it was, whatever is there.
+    fn exactly(&self) -> RestoreOptions {
+        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
+        RestoreOptions {
+            certificates: true,
+            force: true,
+            users: self.profile.sources.iter().any(|source| saves_users(&source.what)),
+            remap: Remap::Never,
+            ..RestoreOptions::default()
+        }
+    }
+
+    /// Fails with [`Kind::Refused`] where going back would not have the room that it takes: what was
+    /// saved is built beside what the upgrade makes of it.
+    pub(super) async fn demand_room(&self, id: &SnapshotId) -> Result<()> {
+        let Self { repository, profile, host, .. } = *self;
+        let restoring = Restoring { repository, profile, host, monitor: &Silent };
+        let demanded = restore::demand_room(&restoring, id, &self.exactly()).await;
+        demanded.map_err(|error| {
+            let hint = "nothing was touched: free as much and begin again; `snap restore \
+                --discard-previous` drops what earlier restores kept aside";
+            error.while_doing("cannot upgrade: there would be no going back").hint(hint)
+        })
     }
 
     /// Ends the execution, in this state.

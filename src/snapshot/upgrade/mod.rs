@@ -126,6 +126,8 @@ pub enum State {
     Stopped,
     /// It is on its way back, which is to be gone on with.
     Unfinished,
+    /// It is as somebody has left it, who says that it is well so.
+    LeftAsItIs,
 }
 
 /// Upgrades a service, in a turn that the caller has.
@@ -190,6 +192,7 @@ impl Upgrading<'_> {
             Some(_) => error,
             None => error.hint("nothing was touched: see to what is named, and begin again"),
         })?;
+        self.demand_room(&saved.id).await?;
         journal.change(|execution| execution.snapshot = Some(saved.id.to_string()))?;
         journal.reach(Step::Saved)
     }
@@ -248,19 +251,24 @@ impl Upgrading<'_> {
     }
 
     fn report(&self, state: State) -> Upgraded {
-        let execution = self.journal.execution();
-        Upgraded {
-            log: self.host.journals().log(&execution.id),
-            execution: execution.id,
-            snapshot: execution.snapshot,
-            upgrade: execution.upgrade.unwrap_or_default(),
-            state,
-            seconds: 0.0,
-            last_lines: Vec::new(),
-            follow_ups: Vec::new(),
-            ways_back: Vec::new(),
-            failure: None,
-        }
+        report(self.host, self.journal, state)
+    }
+}
+
+/// Returns what the journal tells of an upgrade that has come to this state.
+fn report(host: &Host, journal: &Journal, state: State) -> Upgraded {
+    let execution = journal.execution();
+    Upgraded {
+        log: host.journals().log(&execution.id),
+        execution: execution.id,
+        snapshot: execution.snapshot,
+        upgrade: execution.upgrade.unwrap_or_default(),
+        state,
+        seconds: 0.0,
+        last_lines: Vec::new(),
+        follow_ups: Vec::new(),
+        ways_back: Vec::new(),
+        failure: None,
     }
 }
 
