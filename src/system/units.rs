@@ -1,8 +1,7 @@
 //! The units of systemd that a service is made of: stopped in reverse order, started in order.
 //!
-//! Only units that this host has are touched: a profile names those of all its variants. One that
-//! Pacemaker runs is not touched at all: it would be started again at once, or on another node, and
-//! a stop counts there as a failure. The operator is told the command that the cluster understands.
+//! Only units that this host has are touched: a profile names those of all its variants. One that a
+//! cluster runs is not touched at all.
 
 use std::future::pending;
 use std::time::Duration;
@@ -17,6 +16,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::system::ask;
+use crate::system::cluster::refuse_managed;
 use crate::system::tool;
 
 /// How long a unit may take to stop or to start; systemd's own limit is 90 seconds.
@@ -27,12 +27,6 @@ const BECOMES_ACTIVE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// What runs a cluster.
-const CLUSTER: &[&str] = &["pacemaker", "corosync"];
-
-/// How the resources of a cluster are asked for; one of both is enough.
-const RESOURCES: &[(&str, &[&str])] = &[("pcs", &["resource"]), ("crm_mon", &["-1", "-r"])];
 
 /// A unit that this host has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,59 +147,8 @@ pub async fn start(units: &[String], monitor: &dyn Monitor) -> Result<()> {
     Ok(())
 }
 
-/// Fails with [`Kind::Refused`] where Pacemaker runs one of the units, or may.
-pub async fn refuse_managed(units: &[String]) -> Result<()> {
-    if units.is_empty() {
-        return Ok(());
-    }
-    let mut is_answered = false;
-    for (program, arguments) in RESOURCES {
-        let ended = ask(program, arguments).await?;
-        is_answered |= ended.is_success();
-        for (unit, line) in
-            units.iter().flat_map(|unit| ended.output.iter().map(move |it| (unit, it)))
-        {
-            if let Some(resource) = resource(line, unit) {
-                return Err(managed(unit, resource));
-            }
-        }
-    }
-    for service in CLUSTER {
-        if !is_answered && state(service).await? == "active" {
-            let told = format!(
-                "cannot stop or start {}: {service} is active, and tells nothing of its resources",
-                units.join(", ")
-            );
-            let hint =
-                "where the cluster does not run it, make `pcs resource` or `crm_mon -1` work";
-            return Err(Error::new(Kind::Refused, told).hint(hint));
-        }
-    }
-    Ok(())
-}
-
-fn managed(unit: &str, resource: &str) -> Error {
-    let told = format!(
-        "cannot stop or start {unit}: Pacemaker runs it as {resource}, and would start it again or elsewhere"
-    );
-    Error::new(Kind::Refused, told).hint(format!(
-        "`pcs resource disable {resource} --wait` stops it, `pcs resource enable {resource} --wait` starts it"
-    ))
-}
-
-/// Returns the name of the resource, where the line tells of one that is this unit:
-/// `* centreon_map (systemd:centreon-map): Started node-1`.
-fn resource<'a>(line: &'a str, unit: &str) -> Option<&'a str> {
-    let (before, rest) = line.split_once('(')?;
-    let (agent, _) = rest.split_once(')')?;
-    let runs = agent.rsplit(':').next().unwrap_or_default();
-    let plain = |name: &'_ str| name.strip_suffix(".service").unwrap_or(name).to_owned();
-    let name = before.split_whitespace().next_back()?;
-    (agent.contains(':') && plain(runs) == plain(unit)).then_some(name)
-}
-
 /// Returns the state of a unit in systemd's own word; `unknown` where there is no systemd.
-async fn state(unit: &str) -> Result<String> {
+pub(super) async fn state(unit: &str) -> Result<String> {
     let ended = ask("systemctl", &["is-active", unit]).await?;
     Ok(ended.output.into_iter().next().unwrap_or_else(|| "unknown".to_owned()))
 }
@@ -274,29 +217,5 @@ mod tests {
         ];
         let expected = ["kept", "by-hand", "new", "new-enabled", "new-static"];
         assert_eq!(due(&before, &now), expected);
-    }
-
-    #[test]
-    fn a_resource_of_a_cluster_is_known_by_what_it_runs() {
-        let new = "  * centreon_map\t(systemd:centreon-map):\t Started node-1";
-        let old = " centreon_map\t(systemd:centreon-map):\tStopped (disabled)";
-        for line in [new, old] {
-            assert_eq!(resource(line, "centreon-map"), Some("centreon_map"));
-            assert_eq!(resource(line, "centreon-map.service"), Some("centreon_map"));
-            assert_eq!(resource(line, "centreon-map-engine"), None);
-            assert_eq!(resource(line, "map"), None);
-        }
-        for line in ["Full List of Resources:", "  * Node node-1: online (centreon-map)", "(x", ""]
-        {
-            assert_eq!(resource(line, "centreon-map"), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_names_the_reason_and_the_command_of_the_cluster() {
-        let error = managed("centreon-map", "centreon_map");
-        assert_eq!(error.kind(), Kind::Refused);
-        assert!(error.chain().contains("Pacemaker runs it as centreon_map"), "{error}");
-        assert!(error.advice().unwrap().contains("pcs resource disable centreon_map --wait"));
     }
 }

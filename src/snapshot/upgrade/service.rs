@@ -8,6 +8,7 @@ use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
 use crate::snapshot::upgrade::path;
+use crate::system::cluster;
 use crate::system::health;
 use crate::system::packages;
 use crate::system::packages::Installed;
@@ -21,7 +22,7 @@ impl Upgrading<'_> {
     /// here.
     pub(super) async fn check_units(&self) -> Result<()> {
         units::present(&self.profile.service.units).await?;
-        units::refuse_managed(&self.profile.service.units).await
+        cluster::refuse_managed(&self.profile.service.units).await
     }
 
     /// Writes down what is there before anything is changed.
