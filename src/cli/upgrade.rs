@@ -36,8 +36,9 @@ use crate::snapshot::upgrade::upgrade;
 /// units are started, and the health checks of the profile are awaited. Where the command fails, or
 /// the service does not become well, or Ctrl-C ends it, all goes back: the packages by --undo or the
 /// profile's own command, then everything that was saved, exactly; the units are started, the health
-/// is checked again, and the exit code is 40. Without a way back for the packages the data is
-/// restored and the units stay stopped: new programs would change old data again.
+/// is checked again, and the exit code is 40, or 130 where Ctrl-C was all that was wrong. Without a
+/// way back for the packages the data is restored and the units stay stopped: new programs would
+/// change old data again.
 ///
 /// The command runs as it is given, without a shell, and reads nothing: give it its flag for yes. Its
 /// output is shown, and kept beside the journal of this execution.

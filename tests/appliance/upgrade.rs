@@ -448,16 +448,27 @@ fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
 }
 
 #[test]
-fn ctrl_c_goes_back_and_the_command_is_gone() {
+fn an_upgrade_that_is_told_to_end_goes_back_and_its_command_is_gone() {
     let map = UpgradedHost::map();
     let before = map.all();
-    let mut upgrade = map.waiting(UNDOING);
-    let group = map.group();
+    for (told, code, words) in
+        [(Signal::INT, 130, "interrupted by Ctrl-C"), (Signal::TERM, 143, "terminated by SIGTERM")]
+    {
+        let mut upgrade = map.waiting(UNDOING);
+        let group = map.group();
+        signal(&mut upgrade, told);
+        finished(upgrade)
+            .failed(code, &[words, "all is as it was before, and the service is well"]);
+        let is_gone = kill_process_group(group, Signal::KILL).is_err();
+        assert!(is_gone, "the command is at work still");
+        map.assert_is(&before, RUNNING);
+        assert_eq!(map.last_upgrade()["status"], "cancelled");
+        fs::remove_file(map.place.path("waiting")).expect("it has waited");
+    }
+    // What is not as it was counts more than why.
+    let mut upgrade = map.waiting(&[]);
     signal(&mut upgrade, Signal::INT);
-    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "all is as it was before"]);
-    assert!(kill_process_group(group, Signal::KILL).is_err(), "the command is at work still");
-    map.assert_is(&before, RUNNING);
-    assert_eq!(map.last_upgrade()["status"], "cancelled");
+    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "the units stay stopped"]);
 }
 
 #[test]

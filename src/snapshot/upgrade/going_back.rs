@@ -48,6 +48,17 @@ enum Back {
     Data(Installed),
 }
 
+/// How an upgrade ends that goes back.
+struct End<'a> {
+    /// Why it does.
+    why: &'a str,
+    /// With which step it ends, where it comes through.
+    step: Step,
+    /// The kind of its error where all is as it was, and well: who has interrupted it sees that in
+    /// the exit code. Where it is not, that counts more.
+    kind: Kind,
+}
+
 impl Upgrading<'_> {
     /// Goes back from an upgrade that has failed; what comes of it is no error. It ends with `end`
     /// where it comes through.
@@ -61,15 +72,17 @@ impl Upgrading<'_> {
         let mut stage = Stage::Stopping;
         let back = self.bring_back(&mut stage).await;
         let end = match broken.error.kind() {
-            Kind::Interrupted | Kind::Terminated if end == Step::Failed => Step::Cancelled,
-            _ => end,
+            kind @ (Kind::Interrupted | Kind::Terminated) if end == Step::Failed => {
+                End { why: &why, step: Step::Cancelled, kind }
+            }
+            _ => End { why: &why, step: end, kind: Kind::Hook },
         };
         let mut report = match back {
-            Ok(Back::Well) => self.ended(State::Returned, end, &why, None),
-            Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error)),
+            Ok(Back::Well) => self.ended(State::Returned, &end, None),
+            Ok(Back::Unwell(error)) => self.ended(State::Unwell, &end, Some(&error)),
             Ok(Back::Data(now)) => Upgraded {
                 ways_back: self.ways_back(&now),
-                ..self.ended(State::Stopped, end, &why, None)
+                ..self.ended(State::Stopped, &end, None)
             },
             Err(halted) => self.halted(&why, stage, &halted.error),
         };
@@ -166,7 +179,7 @@ impl Upgrading<'_> {
     }
 
     /// Ends the execution, in this state.
-    fn ended(&self, state: State, end: Step, why: &str, unwell: Option<&Error>) -> Upgraded {
+    fn ended(&self, state: State, end: &End<'_>, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
         let what = match (state, unwell) {
             (State::Stopped, _) => {
@@ -179,9 +192,10 @@ impl Upgrading<'_> {
             }
             _ => format!("all is as it was before{}", self.upgrade().health()),
         };
-        let told = format!("{why}; {what}");
-        self.note_failure(self.journal.conclude(end, Some(told.clone())));
-        let failure = failed(format!("cannot upgrade: {told} ({id})"));
+        let told = format!("{}; {what}", end.why);
+        self.note_failure(self.journal.conclude(end.step, Some(told.clone())));
+        let kind = if state == State::Returned { end.kind } else { Kind::Hook };
+        let failure = Error::new(kind, format!("cannot upgrade: {told} ({id})"));
         let failure = failure.hint(format!("`snap executions get {id}` shows all of it"));
         Upgraded { failure: Some(failure), ..self.report(state) }
     }
