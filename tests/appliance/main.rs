@@ -62,6 +62,8 @@ mod mounts;
 mod faults;
 #[cfg(feature = "fault-points")]
 mod faults_in_place;
+#[cfg(feature = "fault-points")]
+mod stray_keys;
 mod users;
 mod users_hostile;
 mod users_failures;

@@ -77,13 +77,19 @@ async fn open_once(readers: &mut [Connection], login: &Login, hold: &Hold) -> Re
     let mut begun = pin!(join_all(readers.iter_mut().map(Connection::begin_snapshot)));
     let in_time = timeout(LONGEST, &mut begun).await;
     // Where the server has ended the hold by itself, this fails, and so did the hold.
-    guard.execute("cannot let others go on", hold.end).await?;
+    let ended = guard.execute("cannot let others go on", hold.end).await;
     guard.close().await;
-    let Ok(begun) = in_time else {
-        begun.await;
+    // Whatever failed, every answer is taken before a reader asks again.
+    let is_late = in_time.is_err();
+    let begun = match in_time {
+        Ok(begun) => begun,
+        Err(_) => begun.await,
+    };
+    ended?;
+    if is_late {
         let text = format!("cannot open all snapshots within {} ms", LONGEST.as_millis());
         return Err(Error::new(Kind::Busy, text));
-    };
+    }
     begun.into_iter().collect()
 }
 
