@@ -55,6 +55,9 @@ pub(super) async fn read(
 /// What is said of a target that cannot be renamed.
 const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
 
+/// What is said of a target of which patterns leave out a part.
+const LEFT_OUT: &str = "what its patterns leave out stays as it is";
+
 impl SourcePlan {
     /// Decides what is done with files by what is live: nothing, where that is what is to come back.
     pub(super) async fn compare_files(
@@ -75,6 +78,9 @@ impl SourcePlan {
         self.action = action;
         self.reason = Some(match way {
             Way::Inside if action.is_restored() => format!("{reason}; {FILLED_IN_PLACE}"),
+            Way::Whole if action == Action::Replace && list.leaves_out() => {
+                format!("{reason}; {LEFT_OUT}")
+            }
             _ => reason.to_owned(),
         });
         Ok(())

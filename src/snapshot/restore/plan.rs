@@ -371,7 +371,8 @@ async fn with_live(
         }
         (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
-            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
+            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?
+                .with_patterns(&record.detail)?;
             let way = Way::of_list(&path, &list)?;
             let mut plan = SourcePlan {
                 target: path.display().to_string(),

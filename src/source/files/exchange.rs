@@ -4,7 +4,8 @@
 //! the tree that comes in. So whoever finds a swap that was killed can go on, or back, by the
 //! places alone. Each step is one rename, and is durable before the next.
 //!
-//! A mount point has its name for good: there it is the entries that are exchanged ([`Inside`]).
+//! A mount point has its name for good, and so has a folder of which patterns leave out a part: there
+//! it is the entries that are exchanged ([`Inside`]).
 
 use std::fs;
 use std::fs::File;
@@ -20,10 +21,17 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::source::files::attributes;
+use crate::source::files::attributes::Open;
+use crate::source::files::globs::Chooser;
+use crate::source::files::globs::Globs;
 use crate::source::files::inside::Folders;
 use crate::source::files::inside::Inside;
+use crate::source::files::left_out::holds_left_out;
+use crate::source::files::left_out::is_folder;
 use crate::source::files::leftovers::Role;
 use crate::source::files::leftovers::hidden_path;
+use crate::source::files::list::FileList;
 use crate::source::files::place::Way;
 use crate::source::files::place::folder_and_name;
 use crate::source::files::rename;
@@ -48,9 +56,12 @@ pub struct Exchange {
     /// The folders that were made above the target, the outermost first.
     #[serde(default)]
     pub(super) made_folders: Vec<PathBuf>,
-    /// What it takes to exchange the entries, where the target is a mount point.
+    /// What it takes to exchange the entries, where the target has its name for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inside: Option<Box<Inside>>,
+    /// What of the target stays as it is.
+    #[serde(default, skip_serializing_if = "Globs::is_empty")]
+    globs: Globs,
 }
 
 /// How far an exchange came.
@@ -71,25 +82,49 @@ enum Progress {
 impl Exchange {
     /// Returns the places of a tree that is built to replace a target.
     pub fn of_staging(target: &Path, suffix: &str) -> Result<Self> {
+        Self::incoming(target, suffix, Globs::default())
+    }
+
+    /// Returns the places of a tree that is built to replace a target, but for what its list leaves
+    /// out.
+    pub(super) fn of_list(target: &Path, suffix: &str, list: &FileList) -> Result<Self> {
+        let globs = if list.leaves_out() { list.globs.clone() } else { Globs::default() };
+        Self::incoming(target, suffix, globs)
+    }
+
+    fn incoming(target: &Path, suffix: &str, globs: Globs) -> Result<Self> {
         let way = Way::of(target)?;
         let staging = hidden_path(target, way, Role::Staging, suffix)?;
-        Ok(Self { incoming: Some(staging), ..Self::onto(target, way, suffix)? })
+        Ok(Self { incoming: Some(staging), ..Self::onto(target, way, suffix, globs)? })
     }
 
     /// Returns the places of the exchange that undoes this one, which is complete.
     pub fn reversed(&self, suffix: &str) -> Result<Self> {
-        let way = if self.inside.is_some() { Way::Inside } else { Way::Whole };
-        let incoming = self.keeps_something().then(|| self.previous.clone());
-        let reversed = Self { incoming, is_kept: true, ..Self::onto(&self.target, way, suffix)? };
-        reversed.noted()
+        let is_inside = self.previous.parent() == Some(&self.target);
+        let way = if is_inside { Way::Inside } else { Way::Whole };
+        let onto = Self::onto(&self.target, way, suffix, self.globs.clone())?;
+        if self.keeps_something() {
+            let incoming = Some(self.previous.clone());
+            return Self { incoming, is_kept: true, ..onto }.noted();
+        }
+        if onto.inside.is_some() && self.holds_left_out()? {
+            // The folder stays for what is left out, and is emptied of all else.
+            let empty = hidden_path(&self.target, way, Role::Staging, suffix)?;
+            let cannot = || format!("cannot create {}", empty.display());
+            fs::create_dir(&empty).context(cannot)?;
+            let attributes = attributes::of_folder(&self.target).context(cannot)?;
+            let given = File::open(&empty).and_then(|it| Open::Whole(&it).give(&attributes));
+            given.context(cannot)?;
+            return Self { incoming: Some(empty), ..onto }.noted();
+        }
+        Self { is_kept: true, inside: None, ..onto }.noted()
     }
 
     /// Returns the places of an exchange by which nothing comes in.
-    fn onto(target: &Path, way: Way, suffix: &str) -> Result<Self> {
-        let inside = match way {
-            Way::Inside => Some(Box::new(Inside::of(target)?)),
-            Way::Whole => None,
-        };
+    fn onto(target: &Path, way: Way, suffix: &str, globs: Globs) -> Result<Self> {
+        let is_divided = !globs.is_empty() && is_folder(target);
+        let is_inside = way == Way::Inside || is_divided;
+        let inside = is_inside.then(|| Inside::of(target)).transpose()?.map(Box::new);
         Ok(Self {
             target: target.to_owned(),
             incoming: None,
@@ -99,6 +134,7 @@ impl Exchange {
             had_target: false,
             made_folders: Vec::new(),
             inside,
+            globs,
         })
     }
 
@@ -109,8 +145,17 @@ impl Exchange {
         if let Some(incoming) = &self.incoming {
             let cannot = || format!("cannot find {}", incoming.display());
             self.number = Some(incoming.symlink_metadata().context(cannot)?.ino());
+            let is_file = !is_folder(incoming);
             if let Some(inside) = &mut self.inside {
-                inside.note(incoming)?;
+                if is_file {
+                    return Err(refusal(
+                        &self.target,
+                        "a part of it is left out, and a file comes",
+                    ));
+                }
+                let chooser = &self.globs.chooser()?;
+                let (target, previous) = (&self.target, &self.previous);
+                inside.note(Folders { target, incoming, previous, chooser })?;
             }
         }
         Ok(self)
@@ -128,7 +173,8 @@ impl Exchange {
 
     /// Returns whether it can be completed from where it is.
     pub fn can_go_on(&self) -> bool {
-        match self.inside() {
+        let Ok(chooser) = self.globs.chooser() else { return false };
+        match self.inside(&chooser) {
             Some((inside, folders)) => inside.can_go_on(folders),
             None => self.progress() != Progress::Lost,
         }
@@ -136,7 +182,8 @@ impl Exchange {
 
     /// Completes the exchange, however far it came.
     pub fn complete(&self) -> Result<()> {
-        match self.inside() {
+        let chooser = self.globs.chooser()?;
+        match self.inside(&chooser) {
             Some((inside, folders)) => inside.complete(folders),
             None => self.complete_whole(),
         }
@@ -145,7 +192,7 @@ impl Exchange {
 
     fn complete_whole(&self) -> Result<()> {
         match self.progress() {
-            Progress::Waiting => self.swap(),
+            Progress::Waiting => self.demand_no_left_out().and_then(|()| self.swap()),
             Progress::Crossed => self.put_aside(),
             Progress::Swapped => Ok(()),
             Progress::CrossedBack => self.put_back_aside().and_then(|()| self.swap()),
@@ -156,7 +203,8 @@ impl Exchange {
     /// Takes the exchange back, however far it came: what was live is live, what came in is where
     /// it was. What was built for this exchange is removed.
     pub fn take_back(&self) -> Result<()> {
-        match self.inside() {
+        let chooser = self.globs.chooser()?;
+        match self.inside(&chooser) {
             Some((inside, folders)) => {
                 let doing = format!("cannot put back {}", self.target.display());
                 inside.take_back(folders).map_err(|error| error.while_doing(&doing))?;
@@ -228,9 +276,28 @@ impl Exchange {
     }
 
     /// Returns what tells of an exchange of entries.
-    fn inside(&self) -> Option<(&Inside, Folders<'_>)> {
+    fn inside<'a>(&'a self, chooser: &'a Chooser) -> Option<(&'a Inside, Folders<'a>)> {
         let (inside, incoming) = (self.inside.as_ref()?, self.incoming.as_ref()?);
-        Some((inside, Folders { target: &self.target, incoming, previous: &self.previous }))
+        let (target, previous) = (&self.target, &self.previous);
+        Some((inside, Folders { target, incoming, previous, chooser }))
+    }
+
+    /// Returns whether the target holds what a rename of it would take along.
+    fn holds_left_out(&self) -> Result<bool> {
+        let chooser = self.globs.chooser()?;
+        if chooser.takes_all() || !is_folder(&self.target) {
+            return Ok(false);
+        }
+        let held = holds_left_out(&chooser, &self.target);
+        held.context(|| format!("cannot read {}", self.target.display()))
+    }
+
+    /// Fails with [`Kind::Refused`] where what is left out has come since the target was looked at.
+    fn demand_no_left_out(&self) -> Result<()> {
+        if self.holds_left_out()? {
+            return Err(refusal(&self.target, "what is left out of it came meanwhile"));
+        }
+        Ok(())
     }
 
     fn swap(&self) -> Result<()> {
@@ -307,6 +374,11 @@ impl Exchange {
             Progress::Lost
         }
     }
+}
+
+fn refusal(target: &Path, why: &str) -> Error {
+    let text = format!("cannot replace {}: {why}", target.display());
+    Error::new(Kind::Refused, text).hint("move away what is in the way, and try again")
 }
 
 fn refused_if_busy(cause: std::io::Error) -> Error {

@@ -1,0 +1,66 @@
+//! What of a live folder belongs to the tree of a source, and what to others.
+
+use std::io;
+use std::path::Path;
+
+use crate::source::files::byte_string::ByteString;
+use crate::source::files::globs::Choice;
+use crate::source::files::globs::Chooser;
+use crate::source::files::inside::names;
+use crate::source::files::list;
+
+/// Whose an entry of a live folder is, with all that is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belonging {
+    /// All of it is the source's.
+    Own,
+    /// Nothing of it is.
+    LeftOut,
+    /// Something of it is.
+    Mixed,
+}
+
+/// Returns whose the entry is that `path` has in the folder `top`.
+pub(super) fn belonging(chooser: &Chooser, top: &Path, path: &ByteString) -> io::Result<Belonging> {
+    if chooser.takes_all() {
+        return Ok(Belonging::Own);
+    }
+    let is_taken = match chooser.of(path) {
+        Choice::LeftOut => return Ok(Belonging::LeftOut),
+        choice => choice == Choice::Taken,
+    };
+    let place = top.join(path.os());
+    if !is_folder(&place) {
+        return Ok(if is_taken { Belonging::Own } else { Belonging::LeftOut });
+    }
+    let (mut has_own, mut has_left_out) = (is_taken, false);
+    for name in names(&place)? {
+        match belonging(chooser, top, &list::join(path, name.as_encoded_bytes()))? {
+            Belonging::Own => has_own = true,
+            Belonging::LeftOut => has_left_out = true,
+            Belonging::Mixed => return Ok(Belonging::Mixed),
+        }
+    }
+    Ok(match (has_own, has_left_out) {
+        (true, false) => Belonging::Own,
+        (true, true) => Belonging::Mixed,
+        (false, _) => Belonging::LeftOut,
+    })
+}
+
+/// Returns whether a folder holds anything that is left out.
+pub(super) fn holds_left_out(chooser: &Chooser, top: &Path) -> io::Result<bool> {
+    let path = list::TOP.into();
+    for name in names(top)? {
+        let path = list::join(&path, name.as_encoded_bytes());
+        if belonging(chooser, top, &path)? != Belonging::Own {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Returns whether a folder, and no link to one, has this path.
+pub(super) fn is_folder(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|found| found.is_dir())
+}
