@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::place::CERTIFICATES;
 use crate::place::Place;
 use crate::tree;
 
@@ -157,6 +158,35 @@ fn a_link_to_a_divided_folder_stays_a_link() {
     divided.snap(&["rollback"]);
     assert_eq!(numbers(), before);
     assert_eq!(fs::read_to_string(elsewhere.join("new/deep/n")).expect("read"), "used");
+}
+
+#[test]
+fn of_a_mount_point_too_a_part_is_left_out() {
+    let mut place = Place::studio();
+    place.mount_certificates();
+    place.configure(&format!(
+        "[[profiles.studio.sources]]\nname = 'certificates'\nkind = 'files'\n\
+         path = '/{CERTIFICATES}'\nexclude = ['private', '**/*.log']\n"
+    ));
+    let folder = place.root().join(CERTIFICATES);
+    let write = |path: &str, content: &str| {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().expect("it has a folder")).expect("make its folder");
+        fs::write(path, content).expect("write a file");
+    };
+    write("deep/one", "saved");
+    place.snap(&["create", "before"]).succeeded();
+    for path in ["deep/one", "deep/a.log", "private/key", "new"] {
+        write(path, "used");
+    }
+    let read = |path: &str| fs::read_to_string(folder.join(path)).unwrap_or_default();
+    for (command, expected) in
+        [(&["restore", "before"][..], ["saved", ""]), (&["rollback"], ["used", "used"])]
+    {
+        place.snap(command).succeeded();
+        assert_eq!(["deep/one", "new"].map(read), expected, "{command:?}");
+        assert_eq!(["deep/a.log", "private/key"].map(read), ["used", "used"], "{command:?}");
+    }
 }
 
 #[test]

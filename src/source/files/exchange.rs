@@ -21,14 +21,13 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
-use crate::source::files::attributes;
-use crate::source::files::attributes::Open;
 use crate::source::files::globs::Chooser;
 use crate::source::files::globs::Globs;
 use crate::source::files::inside::Folders;
 use crate::source::files::inside::Inside;
 use crate::source::files::left_out::holds_left_out;
 use crate::source::files::left_out::is_folder;
+use crate::source::files::left_out::make_like;
 use crate::source::files::leftovers::Role;
 use crate::source::files::leftovers::hidden_path;
 use crate::source::files::list::FileList;
@@ -107,14 +106,10 @@ impl Exchange {
             let incoming = Some(self.previous.clone());
             return Self { incoming, is_kept: true, ..onto }.noted();
         }
-        if onto.inside.is_some() && self.holds_left_out()? {
+        if holds_left_out(&self.globs, &self.target)? {
             // The folder stays for what is left out, and is emptied of all else.
             let empty = hidden_path(&self.target, way, Role::Staging, suffix)?;
-            let cannot = || format!("cannot create {}", empty.display());
-            fs::create_dir(&empty).context(cannot)?;
-            let attributes = attributes::of_folder(&self.target).context(cannot)?;
-            let given = File::open(&empty).and_then(|it| Open::Whole(&it).give(&attributes));
-            given.context(cannot)?;
+            make_like(&self.target, &empty)?;
             return Self { incoming: Some(empty), ..onto }.noted();
         }
         Self { is_kept: true, inside: None, ..onto }.noted()
@@ -282,19 +277,10 @@ impl Exchange {
         Some((inside, Folders { target, incoming, previous, chooser }))
     }
 
-    /// Returns whether the target holds what a rename of it would take along.
-    fn holds_left_out(&self) -> Result<bool> {
-        let chooser = self.globs.chooser()?;
-        if chooser.takes_all() || !is_folder(&self.target) {
-            return Ok(false);
-        }
-        let held = holds_left_out(&chooser, &self.target);
-        held.context(|| format!("cannot read {}", self.target.display()))
-    }
-
-    /// Fails with [`Kind::Refused`] where what is left out has come since the target was looked at.
+    /// Fails with [`Kind::Refused`] where what is left out has come since the target was looked at: a
+    /// rename of the target would take it along.
     fn demand_no_left_out(&self) -> Result<()> {
-        if self.holds_left_out()? {
+        if holds_left_out(&self.globs, &self.target)? {
             return Err(refusal(&self.target, "what is left out of it came meanwhile"));
         }
         Ok(())

@@ -3,9 +3,15 @@
 use std::io;
 use std::path::Path;
 
+use crate::base::error::Context as _;
+use crate::base::error::Result;
+use crate::source::files::attributes;
 use crate::source::files::byte_string::ByteString;
 use crate::source::files::globs::Choice;
 use crate::source::files::globs::Chooser;
+use crate::source::files::globs::Globs;
+use crate::source::files::inside::give;
+use crate::source::files::inside::make;
 use crate::source::files::inside::names;
 use crate::source::files::list;
 
@@ -48,16 +54,30 @@ pub(super) fn belonging(chooser: &Chooser, top: &Path, path: &ByteString) -> io:
     })
 }
 
-/// Returns whether a folder holds anything that is left out.
-pub(super) fn holds_left_out(chooser: &Chooser, top: &Path) -> io::Result<bool> {
-    let path = list::TOP.into();
-    for name in names(top)? {
-        let path = list::join(&path, name.as_encoded_bytes());
-        if belonging(chooser, top, &path)? != Belonging::Own {
-            return Ok(true);
-        }
+/// Returns whether a folder holds anything that patterns leave out.
+pub(super) fn holds_left_out(globs: &Globs, top: &Path) -> Result<bool> {
+    let chooser = globs.chooser()?;
+    if chooser.takes_all() || !is_folder(top) {
+        return Ok(false);
     }
-    Ok(false)
+    let look = || {
+        for name in names(top)? {
+            let path = list::join(&list::TOP.into(), name.as_encoded_bytes());
+            if belonging(&chooser, top, &path)? != Belonging::Own {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let held: io::Result<bool> = look();
+    held.context(|| format!("cannot read {}", top.display()))
+}
+
+/// Makes an empty folder that is like another one.
+pub(super) fn make_like(like: &Path, folder: &Path) -> Result<()> {
+    let made = || give(&attributes::of_folder(like)?, folder);
+    let made = make(folder).and_then(|()| made());
+    made.context(|| format!("cannot create {}", folder.display()))
 }
 
 /// Returns whether a folder, and no link to one, has this path.

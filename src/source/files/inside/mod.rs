@@ -4,12 +4,14 @@
 //! What comes in was built in a hidden folder on the target's file system, and what was live goes to
 //! another one. Where patterns leave out a part of the target, every folder that both trees have
 //! stays where it is too, and so does one that holds what is left out: their entries are exchanged
-//! in the same way, and what is left out is never moved. Every entry goes by a rename: a name that both trees have is never
-//! absent where the file system can exchange two names. All entries together are no single
-//! moment, as one rename of the target is: a reader may meet entries of both trees. But each entry
-//! that comes in is known by its name and its number, so that it can be told of everything,
-//! wherever it lies, which tree it is of; and whoever finds an exchange that was killed can go on,
-//! or back. The folders' own modes, owners, attributes and times are given at the end.
+//! in the same way, and what is left out is never moved.
+//!
+//! Every entry goes by a rename: a name that both trees have is never absent where the file system
+//! can exchange two names. All entries together are no single moment, as one rename of the target
+//! is: a reader may meet entries of both trees. But each entry that comes in is known by its name
+//! and its number, so that it can be told of everything, wherever it lies, which tree it is of; and
+//! whoever finds an exchange that was killed can go on, or back. The folders' own modes, owners,
+//! attributes and times are given at the end.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -199,14 +201,14 @@ pub(super) fn names(folder: &Path) -> io::Result<BTreeSet<OsString>> {
 }
 
 /// Makes a folder for its owner alone, where it is absent.
-fn make(folder: &Path) -> io::Result<()> {
+pub(super) fn make(folder: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
 }
 
-fn give(attributes: &Attributes, folder: &Path) -> io::Result<()> {
+pub(super) fn give(attributes: &Attributes, folder: &Path) -> io::Result<()> {
     Open::Whole(&File::open(folder)?).give(attributes)
 }
 

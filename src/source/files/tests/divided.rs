@@ -52,9 +52,9 @@ impl Scene {
     }
 
     async fn changes(&self) -> Vec<String> {
-        let changes = files::changes(&self.live(), &self.saved.list).await.unwrap();
-        let changed = changes.into_iter().filter_map(|it| Some((it.path, it.difference?)));
-        changed.map(|(path, why)| format!("{path}: {why}")).collect()
+        let found = files::changes(&self.live(), &self.saved.list).await.unwrap();
+        let differing = found.into_iter().filter_map(|it| Some((it.path, it.difference?)));
+        differing.map(|(path, why)| format!("{path}: {why}")).collect()
     }
 }
 
@@ -75,7 +75,8 @@ fn contents(top: &Path) -> [BTreeMap<String, String>; 2] {
                 continue;
             }
             let name = path.strip_prefix(top).unwrap().display().to_string();
-            let is_left_out = name.ends_with(".log") || name.starts_with("cache/");
+            let is_left_out =
+                path.extension().is_some_and(|it| it == "log") || name.starts_with("cache/");
             let of = if is_left_out { &mut left_out } else { &mut own };
             of.insert(name, fs::read_to_string(&path).unwrap());
         }
