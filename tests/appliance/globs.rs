@@ -291,4 +291,37 @@ mod killed {
         let points = divided.kill_everywhere(prepare, &["rollback"]);
         assert!(points > 10, "it came to {points} points alone");
     }
+
+    #[test]
+    fn a_resume_killed_anywhere_leaves_what_is_left_out_and_is_resumed() {
+        let divided = Divided::used();
+        for point in ["inside.begun", "inside.in=1*off->return", "inside.out"] {
+            let point = if point.contains('=') { point.into() } else { format!("{point}=return") };
+            let prepare = || {
+                divided.use_again();
+                let killed = divided.snap_with("FAILPOINTS", &point, &["restore", "before"]);
+                assert_ne!(killed.code, 0, "{point}: {killed:#?}");
+            };
+            let points = divided.kill_everywhere(prepare, &["restore", "--resume"]);
+            assert!(points > 5, "it came to {points} points alone");
+            assert_eq!(divided.files()[0], SAVED);
+        }
+    }
+
+    #[test]
+    fn what_can_only_be_put_back_is_put_back_around_what_is_left_out_wherever_that_is_killed() {
+        let divided = Divided::used();
+        let prepare = || {
+            divided.use_again();
+            let begun = "inside.in=1*off->return";
+            let killed = divided.snap_with("FAILPOINTS", begun, &["restore", "before"]);
+            assert_ne!(killed.code, 0, "{killed:#?}");
+            let staging = divided.beside().into_iter().find(|it| it.contains("staging"));
+            let staging = divided.place.root().join("etc").join(staging.expect("it is there"));
+            fs::remove_file(staging.join("conf/a")).expect("lose what was to come in");
+        };
+        let points = divided.kill_everywhere(prepare, &["restore", "--resume"]);
+        assert!(points > 5, "it came to {points} points alone");
+        assert_eq!(divided.files()[0], USED);
+    }
 }

@@ -82,8 +82,8 @@ impl Inside {
         Ok(Self { top: Shared::of(target)?, below: BTreeMap::new() })
     }
 
-    /// Takes in what comes in, which is there for good from now on. Fails with [`Kind::Refused`] where
-    /// it would take the place of something that is left out.
+    /// Takes in what comes in, which is there for good from now on. It is refused where it
+    /// would take the place of something that is left out.
     pub(super) fn note(&mut self, folders: Folders<'_>) -> Result<()> {
         if !folders.chooser.takes_all() {
             self.below = shared::below(folders)?;
