@@ -28,9 +28,11 @@ use crate::source::files::inside::Inside;
 use crate::source::files::left_out::holds_left_out;
 use crate::source::files::left_out::is_folder;
 use crate::source::files::left_out::make_like;
+use crate::source::files::left_out::take_out;
 use crate::source::files::leftovers::Role;
 use crate::source::files::leftovers::hidden_path;
 use crate::source::files::list::FileList;
+use crate::source::files::list::TOP;
 use crate::source::files::place::Way;
 use crate::source::files::place::folder_and_name;
 use crate::source::files::rename;
@@ -242,6 +244,11 @@ impl Exchange {
             }
             // What was live is kept nowhere: what is there now is all there is.
             Progress::Swapped if self.had_target => {}
+            // The folder that was made stays for what has come into it since.
+            Progress::Swapped if holds_left_out(&self.globs, &self.target)? => {
+                let chooser = self.globs.chooser()?;
+                take_out(&chooser, &self.target, &TOP.into(), incoming).context(cannot)?;
+            }
             Progress::Swapped => {
                 self.step("undo", rename::to_free(&self.target, incoming)).context(cannot)?;
             }

@@ -7,13 +7,16 @@ use crate::base::error::Context as _;
 use crate::base::error::Result;
 use crate::source::files::attributes;
 use crate::source::files::byte_string::ByteString;
+use crate::source::files::exchange::exists;
 use crate::source::files::globs::Choice;
 use crate::source::files::globs::Chooser;
 use crate::source::files::globs::Globs;
 use crate::source::files::inside::give;
 use crate::source::files::inside::make;
 use crate::source::files::inside::names;
+use crate::source::files::inside::sync;
 use crate::source::files::list;
+use crate::source::files::rename;
 
 /// Whose an entry of a live folder is, with all that is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,30 @@ pub(super) fn holds_left_out(globs: &Globs, top: &Path) -> Result<bool> {
     };
     let held: io::Result<bool> = look();
     held.context(|| format!("cannot read {}", top.display()))
+}
+
+/// Takes all that is the source's out of the folder that `path` has in `top`, which stays for the
+/// rest; what was taken out before is left.
+pub(super) fn take_out(
+    chooser: &Chooser,
+    top: &Path,
+    path: &ByteString,
+    to: &Path,
+) -> io::Result<()> {
+    let from = list::place_of(top, path);
+    let attributes = attributes::of_folder(&from)?;
+    make(to)?;
+    for name in names(&from)? {
+        let path = list::join(path, name.as_encoded_bytes());
+        let to = to.join(&name);
+        match belonging(chooser, top, &path)? {
+            Belonging::Own if !exists(&to) => rename::to_free(&from.join(&name), &to)?,
+            Belonging::Mixed => take_out(chooser, top, &path, &to)?,
+            Belonging::Own | Belonging::LeftOut => {}
+        }
+    }
+    sync(&from)?;
+    give(&attributes, to)
 }
 
 /// Makes an empty folder that is like another one.

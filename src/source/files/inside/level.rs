@@ -10,7 +10,6 @@ use std::path::PathBuf;
 
 use crate::base::error::Result;
 use crate::base::fault;
-use crate::source::files::attributes;
 use crate::source::files::byte_string::ByteString;
 use crate::source::files::exchange::exists;
 use crate::source::files::globs::Chooser;
@@ -22,6 +21,7 @@ use crate::source::files::inside::shared::Shared;
 use crate::source::files::inside::sync;
 use crate::source::files::left_out::Belonging;
 use crate::source::files::left_out::belonging;
+use crate::source::files::left_out::take_out;
 use crate::source::files::list;
 use crate::source::files::rename;
 
@@ -107,28 +107,12 @@ impl Level<'_> {
                 rename::to_free(&from, &to)?;
                 fault::point("inside.out");
             }
-            // It was the live tree's alone when it was looked at, or came in: what is left out came
-            // since.
-            Belonging::Mixed => self.carry(&self.path_of(name), &from, &to)?,
+            // It was the live tree's alone when it was looked at. All goes back then.
+            Belonging::Mixed if away == self.previous => return Err(came_meanwhile(&from)),
+            // What is left out came into what had come in, and stays.
+            Belonging::Mixed => take_out(self.chooser, &self.top(), &self.path_of(name), &to)?,
         }
         Ok(())
-    }
-
-    /// Takes what is the source's out of a folder, which stays for the rest.
-    fn carry(&self, path: &ByteString, from: &Path, to: &Path) -> io::Result<()> {
-        let attributes = attributes::of_folder(from)?;
-        make(to)?;
-        for name in names(from)? {
-            let path = list::join(path, name.as_encoded_bytes());
-            let (from, to) = (from.join(&name), to.join(&name));
-            match belonging(self.chooser, &self.top(), &path)? {
-                Belonging::Own if !exists(&to) => rename::to_free(&from, &to)?,
-                Belonging::Mixed => self.carry(&path, &from, &to)?,
-                Belonging::Own | Belonging::LeftOut => {}
-            }
-        }
-        sync(from)?;
-        give(&attributes, to)
     }
 
     /// Gives what was live what its folder had, and ends the folder that was built.
@@ -172,8 +156,7 @@ impl Level<'_> {
     fn demand_own(&self, name: &OsStr) -> io::Result<()> {
         let place = self.target.join(name);
         if exists(&place) && self.belonging(name)? != Belonging::Own {
-            let text = format!("{} came meanwhile, and is left out", place.display());
-            return Err(io::Error::other(text));
+            return Err(came_meanwhile(&place));
         }
         Ok(())
     }
@@ -195,6 +178,11 @@ impl Level<'_> {
     fn is_top(&self) -> bool {
         self.path.bytes() == list::TOP
     }
+}
+
+fn came_meanwhile(place: &Path) -> io::Error {
+    let text = format!("what is left out of {} came meanwhile", place.display());
+    io::Error::other(text)
 }
 
 /// Puts an entry into the place of what is there, if anything is.

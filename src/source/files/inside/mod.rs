@@ -219,7 +219,7 @@ fn set_time(attributes: &Attributes, folder: &Path) {
 }
 
 /// Makes the entries of a folder durable, where it is there.
-fn sync(folder: &Path) -> io::Result<()> {
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
     match File::open(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         folder => folder?.sync_all(),

@@ -197,6 +197,37 @@ async fn a_folder_that_a_restore_made_stays_for_what_is_left_out_when_it_is_roll
 }
 
 #[tokio::test]
+async fn undone_a_folder_that_was_made_stays_for_what_came_into_it() {
+    let scene = Scene::new().await;
+    let live = scene.live();
+    fs::remove_dir_all(&live).unwrap();
+    let swapped = restore(&live, &scene.saved).await.unwrap();
+    write(&live.join("conf/a.log"), b"since", 0o600);
+    swapped.undo().unwrap();
+    let [left_out, own] = contents(&live);
+    assert_eq!((left_out["conf/a.log"].as_str(), own.len()), ("since", 0));
+    assert_eq!(leftovers(&live).unwrap(), []);
+    fs::remove_dir_all(&live).unwrap();
+    restore(&live, &scene.saved).await.unwrap().undo().unwrap();
+    assert!(!live.exists());
+}
+
+#[tokio::test]
+async fn what_is_left_out_and_came_into_a_folder_that_was_to_go_takes_all_back() {
+    let scene = Scene::new().await;
+    let live = scene.live();
+    let staged = stage(&live, scene.saved.list.clone(), &scene.saved.tar(), &Silent).await.unwrap();
+    let exchange = staged.prove().await.unwrap().release().unwrap();
+    write(&live.join("own/deep/a.log"), b"since", 0o600);
+    let before = contents(&live);
+    let error = exchange.complete().unwrap_err();
+    assert!(error.chain().contains("came meanwhile"), "{}", error.chain());
+    exchange.take_back().unwrap();
+    assert_eq!(contents(&live), before);
+    assert_eq!(leftovers(&live).unwrap(), []);
+}
+
+#[tokio::test]
 async fn without_anything_left_out_a_folder_that_a_restore_made_goes_with_its_rollback() {
     let scene = Scene::new().await;
     let live = scene.live();
