@@ -36,7 +36,7 @@ pub enum Kind {
     Inconsistent,
     /// The restored state is not the saved one.
     Mismatch,
-    /// A hook, a command or a health check of the profile failed.
+    /// A hook, a unit or a health check of the profile failed, or an upgrade.
     Hook,
     /// Ctrl-C.
     Interrupted,

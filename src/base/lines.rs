@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 
-/// What is longer is cut: no program makes this one grow.
+/// In bytes; what is longer is cut: no program makes this one grow.
 const MAX_LINE: usize = 4096;
 
 /// What becomes of the lines of one stream.

@@ -55,6 +55,7 @@ const AFTER_HELP: &str = "\
 Before an upgrade:            snap create before-upgrade
 When the upgrade failed:      snap restore before-upgrade --force
 When that was wrong:          snap rollback
+All of it by itself:          snap upgrade --profile centreon-map -- COMMAND
 To carry it to another host:  snap download before-upgrade
                               snap upload before-upgrade.snap.tar   (there)";
 

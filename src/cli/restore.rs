@@ -102,8 +102,8 @@ pub(super) struct Args {
     /// Restore what runs with the rights of other accounts from an uploaded snapshot too
     ///
     /// Views, triggers, routines and events run with the rights of their DEFINER. Those of a snapshot
-    /// that came as an archive are restored only where that is the account in use, unless you trust
-    /// whoever made the archive.
+    /// that came as an archive are restored only where that is the account in use, and its bytes are
+    /// given to no command of the profile, unless you trust whoever made the archive.
     #[arg(long)]
     trust_definers: bool,
 
@@ -283,7 +283,12 @@ fn resumed_text(resumed: &Resumed) -> String {
     let Execution { id, verb, snapshot, .. } = &resumed.execution;
     let of = snapshot.as_ref().map(|snapshot| format!(" of {snapshot}")).unwrap_or_default();
     match &resumed.outcome {
-        None => format!("undone: {verb} {id}{of}; everything is as it was before\n"),
+        None => {
+            let parts = resumed.execution.parts.iter().filter(|part| part.places.stays());
+            let but = parts.map(|part| format!(", but {} is as its command left it", part.source));
+            let but: String = but.collect();
+            format!("undone: {verb} {id}{of}; everything is as it was before{but}\n")
+        }
         Some(outcome) => {
             let seconds = outcome.incomplete_seconds;
             let done = format!(
@@ -375,6 +380,12 @@ fn way_back(outcome: &Outcome) -> String {
 
 /// Returns what stands in the way of a restore until the user trusts it.
 fn untrusted(restored: &Restored) -> String {
-    let untrusted = restored.plan.sources.iter().flat_map(|source| &source.untrusted_definers);
-    lines(untrusted.map(|definer| format!("needs --trust-definers: {}", printable(definer))))
+    let sources = &restored.plan.sources;
+    let definers = sources.iter().flat_map(|source| source.untrusted_definers.iter().cloned());
+    let fed = sources.iter().filter_map(|source| {
+        let program = source.fed_program.as_ref()?;
+        Some(format!("what the snapshot holds of {} is given to {program}", source.name))
+    });
+    let untrusted = definers.chain(fed);
+    lines(untrusted.map(|what| format!("needs --trust-definers: {}", printable(&what))))
 }

@@ -43,11 +43,13 @@ use crate::snapshot::upgrade::upgrade;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  snap upgrade --plan --to-version 20.10.3      print the whole path, with every step
-  snap upgrade --to-version 20.10.3 --undo 'yum -y downgrade centreon-map-server-20.04.8' \\
-      -- yum -y update centreon-map-server      upgrade, or be back where it was
-  snap upgrade --dry-run -- yum -y update centreon-map-server
-  snap upgrade --resume                         go back from an upgrade that was killed")]
+  snap upgrade --profile centreon-map --plan --to-version 20.10.3
+                               print the whole path, with every step
+  snap upgrade --profile centreon-map --to-version 20.10.3 \\
+      --undo 'yum -y downgrade centreon-map-server-20.04.8' \\
+      -- yum -y update centreon-map-server
+                               upgrade, or be back where it was; --dry-run says how
+  snap upgrade --resume        go back from an upgrade that was killed")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Print the whole path to a version with every step, and do nothing
@@ -128,17 +130,14 @@ pub(super) async fn run(
         from: args.from_version,
         situation,
     };
-    let profile = &settings.profile;
     if args.dry_run {
-        let host = settings.host(monitor)?;
-        let outlined = tokio::select! {
+        return tokio::select! {
             biased;
-            stopped = interruption => return Err(stopped),
-            outlined = outline(profile, &host, &options, monitor) => outlined?,
+            stopped = interruption => Err(stopped),
+            answer = outlined(settings, &options, monitor) => answer,
         };
-        let text = upgraded::outline_text(&outlined);
-        return Ok(Answer::new("upgrade", &outlined, text));
     }
+    let profile = &settings.profile;
     let journals = &settings.journals();
     let mut report = None;
     let upgrading = async |journal: Arc<Journal>| {
@@ -162,6 +161,18 @@ pub(super) async fn run(
     };
     let answer = Answer::new("upgrade", &report, upgraded::to_text(&report));
     Ok(answer.least(String::new()).failing(ended.err()))
+}
+
+/// Says what an upgrade would do.
+async fn outlined(
+    settings: &Settings,
+    options: &UpgradeOptions,
+    monitor: &dyn Monitor,
+) -> Result<Answer> {
+    let host = settings.host(monitor)?;
+    let outlined = outline(&settings.profile, &host, options, monitor).await?;
+    let text = upgraded::outline_text(&outlined);
+    Ok(Answer::new("upgrade", &outlined, text))
 }
 
 /// Prints the path to a version.

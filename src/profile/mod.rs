@@ -13,6 +13,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::service::Service;
+use crate::profile::upgrade::VersionRules;
 use crate::source::files::globs::Globs;
 
 mod built_in;
@@ -92,6 +93,17 @@ pub struct CommandPair {
 }
 
 impl Profile {
+    /// Returns the version rules of the product, where the profile names any.
+    pub(crate) fn rules(&self) -> Result<Option<VersionRules>> {
+        let Some(product) = &self.service.rules else { return Ok(None) };
+        VersionRules::built_in(product).map(Some).ok_or_else(|| {
+            let text =
+                format!("cannot use profile {}: no rules are known of {product:?}", self.name);
+            Error::new(Kind::Usage, text)
+                .hint(format!("there are rules of {}", upgrade::products()))
+        })
+    }
+
     /// Fails where a snapshot needs one of the sources at least: of these, none is here.
     pub(crate) fn refuse_nothing<'a>(&self, origins: impl Iterator<Item = &'a str>) -> Result<()> {
         if !self.at_least_one {

@@ -1,4 +1,13 @@
 //! The verbs: what can be done with a profile, a repository and its snapshots.
+//!
+//! ```text
+//! turn, execution → hooks      around a verb: one at a time, on record, between the profile's commands
+//! chunks, outputs → create     what is stored of a source, and what is stored already
+//! restore                      staging, safety snapshot, roles, swap; resume and rollback
+//! upgrade                      create, then a command, then restore where the service is not well
+//! archive                      one file to carry: download and upload
+//! list, verify, pin, delete, prune, doctor
+//! ```
 
 use std::net::IpAddr;
 use std::path::PathBuf;

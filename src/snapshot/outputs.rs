@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::process::program_of;
 use crate::profile::CommandPair;
 use crate::repository::Repository;
 use crate::repository::catalog::Chunk;
@@ -22,7 +23,7 @@ pub(super) const KIND: &str = "command";
 /// Returns what snapshots say such a source was read from: the program alone, for what follows it
 /// may hold a password.
 pub(super) fn origin(pair: &CommandPair) -> String {
-    SourceCommand::program(&pair.save).to_owned()
+    program_of(&pair.save).to_owned()
 }
 
 /// Stores what the command of a source prints; fails where it does not end well.

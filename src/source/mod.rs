@@ -13,7 +13,7 @@ pub mod mariadb;
 /// A contiguous part of an item, uncompressed: rows of one table, or a piece of a file tree.
 #[derive(Debug)]
 pub struct RawChunk {
-    /// The item's position in the source's list of items; 0 for a file tree.
+    /// The item's position in the source's list of items; 0 where there is only one.
     pub item: usize,
     /// How often the item was begun before: the chunks of a later attempt replace all before.
     pub attempt: u32,
@@ -22,7 +22,7 @@ pub struct RawChunk {
     /// Where the chunk begins (a primary key), in the source's own words; `Null` for the first
     /// chunk of an item and where chunks have no boundary.
     pub from: Value,
-    /// The number of rows; of entries in a piece of a file tree.
+    /// The number of rows; of entries in a piece of a file tree; 0 of what a command prints.
     pub rows: u64,
     /// The raw bytes, the canonical form that is hashed, compressed and stored.
     pub bytes: Vec<u8>,

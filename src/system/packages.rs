@@ -15,19 +15,19 @@ const DPKG_FORMAT: &str = "${Package}\\t${Version}\\t${Architecture}\\t${Status}
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Package {
     /// Who installed it.
-    pub manager: Manager,
+    pub installer: Installer,
     /// Its name.
     pub name: String,
     /// Its version, with epoch and release where it has them.
     pub version: String,
-    /// What it is built for, as its manager calls it.
+    /// What it is built for, as its installer calls it.
     pub architecture: String,
 }
 
 /// Who installs packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Manager {
+pub enum Installer {
     /// `rpm`, by `dnf`
     Rpm,
     /// `dpkg`, by `apt-get`
@@ -37,7 +37,7 @@ pub enum Manager {
 /// The packages of a service at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
-    /// The packages, by manager and name.
+    /// The packages, by installer and name.
     pub packages: Vec<Package>,
     /// The last transaction of dnf, where there is dnf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,12 +49,12 @@ pub async fn installed(globs: &[String]) -> Result<Installed> {
     if globs.is_empty() {
         return Ok(Installed::default());
     }
-    let mut packages = query(Manager::Rpm, "rpm", &["-qa", "--qf", RPM_FORMAT], globs).await?;
-    let dpkg = query(Manager::Dpkg, "dpkg-query", &["-W", "-f", DPKG_FORMAT], globs).await?;
+    let mut packages = query(Installer::Rpm, "rpm", &["-qa", "--qf", RPM_FORMAT], globs).await?;
+    let dpkg = query(Installer::Dpkg, "dpkg-query", &["-W", "-f", DPKG_FORMAT], globs).await?;
     packages.extend(dpkg);
     packages.sort();
     packages.dedup();
-    let has_rpm = packages.iter().any(|package| package.manager == Manager::Rpm);
+    let has_rpm = packages.iter().any(|package| package.installer == Installer::Rpm);
     let transaction = if has_rpm { last_transaction().await? } else { None };
     Ok(Installed { packages, transaction })
 }
@@ -63,7 +63,7 @@ pub async fn installed(globs: &[String]) -> Result<Installed> {
 /// in the order in which they are given. None are needed where nothing changed.
 pub fn ways_back(before: &Installed, after: &Installed) -> Vec<String> {
     let mut commands = of_rpm(before, after);
-    let Changes { back, added } = Changes::between(before, after, Manager::Dpkg);
+    let Changes { back, added } = Changes::between(before, after, Installer::Dpkg);
     let versions = back.iter().map(|package| format!("{}={}", package.name, package.version));
     commands.extend(command("apt-get install --allow-downgrades", versions));
     commands.extend(command("apt-get remove", added.iter().map(|package| package.name.clone())));
@@ -73,7 +73,7 @@ pub fn ways_back(before: &Installed, after: &Installed) -> Vec<String> {
 /// What dnf did is undone by dnf, transaction by transaction; what another has installed, package
 /// by package.
 fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
-    let Changes { back, added } = Changes::between(before, after, Manager::Rpm);
+    let Changes { back, added } = Changes::between(before, after, Installer::Rpm);
     if back.is_empty() && added.is_empty() {
         return Vec::new();
     }
@@ -96,7 +96,7 @@ fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
     commands.into_iter().flatten().collect()
 }
 
-/// What became of the packages of one manager.
+/// What became of the packages of one installer.
 struct Changes<'a> {
     /// As they were, where now there is another version, or none.
     back: Vec<&'a Package>,
@@ -105,9 +105,9 @@ struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
-    fn between(before: &'a Installed, after: &'a Installed, manager: Manager) -> Self {
+    fn between(before: &'a Installed, after: &'a Installed, installer: Installer) -> Self {
         let of = |installed: &'a Installed| {
-            installed.packages.iter().filter(move |package| package.manager == manager)
+            installed.packages.iter().filter(move |package| package.installer == installer)
         };
         Self {
             back: of(before).filter(|package| !after.packages.contains(package)).collect(),
@@ -120,8 +120,8 @@ impl Package {
     /// Returns whether any version of it is among these.
     fn is_in(&self, packages: &[Self]) -> bool {
         packages.iter().any(|other| {
-            (other.manager, &other.name, &other.architecture)
-                == (self.manager, &self.name, &self.architecture)
+            (other.installer, &other.name, &other.architecture)
+                == (self.installer, &self.name, &self.architecture)
         })
     }
 }
@@ -132,9 +132,9 @@ fn command(command: &str, packages: impl Iterator<Item = String>) -> Option<Stri
     (!packages.is_empty()).then(|| format!("{command} {}", packages.join(" ")))
 }
 
-/// Asks a manager; one that is absent has installed nothing.
+/// Asks an installer; one that is absent has installed nothing.
 async fn query(
-    manager: Manager,
+    installer: Installer,
     program: &str,
     arguments: &[&str],
     globs: &[String],
@@ -148,15 +148,15 @@ async fn query(
         let told = format!("cannot list the installed packages: {program} {}", ended.end);
         return Err(Error::failed(told));
     }
-    Ok(ended.output.iter().filter_map(|line| package(manager, line)).collect())
+    Ok(ended.output.iter().filter_map(|line| package(installer, line)).collect())
 }
 
 /// Returns the package of a line of the answer; dpkg tells of removed ones too.
-fn package(manager: Manager, line: &str) -> Option<Package> {
+fn package(installer: Installer, line: &str) -> Option<Package> {
     let mut fields = line.split('\t').map(str::to_owned);
     let (name, version, architecture) = (fields.next()?, fields.next()?, fields.next()?);
     let is_installed = fields.next().is_none_or(|status| status.ends_with(" installed"));
-    is_installed.then_some(Package { manager, name, version, architecture })
+    is_installed.then_some(Package { installer, name, version, architecture })
 }
 
 /// Returns the number of the last transaction of dnf, which `dnf history undo` takes.
@@ -170,40 +170,40 @@ async fn last_transaction() -> Result<Option<u32>> {
 mod tests {
     use super::*;
 
-    fn of(manager: Manager, transaction: Option<u32>, lines: &[&str]) -> Installed {
+    fn of(installer: Installer, transaction: Option<u32>, lines: &[&str]) -> Installed {
         let package = |line: &&str| {
             let mut words = line.split(' ').map(str::to_owned);
             let (name, version) = (words.next().unwrap(), words.next().unwrap());
-            Package { manager, name, version, architecture: "noarch".to_owned() }
+            Package { installer, name, version, architecture: "noarch".to_owned() }
         };
         Installed { packages: lines.iter().map(package).collect(), transaction }
     }
 
     #[test]
     fn a_line_of_an_answer_is_a_package() {
-        let known = package(Manager::Rpm, "centreon-map-server\t20.04.8-2.el7\tnoarch").unwrap();
+        let known = package(Installer::Rpm, "centreon-map-server\t20.04.8-2.el7\tnoarch").unwrap();
         assert_eq!(
             (known.name.as_str(), known.version.as_str()),
             ("centreon-map-server", "20.04.8-2.el7")
         );
-        assert!(package(Manager::Dpkg, "a\t1\tall\tinstall ok installed").is_some());
-        assert!(package(Manager::Dpkg, "a\t1\tall\tdeinstall ok config-files").is_none());
-        assert!(package(Manager::Dpkg, "a\t\tall\tunknown ok not-installed").is_none());
-        assert!(package(Manager::Rpm, "complaint").is_none());
+        assert!(package(Installer::Dpkg, "a\t1\tall\tinstall ok installed").is_some());
+        assert!(package(Installer::Dpkg, "a\t1\tall\tdeinstall ok config-files").is_none());
+        assert!(package(Installer::Dpkg, "a\t\tall\tunknown ok not-installed").is_none());
+        assert!(package(Installer::Rpm, "complaint").is_none());
     }
 
     #[test]
     fn what_dnf_did_is_undone_by_transaction_the_last_first() {
-        let before = of(Manager::Rpm, Some(11), &["map 20.04.8-2"]);
-        let after = of(Manager::Rpm, Some(13), &["map 20.10.1-1"]);
+        let before = of(Installer::Rpm, Some(11), &["map 20.04.8-2"]);
+        let after = of(Installer::Rpm, Some(13), &["map 20.10.1-1"]);
         assert_eq!(ways_back(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
-        assert!(ways_back(&before, &of(Manager::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
+        assert!(ways_back(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
     }
 
     #[test]
     fn without_a_transaction_each_package_comes_back_as_it_was() {
-        let before = of(Manager::Rpm, None, &["map 20.04.8-2", "gone 1-1"]);
-        let after = of(Manager::Rpm, None, &["map 20.10.1-1", "new 2-1"]);
+        let before = of(Installer::Rpm, None, &["map 20.04.8-2", "gone 1-1"]);
+        let after = of(Installer::Rpm, None, &["map 20.10.1-1", "new 2-1"]);
         let expected = [
             "dnf downgrade map-20.04.8-2.noarch",
             "dnf install gone-1-1.noarch",
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn dpkg_is_given_the_versions() {
-        let before = of(Manager::Dpkg, None, &["map 24.04.1", "web 24.04.1", "gone 1"]);
-        let after = of(Manager::Dpkg, None, &["map 24.10.3", "web 24.04.1", "new 2"]);
+        let before = of(Installer::Dpkg, None, &["map 24.04.1", "web 24.04.1", "gone 1"]);
+        let after = of(Installer::Dpkg, None, &["map 24.10.3", "web 24.04.1", "new 2"]);
         let expected =
             ["apt-get install --allow-downgrades map=24.04.1 gone=1", "apt-get remove new"];
         assert_eq!(ways_back(&before, &after), expected);

@@ -82,8 +82,9 @@ fn what_a_command_printed_is_given_to_the_other_and_a_rollback_gives_back_what_w
     commands.set(LIVE, "live file\n");
     let planned = commands.snap(&["restore", "before", "--dry-run"]);
     let says = planned.succeeded();
-    assert!(says.contains(&format!("is saved by `{}`", commands.save())), "{says}");
-    assert!(says.contains(&format!("`{}` is given what was saved", commands.load())), "{says}");
+    assert!(says.contains("what is there is saved by cat\n"), "{says}");
+    assert!(says.contains("echo is given what was saved"), "{says}");
+    assert!(!says.contains("SNAP_SOURCE"), "a command may hold a password: {says}");
     assert_eq!(commands.live(), [LIVE, "live file\n"], "a dry run runs no command");
     assert!(commands.safety().is_empty());
     commands.snap(&["restore", "before"]).succeeded();
@@ -93,7 +94,8 @@ fn what_a_command_printed_is_given_to_the_other_and_a_rollback_gives_back_what_w
     for round in 0..2 {
         let planned = commands.snap(&["rollback", "--dry-run"]);
         let says = planned.succeeded();
-        assert!(says.contains("postgres is not renamed back: `echo"), "{says}");
+        assert!(says.contains("postgres is not renamed back: echo is given"), "{says}");
+        assert!(!says.contains("SNAP_SOURCE"), "a command may hold a password: {says}");
         commands.snap(&["rollback"]).succeeded();
         assert_eq!(commands.live(), [LIVE, "live file\n"], "round {round}");
         commands.snap(&["rollback"]).succeeded();
@@ -157,19 +159,58 @@ fn what_cannot_be_taken_back_stays_unfinished_until_a_resume_takes_it_back() {
     assert_eq!(commands.live(), [SAVED, "saved file\n"]);
 }
 
+/// Returns the points that a restore by a command comes to.
+#[cfg(feature = "fault-points")]
+pub(crate) fn points() -> Vec<String> {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.place.points(&["restore", "before"])
+}
+
 #[test]
 #[cfg(feature = "fault-points")]
 fn a_restore_that_is_killed_when_the_command_had_begun_is_taken_back_by_a_resume() {
     let commands = Commands::new();
     commands.snap(&["create", "before"]).succeeded();
     for point in ["command.begun", "command.loaded"] {
+        let older = commands.safety();
         commands.set(LIVE, "live file\n");
         let mut killed = commands.place.command(&["restore", "before"]);
         let killed = killed.env("FAILPOINTS", format!("{point}=return")).output();
         assert_eq!(Output::of(killed.expect("start snap")).code, -1, "{point}");
+        let own = commands.safety().into_iter().find(|id| !older.contains(id));
+        let own = own.expect("what was there is saved");
+        commands.snap(&["delete", &own]).failed(11, &["is unfinished"]);
         commands.snap(&["restore", "--resume"]).succeeded();
         assert_eq!(commands.live(), [LIVE, "live file\n"], "{point}");
     }
+}
+
+#[test]
+#[cfg(feature = "fault-points")]
+fn without_a_way_back_the_error_and_the_journal_say_what_stays() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.set(LIVE, "live file\n");
+    let restore = ["restore", "before", "--no-safety-snapshot"];
+    let stays = "postgres stays as its command left it";
+    let told = || {
+        let listed = commands.snap(&["executions", "list", "--json"]).succeeded().to_owned();
+        listed.matches(stays).count()
+    };
+    let mut killed = commands.place.command(&restore);
+    let killed = killed.env("FAILPOINTS", "command.loaded=return").output();
+    assert_eq!(Output::of(killed.expect("start snap")).code, -1);
+    let resumed = commands.snap(&["restore", "--resume"]);
+    resumed.failed(3, &[stays]);
+    let rest = ", but postgres is as its command left it\n";
+    assert!(resumed.stdout.ends_with(rest), "{resumed:#?}");
+    assert_eq!(commands.live(), [SAVED, "live file\n"]);
+    assert_eq!(told(), 1);
+    commands.configure(&commands.save(), &format!("{}; false", commands.load()));
+    commands.snap(&restore).failed(1, &["ended with exit code 1; ", stays]);
+    assert_eq!(commands.live(), [SAVED, "live file\n"]);
+    assert_eq!(told(), 2);
 }
 
 #[test]
@@ -191,7 +232,7 @@ fn without_a_snapshot_of_what_is_there_nothing_is_done_unless_that_is_wanted() {
 #[test]
 fn a_snapshot_from_elsewhere_brings_bytes_and_no_commands() {
     let commands = Commands::new();
-    commands.configure(&format!("SECRET=x {}", commands.save()), &commands.load());
+    commands.configure(&format!("SECRET='my secret' {}", commands.save()), &commands.load());
     commands.snap(&["create", "before"]).succeeded();
     let archive = commands.place.path("before.tar");
     let archive = archive.to_str().expect("UTF-8");
@@ -200,7 +241,7 @@ fn a_snapshot_from_elsewhere_brings_bytes_and_no_commands() {
     elsewhere.set(LIVE, "live file\n");
     elsewhere.snap(&["upload", archive]).succeeded();
     let shown = elsewhere.snap(&["show", "before", "--json"]);
-    assert!(!shown.succeeded().contains("SECRET"), "{shown:#?}");
+    assert!(!shown.succeeded().to_lowercase().contains("secret"), "{shown:#?}");
     // Its profile has no such source: there is nothing to run.
     elsewhere.place.configure(
         "[[profiles.studio.sources]]\nname = 'conf'\nkind = 'files'\npath = '/etc/map.conf'\n",
@@ -208,7 +249,13 @@ fn a_snapshot_from_elsewhere_brings_bytes_and_no_commands() {
     elsewhere.snap(&["restore", "before"]).succeeded();
     assert_eq!(elsewhere.live(), [LIVE, "saved file\n"]);
     elsewhere.configure(&elsewhere.save(), &elsewhere.load());
-    elsewhere.snap(&["restore", "before"]).succeeded();
+    let fed = "postgres would be given to echo";
+    elsewhere.snap(&["restore", "before"]).failed(14, &[fed, "hint: --trust-definers"]);
+    let planned = elsewhere.snap(&["restore", "before", "--dry-run"]);
+    planned.failed(14, &[fed]);
+    assert!(planned.stdout.contains("needs --trust-definers: what the snapshot"), "{planned:#?}");
+    assert_eq!(elsewhere.live(), [LIVE, "saved file\n"]);
+    elsewhere.snap(&["restore", "before", "--trust-definers"]).succeeded();
     assert_eq!(elsewhere.live(), [SAVED, "saved file\n"]);
     let refused = elsewhere.snap(&["restore", "before", "--in-place"]);
     refused.failed(14, &["cannot restore in place: postgres is restored by a command"]);

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::commands;
 use crate::faults_in_place::IN_PLACE;
 use crate::faults_in_place::use_oddly;
 use crate::place::CERTIFICATES;
@@ -15,6 +16,7 @@ use crate::place::SECURITY_FILE;
 use crate::place::files_below;
 use crate::roles;
 use crate::tally;
+use crate::upgrade;
 
 /// What can be replaced.
 #[derive(PartialEq)]
@@ -565,6 +567,8 @@ fn every_fault_point_is_come_to() {
     assert!(place.all() == old, "it did not go back");
     seen.extend(place.points(WITH_USERS));
     seen.extend(roles::points());
+    seen.extend(commands::points());
+    seen.extend(upgrade::points());
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
     let missed: Vec<_> = written.iter().filter(|point| !seen.contains(*point)).collect();
     assert!(missed.is_empty(), "no scenario comes to these points: {missed:?}");

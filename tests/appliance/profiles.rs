@@ -1,20 +1,14 @@
 //! The built-in profiles, each on a host of its kind and on one that is not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::place::Output;
 use crate::place::Place;
+use crate::upgraded_host::UpgradedHost;
 
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("a file has a folder")).expect("make the folder");
     fs::write(path, text).expect("write the file");
-}
-
-fn program(path: &Path, text: &str) {
-    write(path, text);
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("let it be run");
 }
 
 #[test]
@@ -70,31 +64,18 @@ fn a_map_server_is_saved_with_what_its_generation_has_and_with_both() {
 
 #[test]
 fn the_postgresql_of_a_manager_is_saved_and_restored_by_its_own_programs() {
-    let place = Place::empty();
-    place.make_certificates();
-    place.make_security_file();
-    let programs = place.path("programs");
-    let database = place.path("cloudify_db");
-    program(&programs.join("runuser"), "#!/bin/sh\nshift 3\nexec \"$@\"\n");
-    let file = database.display();
-    program(&programs.join("pg_dump"), &format!("#!/bin/sh\nexec cat {file}\n"));
-    let restore =
-        format!("#!/bin/sh\ncase \"$*\" in *--single-transaction*) cat > {file};; esac\n");
-    program(&programs.join("pg_restore"), &restore);
-    let path = format!("{}:/usr/bin:/bin", programs.display());
-    let snap = |arguments: &[&str]| {
-        let arguments = [arguments, &["--profile", "cloudify-manager"]].concat();
-        Output::of(place.command(&arguments).env("PATH", &path).output().expect("start snap"))
-    };
-    fs::write(&database, "saved rows").expect("write the database");
-    snap(&["create", "before"]).succeeded();
-    fs::write(&database, "live rows").expect("write the database");
-    snap(&["restore", "before"]).succeeded();
-    assert_eq!(fs::read_to_string(&database).expect("read"), "saved rows");
-    snap(&["rollback"]).succeeded();
-    assert_eq!(fs::read_to_string(&database).expect("read"), "live rows");
-    program(&programs.join("pg_dump"), "#!/bin/sh\necho connection refused >&2; exit 1\n");
-    snap(&["create", "b"]).failed(1, &["cannot save postgresql", "connection refused"]);
-    assert_eq!(place.ids(), snap(&["list", "-q"]).succeeded());
-    assert!(!place.ids().lines().any(|id| id == "b"));
+    let host = UpgradedHost::around(Place::empty(), "cloudify-manager");
+    host.place.make_certificates();
+    host.place.make_security_file();
+    host.write("cloudify_db", "saved rows");
+    host.snap(&["create", "before"]).succeeded();
+    host.write("cloudify_db", "live rows");
+    host.snap(&["restore", "before"]).succeeded();
+    assert_eq!(host.read("cloudify_db"), "saved rows");
+    host.snap(&["rollback"]).succeeded();
+    assert_eq!(host.read("cloudify_db"), "live rows");
+    host.script("pg_dump", "echo connection refused >&2; exit 1");
+    host.snap(&["create", "b"]).failed(1, &["cannot save postgresql", "connection refused"]);
+    assert_eq!(host.place.ids(), host.snap(&["list", "-q"]).succeeded());
+    assert!(!host.place.ids().lines().any(|id| id == "b"));
 }

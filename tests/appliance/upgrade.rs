@@ -1,23 +1,15 @@
 //! `snap upgrade`: a real database and real files, with scripts in place of systemd, rpm and the upgrade.
 
 use std::fs;
-use std::fs::Permissions;
-use std::io::BufRead;
-use std::io::BufReader;
-use std::io::Write;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Child;
-use std::process::Command;
 use std::process::Stdio;
-use std::thread;
 
 use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::kill_process_group;
-use serde_json::Value;
 
 use crate::place::CERTIFICATES;
 use crate::place::Output;
@@ -27,46 +19,26 @@ use crate::restore_failures::finished;
 use crate::server::until;
 use crate::stopped::signal;
 use crate::stored;
+use crate::upgraded_host::SYSTEMCTL;
+use crate::upgraded_host::UpgradedHost;
 
 /// The version that is installed, and that of the upgrade.
 const OLD: &str = "20.04.8-1.el8";
 const NEW: &str = "20.10.3-1.el8";
-
-/// What stands for systemd: a file for each unit, with its state.
-const SYSTEMCTL: &str = r#"
-verb=$1
-for unit; do :; done
-echo "$verb $unit" >>"$PLACE/asked"
-case $verb in
-show) if [ -e "$PLACE/units/$unit" ]; then echo LoadState=loaded; else echo LoadState=not-found; fi ;;
-is-active) cat "$PLACE/units/$unit" 2>/dev/null || { echo inactive; exit 3; } ;;
-start)
-  if [ -e "$PLACE/no-start" ]; then echo "Job for $unit failed" >&2; exit 1; fi
-  echo active >"$PLACE/units/$unit" ;;
-stop) echo inactive >"$PLACE/units/$unit" ;;
-restart) echo "restarted $unit" ;;
-esac
-"#;
-
-const RPM: &str = r#"
-version=$(cat "$PLACE/version")
-case $* in
-*'%{VERSION}\n'*) echo "${version%-*}" ;;
-*) printf 'centreon-map-server\t%s\tnoarch\n' "$version" ;;
-esac
-"#;
+/// Where the version that is installed stands.
+const VERSION: &str = "packages/centreon-map-server";
 
 const DNF: &str = r#"
 echo 'ID     | Command line             | Date and time    | Action(s)      | Altered'
 echo '-------------------------------------------------------------------------------'
-if [ "$(cat "$PLACE/version")" = NEW ]; then echo '    12 | update                   | 2026-01-01 00:00 | Upgrade        |    1'; fi
+if [ "$(cat "$PLACE/packages/centreon-map-server")" = NEW ]; then echo '    12 | update                   | 2026-01-01 00:00 | Upgrade        |    1'; fi
 echo '    11 | install                  | 2026-01-01 00:00 | Install        |    1'
 "#;
 
 /// An upgrade: it changes packages, database and files, and then does what it is told.
 const UPGRADE: &str = r#"
 echo "upgrading to NEW"
-echo NEW >"$PLACE/version"
+echo NEW >"$PLACE/packages/centreon-map-server"
 mariadb --defaults-file="$PLACE/my.cnf" centreon_studio -e '
   UPDATE element SET name = CONCAT("new ", id); CREATE TABLE upgraded (id INT PRIMARY KEY); DROP TRIGGER checked'
 echo '{"upgraded": true}' >"$PLACE/root/opt/manager/rest-security.conf"
@@ -81,7 +53,7 @@ echo "complete"
 
 const UNDO: &str = r#"
 if [ -e "$PLACE/no-undo" ]; then echo "no such package" >&2; exit 4; fi
-echo OLD >"$PLACE/version"
+echo OLD >"$PLACE/packages/centreon-map-server"
 rm -f "$PLACE/unwell"
 echo undone >>"$PLACE/undone"
 "#;
@@ -89,62 +61,28 @@ echo undone >>"$PLACE/undone"
 const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'";
 
 /// A studio whose server is a unit of systemd, with packages and a health check by HTTP.
-struct Map {
-    place: Place,
-    /// What its health check is asked at; it answers as long as this is not dropped.
-    address: String,
-}
-
-impl Map {
-    fn new() -> Self {
-        let place = Place::small_studio();
-        for folder in ["bin", "units"] {
-            fs::create_dir(place.path(folder)).expect("make a folder");
+impl UpgradedHost {
+    fn map() -> Self {
+        let map = Self::around(Place::small_studio(), "map");
+        for (name, text) in [("dnf", DNF), ("upgrade-map", UPGRADE), ("undo-map", UNDO)] {
+            map.script(name, &text.replace("OLD", OLD).replace("NEW", NEW));
         }
-        let health = serve(&place);
-        let map = Self { place, address: health };
-        for (name, text) in [
-            ("systemctl", SYSTEMCTL),
-            ("rpm", RPM),
-            ("dnf", DNF),
-            ("dpkg-query", "exit 1"),
-            ("upgrade-map", UPGRADE),
-            ("undo-map", UNDO),
-        ] {
-            map.script(name, text);
-        }
-        map.write("version", OLD);
+        map.write(VERSION, OLD);
         map.write("units/centreon-map", "active");
         map.write("units/centreon-gateway", "active");
         map.write("units/centreon-idle", "inactive");
-        map.configure("rules = 'centreon-map'");
+        map.configure("");
         map
     }
 
-    /// Puts a script on the path of `snap`.
-    fn script(&self, name: &str, text: &str) {
-        let place = self.place.path("");
-        let text = text.replace("OLD", OLD).replace("NEW", NEW);
-        let path = self.place.path("bin").join(name);
-        let text = format!("#!/bin/sh\nPLACE={}\n{text}", place.display());
-        fs::write(&path, text).expect("write a script");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("set its mode");
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.place.path(name), format!("{text}\n")).expect("write a file");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.place.path(name)).unwrap_or_default().trim_end().to_owned()
-    }
-
     fn configure(&self, more: &str) {
-        let url = &self.address;
+        let url = format!("{}/health", self.address);
+        // What is stated of them counts instead.
+        let rules = if more.contains("rules = ") { "" } else { "rules = 'centreon-map'" };
         self.place.configure(&format!(
             "[profiles.map]
              extends = 'studio'
-             rules = 'centreon-map'
+             {rules}
              units = ['centreon-map', 'centreon-gateway', 'centreon-idle', 'centreon-absent']
              packages = ['centreon-map*']
              {more}
@@ -156,17 +94,6 @@ impl Map {
              seconds = 1
              "
         ));
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.place.command(&[&["--profile", "map"], arguments].concat());
-        let bin = self.place.path("bin");
-        command.env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", bin.display()));
-        command
-    }
-
-    fn snap(&self, arguments: &[&str]) -> Output {
-        Output::of(self.command(arguments).output().expect("start snap"))
     }
 
     /// Runs an upgrade that does this at its end.
@@ -195,16 +122,6 @@ impl Map {
         Pid::from_raw(id).expect("a number")
     }
 
-    fn executions(&self) -> Vec<Value> {
-        let listed = self.snap(&["executions", "list", "--json"]).json();
-        listed["executions"].as_array().expect("a list").clone()
-    }
-
-    fn last_upgrade(&self) -> Value {
-        let is_upgrade = |execution: &Value| execution["verb"] == "upgrade";
-        self.executions().into_iter().rfind(is_upgrade).expect("an upgrade")
-    }
-
     fn units(&self) -> [String; 3] {
         ["map", "gateway", "idle"].map(|unit| self.read(&format!("units/centreon-{unit}")))
     }
@@ -212,7 +129,7 @@ impl Map {
     /// Returns all that an upgrade may change, but for the units.
     fn all(&self) -> (String, String, String) {
         let (dump, files) = self.place.live();
-        (dump, files, self.read("version"))
+        (dump, files, self.read(VERSION))
     }
 
     #[track_caller]
@@ -226,7 +143,7 @@ impl Map {
 
     #[track_caller]
     fn assert_is_upgraded(&self) {
-        assert_eq!(self.read("version"), NEW);
+        assert_eq!(self.read(VERSION), NEW);
         assert_eq!(self.place.server.sql("SELECT COUNT(*) FROM centreon_studio.upgraded"), "0\n");
         assert_eq!(self.units(), RUNNING);
     }
@@ -235,35 +152,11 @@ impl Map {
 const RUNNING: [&str; 3] = ["active", "active", "inactive"];
 const STOPPED: [&str; 3] = ["inactive", "inactive", "inactive"];
 
-/// Serves the health of a place: it is well while its unit runs, and nothing makes it unwell.
-fn serve(place: &Place) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
-    let address = format!("http://{}/health", listener.local_addr().expect("an address"));
-    let (unit, unwell) = (place.path("units/centreon-map"), place.path("unwell"));
-    // It ends with the process of the tests.
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            let runs = fs::read_to_string(&unit).is_ok_and(|state| state == "active\n");
-            let status = if runs && !unwell.exists() { "UP" } else { "DOWN" };
-            let body = format!("{{\"status\":\"{status}\"}}");
-            let length = body.len();
-            drop(write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            ));
-        }
-    });
-    address
-}
-
 const UNDOING: &[&str] = &["--undo", "undo-map"];
 
 #[test]
 fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_must_do() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let done = map.upgrade(&["--to-version", "20.10.3"], "works");
     done.succeeded();
     map.assert_is_upgraded();
@@ -308,7 +201,7 @@ fn an_upgrade_that_works_leaves_the_new_version_its_snapshot_and_what_a_person_m
 
 #[test]
 fn a_command_that_fails_is_undone_with_packages_database_and_files() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let failed = map.upgrade(&[UNDOING, &["--to-version", "20.10.3"]].concat(), "fails");
     let execution = map.last_upgrade();
@@ -330,7 +223,7 @@ fn a_command_that_fails_is_undone_with_packages_database_and_files() {
 
 #[test]
 fn a_service_that_does_not_become_well_goes_back_and_says_so_in_json_too() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let failed = map.upgrade(&[UNDOING, &["--json"]].concat(), "breaks");
     failed.failed(40, &["all is as it was before, and the service is well"]);
@@ -341,11 +234,14 @@ fn a_service_that_does_not_become_well_goes_back_and_says_so_in_json_too() {
         (&"returned".into(), &40.into())
     );
     assert_eq!(json["upgrade"]["execution"], map.last_upgrade()["id"]);
+    // What the way back replaced is of the version that failed.
+    map.snap(&["rollback"]).failed(14, &["went back from upgrade"]);
+    map.assert_is(&before, RUNNING);
 }
 
 #[test]
 fn without_an_undo_the_data_is_restored_and_the_units_stay_stopped_beside_the_ways_back() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let failed = map.upgrade(&[], "breaks");
     failed.failed(40, &["the data is as it was before, and the units stay stopped"]);
@@ -362,7 +258,7 @@ fn without_an_undo_the_data_is_restored_and_the_units_stay_stopped_beside_the_wa
 
 #[test]
 fn where_no_package_has_changed_no_undo_is_needed() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     map.script(
         "upgrade-map",
         "mariadb --defaults-file=$PLACE/my.cnf -e 'DROP DATABASE centreon_studio'; exit 7",
@@ -374,7 +270,7 @@ fn where_no_package_has_changed_no_undo_is_needed() {
 
 #[test]
 fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     map.write("no-undo", "");
     let failed = map.upgrade(UNDOING, "breaks");
@@ -389,6 +285,8 @@ fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
     let word = |key: &str| unfinished[key].as_str().expect("a word").to_owned();
     map.upgrade(UNDOING, "works").failed(11, &["snap upgrade --resume"]);
     map.snap(&["upgrade", "--resume"]).failed(40, &["undo-map ended with exit code 4"]);
+    let elsewhere = ["upgrade", "--resume", "--host", "127.0.0.1", "--port", "1"];
+    map.snap(&elsewhere).failed(14, &["it is about the database server at"]);
     // Another command may do it; the snapshot that is needed stays.
     map.snap(&["delete", &word("snapshot")]).failed(11, &["snap upgrade --resume"]);
     fs::remove_file(map.place.path("no-undo")).expect("let the undo work");
@@ -401,17 +299,27 @@ fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
 
 #[test]
 fn a_service_that_is_not_well_when_it_is_back_is_said_to_be_so() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
-    map.script("undo-map", "echo OLD >$PLACE/version");
+    map.script("undo-map", &format!("echo {OLD} >$PLACE/{VERSION}"));
     let failed = map.upgrade(UNDOING, "breaks");
     failed.failed(40, &["all is as it was before, but the service is not well"]);
     map.assert_is(&before, RUNNING);
 }
 
 #[test]
+fn a_unit_that_cannot_be_stopped_ends_the_upgrade_and_the_others_run_again() {
+    let map = UpgradedHost::map();
+    let before = map.all();
+    // The last one is stopped first.
+    map.write("no-stop", "centreon-map");
+    map.upgrade(UNDOING, "works").failed(40, &["cannot stop centreon-map", "the service is well"]);
+    map.assert_is(&before, RUNNING);
+}
+
+#[test]
 fn a_start_that_fails_goes_back_too() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     map.script("upgrade-map", "touch $PLACE/no-start");
     map.script("undo-map", "rm $PLACE/no-start");
@@ -421,12 +329,12 @@ fn a_start_that_fails_goes_back_too() {
 
 #[test]
 fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
-    let map = Map::new();
-    map.write("version", "4.0.7-1.el6");
+    let map = UpgradedHost::map();
+    map.write(VERSION, "4.0.7-1.el6");
     let refused = map.upgrade(&["--to-version", "19.10"], "works");
     refused.failed(14, &["from 4.0.7 to 19.10 at once", "4.1.X first", "--plan"]);
     map.upgrade(&["--to-version", "25.10"], "works").failed(14, &["MAP Engine"]);
-    map.write("version", OLD);
+    map.write(VERSION, OLD);
     map.upgrade(&["--to-version", "20.04.1"], "works").failed(14, &["older"]);
     let central = &["--to-version", "20.10.3", "--central-version", "20.04.8"];
     map.upgrade(central, "works").failed(14, &["bring the central to 20.10 first"]);
@@ -440,7 +348,7 @@ fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
 
 #[test]
 fn without_a_whole_snapshot_nothing_is_stopped() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     map.snap(&["create", "first"]).succeeded();
     // Nobody has changed this table: the next snapshot shares its chunk with the first one.
     let shared = stored::chunk(&map.place, "first", "users");
@@ -453,7 +361,7 @@ fn without_a_whole_snapshot_nothing_is_stopped() {
     let listener = UnixListener::bind(&socket).expect("make a socket");
     map.upgrade(&[], "works").failed(14, &["is partial", "socket", "nothing was touched"]);
     drop(listener);
-    assert_eq!((map.read("version").as_str(), map.units()), (OLD, RUNNING.map(str::to_owned)));
+    assert_eq!((map.read(VERSION).as_str(), map.units()), (OLD, RUNNING.map(str::to_owned)));
     assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
     fs::remove_file(socket).expect("remove the socket");
     map.upgrade(&[], "works").succeeded();
@@ -461,7 +369,7 @@ fn without_a_whole_snapshot_nothing_is_stopped() {
 
 #[test]
 fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let flags = [UNDOING, &["--to-version", "20.10.3", "--dry-run"]].concat();
     let said = map.upgrade(&flags, "works");
@@ -472,7 +380,7 @@ fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
         "systemctl stop centreon-map",
         "# upgrade-map works",
         "systemctl start centreon-map",
-        &map.address,
+        &format!("{}/health", map.address),
         "On the central",
         "where it fails",
         "# undo-map",
@@ -489,7 +397,7 @@ fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
 
 #[test]
 fn ctrl_c_goes_back_and_the_command_is_gone() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let mut upgrade = map.waiting(UNDOING);
     let group = map.group();
@@ -502,14 +410,14 @@ fn ctrl_c_goes_back_and_the_command_is_gone() {
 
 #[test]
 fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let mut upgrade = map.waiting(UNDOING);
     let group = map.group();
     signal(&mut upgrade, Signal::KILL);
     finished(upgrade);
     map.snap(&["upgrade", "--resume"]).failed(11, &["at work still", "kill -- -"]);
-    assert_eq!(map.read("version"), NEW);
+    assert_eq!(map.read(VERSION), NEW);
     let created = map.snap(&["create"]);
     created.succeeded();
     assert!(created.stderr.contains("snap upgrade --resume --profile map"), "{created:#?}");
@@ -528,7 +436,7 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
 
 #[test]
 fn hooks_run_around_an_upgrade_and_one_before_it_that_fails_stops_it() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let hook = |when: &str, end: &str| {
         let file = map.place.path("hooks");
         format!(
@@ -537,7 +445,7 @@ fn hooks_run_around_an_upgrade_and_one_before_it_that_fails_stops_it() {
              verbs = ['upgrade']
              command = 'echo {when} $SNAP_STATUS $(cat {}) >>{}; {end}'
              ",
-            map.place.path("version").display(),
+            map.place.path(VERSION).display(),
             file.display()
         )
     };
@@ -563,7 +471,7 @@ fn hooks_run_around_an_upgrade_and_one_before_it_that_fails_stops_it() {
 
 #[test]
 fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let follow_up = |text: &str, command: &str| {
         format!("[[profiles.map.follow-ups]]\ntext = '{text}'\ncommand = '{command}'\n")
     };
@@ -580,7 +488,7 @@ fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
     }
     assert!(!text.contains("Restart Gorgone"), "it is said twice: {done:#?}");
     assert_eq!(map.read("asked").matches("restart gorgoned").count(), 1);
-    map.write("version", OLD);
+    map.write(VERSION, OLD);
     map.place.server.sql("DROP TABLE centreon_studio.upgraded; CREATE TRIGGER centreon_studio.checked BEFORE DELETE ON centreon_studio.element FOR EACH ROW SET @x = 1");
     let script = SYSTEMCTL.replace("restart) echo", "restart) exit 1; echo");
     map.script("systemctl", &script);
@@ -592,7 +500,7 @@ fn what_follows_is_done_where_it_is_for_snap_and_named_where_it_is_not() {
 
 #[test]
 fn going_back_remaps_no_roles_whatever_version_is_installed_then() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     map.configure(
         "[[profiles.map.roles.columns]]
          source = 'database'
@@ -600,7 +508,7 @@ fn going_back_remaps_no_roles_whatever_version_is_installed_then() {
          column = 'role'
         ",
     );
-    map.write("version", "4.1.0-1.el7");
+    map.write(VERSION, "4.1.0-1.el7");
     map.place.server.sql(
         "USE centreon_studio; CREATE TABLE account (id INT PRIMARY KEY, role VARCHAR(20));
          INSERT INTO account VALUES (1, 'user'), (2, 'admin')",
@@ -632,10 +540,23 @@ const POINTS: &[&str] = &[
     "journal.before-failed",
 ];
 
+/// Returns the points that an upgrade comes to which goes back.
+#[cfg(feature = "fault-points")]
+pub(crate) fn points() -> Vec<String> {
+    let map = UpgradedHost::map();
+    let trace = map.place.path("trace");
+    let mut command =
+        map.command(&["upgrade", "--undo", "undo-map", "--", "upgrade-map", "breaks"]);
+    let upgraded = command.env("SNAP_FAULT_TRACE", &trace).output().expect("start snap");
+    Output::of(upgraded).failed(40, &["all is as it was before"]);
+    let points = fs::read_to_string(&trace).expect("the points that it came to");
+    points.lines().map(str::to_owned).collect()
+}
+
 #[cfg(feature = "fault-points")]
 #[test]
 fn an_upgrade_that_is_killed_at_any_step_goes_back_by_the_next_command() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     for point in POINTS {
         let mut command =
@@ -655,7 +576,7 @@ fn an_upgrade_that_is_killed_at_any_step_goes_back_by_the_next_command() {
 #[cfg(feature = "fault-points")]
 #[test]
 fn a_resume_that_is_killed_is_resumed_and_an_upgrade_that_was_well_is_ended() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let killed = |words: &[&str], point: &str| {
         let mut command = map.command(words);
@@ -681,7 +602,7 @@ fn a_resume_that_is_killed_is_resumed_and_an_upgrade_that_was_well_is_ended() {
 
 #[test]
 fn hooks_run_around_an_upgrade_and_are_told_that_it_went_back() {
-    let map = Map::new();
+    let map = UpgradedHost::map();
     let before = map.all();
     let log = map.place.path("hooks");
     let hook = |when: &str| {

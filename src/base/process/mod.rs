@@ -40,7 +40,10 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::lines::Lines;
 
+mod naming;
 mod streams;
+
+pub use crate::base::process::naming::program_of;
 
 /// How long a program that is told to end has for it.
 const GRACE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 5000 });
@@ -76,6 +79,7 @@ pub struct Process {
     words: Vec<OsString>,
     environment: Vec<(String, String)>,
     limit: Duration,
+    grace: Duration,
 }
 
 /// How a program ended, and what it printed.
@@ -103,10 +107,8 @@ pub enum End {
 impl Process {
     /// Returns a command for the shell, and how long it may take.
     pub fn shell(command: &str, limit: Duration) -> Self {
-        let is_program = |word: &&str| !word.contains('=');
-        let name = command.split_whitespace().find(is_program).unwrap_or("sh");
         let words = vec!["-c".into(), format!("{BEFORE}{command}").into()];
-        Self::new(OsStr::new(name), words, limit)
+        Self::new(OsStr::new(program_of(command)), words, limit)
     }
 
     /// Returns a program with its arguments, and how long it may take.
@@ -125,13 +127,21 @@ impl Process {
     fn new(program: &OsStr, words: Vec<OsString>, limit: Duration) -> Self {
         let name = Path::new(program).file_name().unwrap_or(program);
         let name = name.to_string_lossy().into_owned();
-        Self { name, words, environment: Vec::new(), limit }
+        Self { name, words, environment: Vec::new(), limit, grace: GRACE }
     }
 
     /// Adds a variable to the environment.
     #[must_use]
     pub fn with(mut self, variable: &str, value: impl Into<String>) -> Self {
         self.environment.push((variable.to_owned(), value.into()));
+        self
+    }
+
+    /// Gives it so long to come to an end once it is told to: a program that must not be ended in the
+    /// middle of its work needs more than a moment.
+    #[must_use]
+    pub const fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
         self
     }
 
@@ -178,7 +188,7 @@ impl Process {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let child = command.spawn().context(|| self.cannot_start())?;
         let id = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        Ok(Running { child, group: id, limit: self.limit })
+        Ok(Running { child, group: id, limit: self.limit, grace: self.grace })
     }
 
     async fn read(
@@ -216,6 +226,7 @@ pub struct Running {
     /// Its process group; none once it has ended by itself.
     group: Option<Pid>,
     limit: Duration,
+    grace: Duration,
 }
 
 impl Running {
@@ -243,9 +254,9 @@ impl Running {
     async fn finish(&mut self) {
         let Some(group) = self.group.take() else { return };
         _ = kill_process_group(group, Signal::TERM);
-        let last = Instant::now() + GRACE;
+        let last = Instant::now() + self.grace;
         // Its own remains would count as one of the group.
-        drop(timeout(GRACE, self.child.wait()).await);
+        drop(timeout(self.grace, self.child.wait()).await);
         while test_kill_process_group(group).is_ok() {
             if Instant::now() >= last {
                 _ = kill_process_group(group, Signal::KILL);

@@ -29,6 +29,7 @@ pub(super) fn built_in() -> Vec<Profile> {
 mod tests {
     use crate::profile::What;
     use crate::profile::service::Check;
+    use crate::profile::service::Detection;
     use crate::profile::service::Roles;
 
     use super::*;
@@ -74,6 +75,21 @@ mod tests {
                 && !service.new_host.is_empty();
             assert!(known, "{}", profile.name);
             assert!(service.rules.is_some(), "{}", profile.name);
+        }
+    }
+
+    #[test]
+    fn the_package_that_tells_a_version_is_among_those_that_an_upgrade_has_to_bring_back() {
+        for Profile { name, service, .. } in built_in() {
+            let recorded = |package: &str| {
+                let begins = |glob: &String| package.starts_with(glob.trim_end_matches('*'));
+                service.packages.iter().any(begins)
+            };
+            for detection in &service.versions {
+                if let Detection::Rpm(package) | Detection::Dpkg(package) = detection {
+                    assert!(recorded(package), "{name}: {package}");
+                }
+            }
         }
     }
 

@@ -95,10 +95,13 @@ fn each<T>(
 /// Returns the name of a unit as systemd takes it; what begins with `-` would be an option.
 fn unit(name: &str) -> std::result::Result<String, String> {
     let is_known = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-    if name.chars().all(is_known) && !name.starts_with('-') {
-        return Ok(name.to_owned());
+    if !name.chars().all(is_known) || name.starts_with('-') {
+        return Err(format!("{name:?} is no name of a unit of systemd"));
     }
-    Err(format!("{name:?} is no name of a unit of systemd"))
+    if name.ends_with('@') || name.contains("@.") {
+        return Err(format!("{name:?} is a template: its instances are units"));
+    }
+    Ok(name.to_owned())
 }
 
 fn package_glob(glob: &str) -> std::result::Result<String, String> {

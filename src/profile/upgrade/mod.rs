@@ -121,6 +121,11 @@ pub enum Doer {
     Person,
 }
 
+/// Returns the names of the products whose rules are built in, for messages.
+pub(crate) fn products() -> String {
+    VersionRules::products().collect::<Vec<_>>().join(", ")
+}
+
 impl VersionRules {
     /// Returns the rules of this product; `None` where there are none.
     pub fn built_in(product: &str) -> Option<Self> {

@@ -195,7 +195,8 @@ impl Journal {
         self.reach(Step::Swapped)
     }
 
-    /// Ends the execution, which failed with everything as it was before.
+    /// Ends the execution, which failed with everything as it was before, but for what
+    /// its error names.
     pub(crate) fn fail(&self, error: &Error) -> Result<()> {
         self.conclude(step_of(error), Some(error.chain()))
     }

@@ -195,9 +195,9 @@ pub enum Step {
     Returning,
     /// It came to its end.
     Done,
-    /// It was killed, and everything is as it was before.
+    /// It was killed, and everything is as it was before, but for what its error names.
     Undone,
-    /// It failed, with everything as it was before.
+    /// It failed, with everything as it was before, but for what its error names.
     Failed,
     /// It was told to end, with everything as it was before.
     Cancelled,
@@ -322,6 +322,11 @@ impl Places {
             Self::Files(exchange) => exchange.keeps_something(),
             Self::Command(places) => places.saved_as.is_some(),
         }
+    }
+
+    /// Returns whether a command has begun to replace it, and nothing takes that back.
+    pub const fn stays(&self) -> bool {
+        matches!(self, Self::Command(CommandPlaces { begun: true, saved_as: None, .. }))
     }
 
     /// Returns where what is replaced is kept, for people.

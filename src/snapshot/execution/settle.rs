@@ -11,6 +11,7 @@ use crate::base::monitor::Monitor;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
+use crate::snapshot::execution::Places;
 use crate::snapshot::execution::Step;
 use crate::snapshot::execution::in_place::MIXTURE;
 use crate::snapshot::execution::journal::forget_lock;
@@ -68,7 +69,8 @@ pub(in crate::snapshot) fn unfinished(journals: &Journals) -> Result<Vec<Executi
     Ok(unfinished)
 }
 
-/// Fails with [`Kind::Busy`] where a restore was killed and has to be finished first.
+/// Fails with [`Kind::Busy`] where a restore, a rollback or an upgrade was killed and has to be finished
+/// first.
 pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
     let unfinished = unfinished(journals)?;
     // What is live counts most: the last one that left a mixture says what that is.
@@ -101,15 +103,12 @@ pub(in crate::snapshot) fn refuse_unfinished_at(
     Ok(in_the_way)
 }
 
-/// Fails with [`Kind::Busy`] where one of these snapshots is what finishes an unfinished restore in
-/// place, or its only way back, or that of an unfinished upgrade.
+/// Fails with [`Kind::Busy`] where one of these snapshots is what finishes an unfinished execution,
+/// or its only way back.
 pub fn refuse_needed(journals: &Journals, ids: &[SnapshotId]) -> Result<()> {
-    let needs = |execution: &&Execution| execution.in_place.is_some() || execution.is_changing();
-    for execution in unfinished(journals)?.iter().filter(needs) {
-        let needed = [&execution.snapshot, &execution.safety_snapshot];
-        let is_needed =
-            |id: &&SnapshotId| needed.iter().any(|it| it.as_deref() == Some(id.as_str()));
-        if let Some(id) = ids.iter().find(is_needed) {
+    for execution in unfinished(journals)? {
+        let needed = execution.needed();
+        if let Some(id) = ids.iter().find(|id| needed.contains(&id.as_str())) {
             return Err(execution.refuse(&format!("delete {id}")));
         }
     }
@@ -117,6 +116,18 @@ pub fn refuse_needed(journals: &Journals, ids: &[SnapshotId]) -> Result<()> {
 }
 
 impl Execution {
+    /// Returns the snapshots that bring it to its end: both of a restore in place and of an upgrade,
+    /// and what commands are given that take back what they did.
+    fn needed(&self) -> Vec<&str> {
+        let is_mixing = self.in_place.is_some() || self.is_changing();
+        let both = [&self.snapshot, &self.safety_snapshot].into_iter().filter(|_| is_mixing);
+        let commands = self.parts.iter().filter_map(|part| match &part.places {
+            Places::Command(places) => Some(&places.saved_as),
+            Places::MariaDb(_) | Places::Files(_) => None,
+        });
+        both.chain(commands).filter_map(|id| id.as_deref()).collect()
+    }
+
     fn refuse(&self, verb: &str) -> Error {
         let text = format!("cannot {verb}: {}", self.unfinished());
         Error::new(Kind::Busy, text).hint(self.resume_command())

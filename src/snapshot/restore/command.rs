@@ -10,7 +10,10 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::lock::Access;
+use crate::base::lock::Lock;
 use crate::base::monitor::Monitor;
+use crate::base::process::program_of;
 use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
@@ -49,15 +52,17 @@ pub(super) fn planned(
     Ok(source)
 }
 
-/// Returns which commands of the profile are run, and when.
+/// Returns which programs of the profile are run, and when: the rest of their commands may hold a
+/// password, and whoever may read the profile finds it there.
 fn notes_on(source: &str, pair: &CommandPair, options: &RestoreOptions) -> Vec<String> {
-    let CommandPair { save, load, .. } = pair;
+    let (save, load) = (program_of(&pair.save), program_of(&pair.load));
     let before = if options.safety_snapshot {
-        format!("{source}: before anything is done, what is there is saved by `{save}`")
+        format!("{source}: before anything is done, what is there is saved by {save}")
     } else {
         format!("{source}: what is there is not saved, and nothing brings it back")
     };
-    vec![before, format!("{source}: when all else is in place, `{load}` is given what was saved")]
+    let then = format!("{source}: when all else is in place, {load} is given what was saved");
+    vec![before, then, "`snap profile show` prints these commands".to_owned()]
 }
 
 /// A command that is ready to be given what a snapshot holds.
@@ -67,6 +72,8 @@ pub(super) struct CommandPart {
     pair: CommandPair,
     output: Output,
     before: Option<Output>,
+    /// Keeps the blobs from being removed.
+    _lock: Lock,
 }
 
 impl CommandPart {
@@ -79,13 +86,14 @@ impl CommandPart {
         places: CommandPlaces,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
+        let lock = repository.lock(Access::Shared).await?;
         output.prove(repository, monitor).await?;
         let before = match &places.saved_as {
             Some(id) => Some(saved(repository, id, &places.of).await?),
             None => None,
         };
         let (repository, pair) = (repository.clone(), pair.clone());
-        Ok(Self { places, repository, pair, output, before })
+        Ok(Self { places, repository, pair, output, before, _lock: lock })
     }
 
     /// Writes down that the command begins.
@@ -115,10 +123,24 @@ impl CommandPart {
     /// Gives the command what was there before.
     pub(super) async fn take_back(&self, monitor: &dyn Monitor) -> Result<()> {
         let Some(before) = &self.before else {
-            stays(&self.places, monitor);
+            monitor.warn(&stays(&self.places));
             return Ok(());
         };
         put_back(before, &self.repository, &self.pair, monitor).await
+    }
+
+    /// Returns the error of a restore that takes this part back: where there is no way back it says
+    /// that not everything is as it was.
+    pub(super) fn told(&self, error: Error) -> Error {
+        if self.before.is_some() {
+            return error;
+        }
+        let text = format!("{}; {}", error.chain(), stays(&self.places));
+        let told = Error::new(error.kind(), text);
+        match error.advice() {
+            Some(hint) => told.hint(hint.to_owned()),
+            None => told,
+        }
     }
 }
 
@@ -127,6 +149,8 @@ pub(super) struct Commands<'a> {
     repository: Repository,
     /// What each is given, with its commands.
     outputs: Vec<(Output, &'a SourceSpec, &'a CommandPair)>,
+    /// Keeps the blobs from being removed.
+    _lock: Lock,
 }
 
 impl<'a> Commands<'a> {
@@ -142,13 +166,14 @@ impl<'a> Commands<'a> {
         }
         let holder = host.journals().holder("rollback");
         let repository = Repository::open(&undone.repository, holder).await?;
+        let lock = repository.lock(Access::Shared).await?;
         let mut outputs = Vec::new();
         for places in of_commands(undone) {
             let (spec, pair) = pair(profile, &places.of)?;
             let id = places.saved_as.as_ref().ok_or_else(|| not_saved(places))?;
             outputs.push((saved(&repository, id, &places.of).await?, spec, pair));
         }
-        Ok(Some(Self { repository, outputs }))
+        Ok(Some(Self { repository, outputs, _lock: lock }))
     }
 
     /// Saves what the commands will replace; returns the id of the snapshot.
@@ -183,11 +208,10 @@ impl<'a> Commands<'a> {
 /// Returns what a rollback of this execution does by commands, in words; fails where it cannot.
 pub(super) fn told(undone: &Execution, profile: &Profile) -> Result<Vec<String>> {
     let told = of_commands(undone).map(|places| {
-        let (source, CommandPair { load, .. }) = (&places.of, pair(profile, &places.of)?.1);
+        let (source, (_, pair)) = (&places.of, pair(profile, &places.of)?);
+        let load = program_of(&pair.load);
         let id = places.saved_as.as_ref().ok_or_else(|| not_saved(places))?;
-        Ok(format!(
-            "{source} is not renamed back: `{load}` is given what was saved before, as {id}"
-        ))
+        Ok(format!("{source} is not renamed back: {load} is given what was saved before, as {id}"))
     });
     told.collect()
 }
@@ -228,27 +252,33 @@ async fn saved(repository: &Repository, id: &str, source: &str) -> Result<Output
     Output::of(&contents, id, source)
 }
 
-/// Takes back what the commands of an execution have done whose process was killed.
+/// Takes back what the commands of an execution have done whose process was killed; returns what
+/// stays, in words.
 pub(super) async fn put_back_all(
     execution: &Execution,
     profile: &Profile,
     host: &Host,
     monitor: &dyn Monitor,
-) -> Result<()> {
+) -> Result<Vec<String>> {
+    let mut left = Vec::new();
     for places in of_commands(execution) {
         match &places.saved_as {
             _ if !places.begun => {}
-            None => stays(places, monitor),
+            None => {
+                monitor.warn(&stays(places));
+                left.push(stays(places));
+            }
             Some(id) => {
                 let (_, pair) = pair(profile, &places.of)?;
                 let holder = host.journals().holder(&execution.verb);
                 let repository = Repository::open(&execution.repository, holder).await?;
+                let _lock = repository.lock(Access::Shared).await?;
                 let before = saved(&repository, id, &places.of).await?;
                 put_back(&before, &repository, pair, monitor).await?;
             }
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn put_back(
@@ -262,10 +292,7 @@ async fn put_back(
     Ok(())
 }
 
-/// Warns that there is no way back.
-fn stays(places: &CommandPlaces, monitor: &dyn Monitor) {
-    monitor.warn(&format!(
-        "{} stays as its command left it: what was there before was not saved",
-        places.of
-    ));
+/// Returns that there is no way back.
+fn stays(places: &CommandPlaces) -> String {
+    format!("{} stays as its command left it: what was there before was not saved", places.of)
 }

@@ -1,7 +1,9 @@
-//! Programs of an uploaded snapshot that would run with the rights of other accounts: whoever made
-//! the archive chose what they do, and the user says whether to trust that.
+//! What an uploaded snapshot would have run: its own programs, with the rights of other accounts, and
+//! those of this host that are given its bytes. A tool such as `psql` or `tar` does what these say.
+//! Whoever made the archive chose them, and the user says whether to trust that.
 
 use crate::base::error::Result;
+use crate::base::process::program_of;
 use crate::repository::Repository;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
@@ -13,7 +15,8 @@ use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::saved;
 use crate::source::mariadb::definers;
 
-/// Returns the plan with the definers that the user would have to trust.
+/// Returns the plan with the definers, and the programs given bytes, that the user would have to
+/// trust the snapshot for.
 pub(super) async fn planned(
     mut plan: Plan,
     repository: &Repository,
@@ -26,10 +29,17 @@ pub(super) async fn planned(
         return Ok(plan);
     }
     for source in &mut plan.sources {
-        let Some(Site::Database { .. }) = &source.site else { continue };
-        let (record, _) = saved(contents, &source.name)?;
-        let schema = definitions::read(repository, record).await?;
-        source.untrusted_definers = definers::others(&host.database, &schema).await?;
+        match &source.site {
+            Some(Site::Database { .. }) => {
+                let (record, _) = saved(contents, &source.name)?;
+                let schema = definitions::read(repository, record).await?;
+                source.untrusted_definers = definers::others(&host.database, &schema).await?;
+            }
+            Some(Site::Command(pair)) => {
+                source.fed_program = Some(program_of(&pair.load).to_owned());
+            }
+            Some(Site::Files { .. }) | None => {}
+        }
     }
     Ok(plan)
 }

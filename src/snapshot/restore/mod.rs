@@ -240,8 +240,8 @@ async fn complete(
     let execution = journal.execution();
     let way_back = execution.way_back();
     let outcome = Outcome { safety_snapshot: execution.safety_snapshot, way_back, ..outcome };
-    previous::forget_replaced(host, journal)?;
-    in_place::conclude_replaced(host, journal).await?;
+    previous::forget_replaced(host, journal).map_err(swapping::untidy)?;
+    in_place::conclude_replaced(host, journal).await.map_err(swapping::untidy)?;
     let plan = planned.plan;
     let new_host = Vec::new();
     Ok(Restored { plan, done: true, in_place, would_save: false, refusal: None, outcome, new_host })

@@ -14,9 +14,11 @@ pub(super) fn remarks(plan: &Plan, profile: &Profile, options: &RestoreOptions) 
     if is_new { profile.service.new_host.clone() } else { Vec::new() }
 }
 
-/// Returns whether nothing of the service was there: the database decides; without one, all else.
+/// Returns whether nothing of the service was there: the database decides; without one, all files.
+/// A command restores into what runs already, on a new host too, and tells nothing.
 fn is_new(sources: &[SourcePlan]) -> bool {
-    let saved = || sources.iter().filter(|source| source.action != Action::Skip);
+    let tells = |source: &&SourcePlan| source.action != Action::Skip && source.kind != "command";
+    let saved = || sources.iter().filter(tells);
     let comes = |source: &SourcePlan| source.action == Action::Create;
     let mut databases = saved().filter(|source| source.kind == "mariadb").peekable();
     match databases.peek() {

@@ -84,6 +84,10 @@ pub struct SourcePlan {
     /// trusts them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub untrusted_definers: Vec<String>,
+    /// The program of this host that the bytes of an uploaded snapshot would be given to, unless the
+    /// user trusts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fed_program: Option<String>,
     /// The foreign keys of other databases that would follow tables that are replaced, once it is
     /// known which are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -249,9 +253,7 @@ impl Plan {
     /// Fails with [`Kind::Refused`] where something stands in the plan's way.
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {
-            if !source.untrusted_definers.is_empty() {
-                return Err(refusals::untrusted(&source.name, &source.untrusted_definers));
-            }
+            refusals::demand_trust(source)?;
             if options.in_place && source.remapping.is_some() {
                 return Err(refusals::remapped_in_place(&source.name));
             }
@@ -319,6 +321,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         raw_bytes,
         accounts: None,
         untrusted_definers: Vec::new(),
+        fed_program: None,
         pins: Vec::new(),
         roles: Vec::new(),
         notes: Vec::new(),

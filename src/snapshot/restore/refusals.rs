@@ -2,6 +2,8 @@
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
+use crate::base::error::Result;
+use crate::snapshot::restore::plan::SourcePlan;
 
 /// Returns the error for a target that is not empty.
 pub(super) fn not_empty(database: &str, tables: usize) -> Error {
@@ -18,17 +20,21 @@ pub(super) fn command_in_place(source: &str) -> Error {
     Error::new(Kind::Refused, text).hint("--only names the sources to restore, one by one")
 }
 
-/// Returns the error for programs of an uploaded snapshot that belong to other accounts.
-pub(super) fn untrusted(source: &str, definers: &[String]) -> Error {
-    let definers = definers.join(", ");
-    Error::new(
-        Kind::Refused,
-        format!(
-            "cannot restore {source}: the snapshot was uploaded, and its views, triggers, routines \
-             and events would run with the rights of {definers}"
+/// Fails where an uploaded snapshot brings programs that belong to other accounts, or bytes that a
+/// program of this host is given.
+pub(super) fn demand_trust(source: &SourcePlan) -> Result<()> {
+    let SourcePlan { name, untrusted_definers: definers, .. } = source;
+    let why = match &source.fed_program {
+        _ if !definers.is_empty() => format!(
+            "its views, triggers, routines and events would run with the rights of {}",
+            definers.join(", ")
         ),
-    )
-    .hint("--trust-definers restores them so, if you trust whoever made the archive")
+        Some(program) => format!("what it holds of {name} would be given to {program}"),
+        None => return Ok(()),
+    };
+    let text = format!("cannot restore {name}: the snapshot was uploaded, and {why}");
+    Err(Error::new(Kind::Refused, text)
+        .hint("--trust-definers restores it so, if you trust whoever made the archive"))
 }
 
 /// Returns the error for roles that would have to become others table by table.

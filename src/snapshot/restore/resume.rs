@@ -131,8 +131,9 @@ async fn settle(
     let goes_on = execution.step == Step::Swapping && can_go_on(&execution, &login).await?;
     if !goes_on {
         undo_all(journal, host, monitor).await?;
-        command::put_back_all(&execution, profile, host, monitor).await?;
-        journal.conclude(Step::Undone, Some("its process was killed".to_owned()))?;
+        let left = command::put_back_all(&execution, profile, host, monitor).await?;
+        let told = [vec!["its process was killed".to_owned()], left].concat().join("; ");
+        journal.conclude(Step::Undone, Some(told))?;
         return Ok(None);
     }
     let swapped = match complete_all(&execution, &login, monitor).await {

@@ -87,7 +87,7 @@ pub async fn rollback(
     monitor.step("swap", None);
     let swapped = swap_all(ready, journal, monitor).await?;
     let outcome = swapping::finish(swapped, Keep::Previous, monitor).await?;
-    previous::forget_replaced(host, journal)?;
+    previous::forget_replaced(host, journal).map_err(swapping::untidy)?;
     turn.end();
     Ok(RolledBack { done: true, outcome, ..planned })
 }
@@ -170,6 +170,17 @@ fn last(profile: &Profile, host: &Host) -> Result<Execution> {
             |back| format!("`{back}` brings back what was live before it"),
         );
         return Err(Error::new(Kind::Refused, text).hint(hint));
+    }
+    if let Some((last, upgrade)) =
+        last.as_ref().and_then(|last| Some((last, last.undoes.as_ref()?)))
+        && last.verb == "restore"
+    {
+        let text =
+            format!("cannot roll back: restore {} went back from upgrade {upgrade}", last.id);
+        return Err(Error::new(Kind::Refused, text).hint(
+            "what it replaced is of the version that failed, and kept aside to be looked at: run the \
+             upgrade again to get there",
+        ));
     }
     last.ok_or_else(|| {
         let text = format!(

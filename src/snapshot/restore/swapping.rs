@@ -102,12 +102,17 @@ pub(super) async fn finish(
     let mut finished = Ok(outcome);
     for part in swapped {
         if let Err(error) = part.finish(keep, monitor).await {
-            finished = Err(error
-                .while_doing("all is restored, but could not be tidied up")
-                .hint("`snap restore --resume` does the rest"));
+            finished = Err(untidy(error));
         }
     }
     finished
+}
+
+/// Returns the error of what is done when all is restored.
+pub(super) fn untidy(error: Error) -> Error {
+    error
+        .while_doing("all is restored, but could not be tidied up")
+        .hint("`snap restore --resume` does the rest")
 }
 
 /// Takes back what was made ready; that it cannot be is a warning.
@@ -123,6 +128,9 @@ pub(super) async fn discard(ready: impl IntoIterator<Item = Ready>, monitor: &dy
 async fn taken_back(failed: Unswapped, swapped: Vec<Swapped>, monitor: &dyn Monitor) -> Unswapped {
     let Unswapped { mut error, mut is_put_back } = failed;
     for part in swapped.into_iter().rev() {
+        if let Swapped::Command(part) = &part {
+            error = part.told(error);
+        }
         if let Err(undo) = part.undo(monitor).await {
             is_put_back = false;
             let hint = undo.advice().unwrap_or("`snap restore --resume` puts back what was live");
@@ -212,7 +220,7 @@ async fn load(
     }
     match part.load(monitor).await {
         Ok(()) => Ok(Swapped::Command(part)),
-        Err(error) => Err(unless_undone(error, part.take_back(monitor).await)),
+        Err(error) => Err(unless_undone(part.told(error), part.take_back(monitor).await)),
     }
 }
 

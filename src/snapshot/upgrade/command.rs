@@ -18,6 +18,10 @@ use crate::snapshot::upgrade::sign::SIGN;
 /// How long it may take to find a program.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long a command that is told to end has for it: a package manager that is killed in the middle
+/// of a transaction leaves packages half installed.
+const GRACE: Duration = Duration::from_secs(600);
+
 /// How many lines of a command that failed are told again.
 const LAST_LINES: usize = 20;
 
@@ -88,7 +92,13 @@ impl Upgrading<'_> {
         };
         let execution = self.journal.execution();
         let upgrade = execution.upgrade.unwrap_or_default();
+        let stop = async {
+            let stopped = stop.await;
+            self.monitor.note(&format!("{name} is told to end, and has the time that it takes"));
+            stopped
+        };
         let process = Process::program("sh", signing, limit)
+            .with_grace(GRACE)
             .with("SNAP_EXECUTION", id)
             .with("SNAP_SNAPSHOT_ID", execution.snapshot.unwrap_or_default())
             .with("SNAP_FROM_VERSION", upgrade.from.unwrap_or_default())

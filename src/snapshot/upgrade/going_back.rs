@@ -77,8 +77,8 @@ impl Upgrading<'_> {
 
     async fn bring_back(&self, stage: &mut Stage) -> std::result::Result<Back, Broken> {
         let has_run = self.journal.execution().has_reached(Step::Running);
-        self.stop_units().await?;
         if has_run {
+            self.stop_units().await?;
             *stage = Stage::Undoing;
             self.undo().await?;
             fault::point("upgrade.undone");

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-/// What is kept of one command, beside its last lines.
+/// How many bytes are kept of one command, beside its last lines.
 const MOST: usize = 4 << 20;
 
 /// A file that a command's lines are written to as they come. One that cannot be written to keeps

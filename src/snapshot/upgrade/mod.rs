@@ -153,7 +153,7 @@ pub async fn upgrade(
     let began = Instant::now();
     let changed = upgrading.change(options, stop).await;
     let mut upgraded = match changed {
-        Ok(()) => upgrading.complete(hop.as_ref()).await?,
+        Ok(()) => upgrading.complete(hop.as_ref()).await,
         Err(broken) => upgrading.go_back(broken, Step::Failed).await,
     };
     upgraded.seconds = began.elapsed().as_secs_f64();
@@ -212,12 +212,24 @@ impl Upgrading<'_> {
     }
 
     /// Ends an upgrade after which the service is well.
-    async fn complete(&self, hop: Option<&Hop>) -> Result<Upgraded> {
-        self.journal.reach(Step::Upgraded)?;
-        self.write_down_found().await?;
+    ///
+    /// That something cannot be written down is a warning: the new version runs, and is kept.
+    async fn complete(&self, hop: Option<&Hop>) -> Upgraded {
+        if let Err(error) = self.journal.reach(Step::Upgraded) {
+            let text = "the service is upgraded and well, and its journal does not say so: \
+                `snap upgrade --resume` would go back";
+            self.monitor.warn(&format!("{text} ({})", error.chain()));
+        }
+        self.warn_of(self.write_down_found().await);
         let follow_ups = self.follow_up(hop).await;
-        self.journal.conclude(Step::Done, None)?;
-        Ok(Upgraded { follow_ups, ..self.report(State::Upgraded) })
+        self.warn_of(self.journal.conclude(Step::Done, None));
+        Upgraded { follow_ups, ..self.report(State::Upgraded) }
+    }
+
+    fn warn_of(&self, written: Result<()>) {
+        if let Err(error) = written {
+            self.monitor.warn(&error.chain());
+        }
     }
 
     /// Returns what the journal says of the upgrade.

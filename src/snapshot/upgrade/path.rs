@@ -10,7 +10,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
-use crate::profile::upgrade::VersionRules;
+use crate::profile::upgrade;
 use crate::profile::upgrade::plan::Hop;
 use crate::profile::upgrade::plan::Situation;
 use crate::profile::upgrade::plan::UpgradePlan;
@@ -45,10 +45,10 @@ pub struct UpgradePath {
 /// where nobody knows the way or where it begins.
 pub async fn path(profile: &Profile, root: &Path, asked: &Asked) -> Result<UpgradePath> {
     let doing = format!("cannot plan the upgrade to {}", asked.to);
-    let rules = rules(profile)?.ok_or_else(|| {
+    let rules = profile.rules()?.ok_or_else(|| {
         let text = format!("{doing}: profile {} names no version rules", profile.name);
         Error::new(Kind::Usage, text)
-            .hint(format!("`rules` in the profile names a product: {}", products()))
+            .hint(format!("`rules` in the profile names a product: {}", upgrade::products()))
     })?;
     let from = installed(profile, root, asked.from.as_ref()).await?.ok_or_else(|| {
         Error::new(Kind::Usage, format!("{doing}: the version that is installed is not known"))
@@ -67,7 +67,7 @@ pub(super) async fn hop(
     monitor: &dyn Monitor,
 ) -> Result<Option<Hop>> {
     let from = installed(profile, root, options.from.as_ref()).await?;
-    let rules = rules(profile)?;
+    let rules = profile.rules()?;
     let (Some(from), Some(to), Some(rules)) = (&from, &options.to, &rules) else {
         let why = match (rules, from) {
             (None, _) => "the profile names none",
@@ -78,20 +78,6 @@ pub(super) async fn hop(
         return Ok(None);
     };
     rules.single_hop(from, to, &options.situation)
-}
-
-/// Returns the version rules of a profile, where it names any.
-pub(super) fn rules(profile: &Profile) -> Result<Option<VersionRules>> {
-    let Some(product) = &profile.service.rules else { return Ok(None) };
-    VersionRules::built_in(product).map(Some).ok_or_else(|| {
-        let text =
-            format!("cannot use profile {}: no rules are known of {product:?}", profile.name);
-        Error::new(Kind::Usage, text).hint(format!("there are rules of {}", products()))
-    })
-}
-
-fn products() -> String {
-    VersionRules::products().collect::<Vec<_>>().join(", ")
 }
 
 /// Returns the version that is installed, where it is told or found.

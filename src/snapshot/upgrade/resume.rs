@@ -8,6 +8,8 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
+use crate::profile::SourceSpec;
+use crate::profile::What;
 use crate::profile::upgrade::plan::Hop;
 use crate::profile::upgrade::plan::Situation;
 use crate::repository::Repository;
@@ -21,7 +23,6 @@ use crate::snapshot::upgrade::State;
 use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
-use crate::snapshot::upgrade::path;
 use crate::snapshot::upgrade::service;
 use crate::snapshot::upgrade::sign;
 
@@ -56,6 +57,7 @@ async fn settle(
     undo: Option<&str>,
     monitor: &dyn Monitor,
 ) -> Result<Upgraded> {
+    refuse_elsewhere(profile, host, &execution)?;
     refuse_at_work(host, &execution)?;
     let holder = host.journals().holder("upgrade --resume");
     let repository = &Repository::open(&execution.repository, holder).await?;
@@ -63,7 +65,7 @@ async fn settle(
     let journal = &Journal::take_up(&host.journals(), execution).await?;
     let upgrading = Upgrading { repository, profile, host, monitor, journal };
     if step == Step::Upgraded {
-        return upgrading.complete(upgrading.hop_of_journal().as_ref()).await;
+        return Ok(upgrading.complete(upgrading.hop_of_journal().as_ref()).await);
     }
     if undo.is_some() {
         upgrading.change_journal(|upgrade| upgrade.undo = service::undo(undo, None))?;
@@ -74,6 +76,22 @@ async fn settle(
     // Who asks to go back, and is back, has got what was asked for.
     let is_back = upgraded.state == State::Returned;
     Ok(Upgraded { failure: upgraded.failure.filter(|_| !is_back), ..upgraded })
+}
+
+/// Fails with [`Kind::Refused`] where the upgrade was that of another database server's data.
+fn refuse_elsewhere(profile: &Profile, host: &Host, execution: &Execution) -> Result<()> {
+    let has_database = |spec: &SourceSpec| matches!(spec.what, What::Database { .. });
+    let server = host.database.server.to_string();
+    match &execution.server {
+        Some(other) if *other != server && profile.sources.iter().any(has_database) => {
+            let text = format!(
+                "cannot go back from {}: it is about the database server at {other}, not at {server}",
+                execution.id
+            );
+            Err(Error::new(Kind::Refused, text).hint("give the flags that the upgrade had"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Fails with [`Kind::Busy`] where a command of the upgrade is at work still.
@@ -94,7 +112,7 @@ impl Upgrading<'_> {
     /// Returns what the rules say of the upgrade that the journal tells of.
     fn hop_of_journal(&self) -> Option<Hop> {
         let upgrade = self.upgrade();
-        let rules = path::rules(self.profile).ok()??;
+        let rules = self.profile.rules().ok()??;
         let (from, to) = (upgrade.from?.parse().ok()?, upgrade.to?.parse().ok()?);
         rules.single_hop(&from, &to, &Situation::default()).ok()?
     }

@@ -16,8 +16,10 @@ use crate::system::units;
 const UNDO_SECONDS: u64 = 3600;
 
 impl Upgrading<'_> {
-    /// Fails where the units of the service are not to be stopped and started here.
+    /// Fails where the units of the service cannot be asked for, or are not to be stopped and started
+    /// here.
     pub(super) async fn check_units(&self) -> Result<()> {
+        units::present(&self.profile.service.units).await?;
         units::refuse_managed(&self.profile.service.units).await
     }
 
@@ -37,15 +39,21 @@ impl Upgrading<'_> {
         self.journal.change(|execution| {
             // Whoever goes on may be somewhere else.
             execution.repository = self.repository.folder().display().to_string();
+            execution.server = Some(self.host.database.server.to_string());
             execution.upgrade = Some(upgrade);
         })
     }
 
     /// Writes down the version that the upgrade has led to; warns where it is not the one that was
-    /// wanted.
+    /// wanted, or cannot be found: the service is well, whatever it is.
     pub(super) async fn write_down_found(&self) -> Result<()> {
-        let Some(found) = path::installed(self.profile, &self.host.root, None).await? else {
-            return Ok(());
+        let found = match path::installed(self.profile, &self.host.root, None).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.monitor.warn(&error.chain());
+                return Ok(());
+            }
         };
         self.change_journal(|upgrade| upgrade.found = Some(found.to_string()))?;
         let wanted = self.upgrade().to.and_then(|to| to.parse().ok());

@@ -17,6 +17,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::process::Ended;
 use crate::base::process::Process;
+use crate::base::process::program_of;
 use crate::source::RawChunk;
 
 /// The size of a chunk of what a command prints.
@@ -45,12 +46,6 @@ pub struct Printed {
 }
 
 impl SourceCommand {
-    /// Returns the program that a command begins with, which is what snapshots say of it: the rest
-    /// may hold a password.
-    pub fn program(text: &str) -> &str {
-        text.split_whitespace().find(|word| !word.contains('=')).unwrap_or("bash")
-    }
-
     fn process(&self) -> Process {
         Process::program("bash", ["-o", "pipefail", "-c", &self.text], self.limit)
             .with("SNAP_SOURCE", self.source.clone())
@@ -87,7 +82,7 @@ impl SourceCommand {
     }
 
     fn failed(&self, how: &str) -> Error {
-        Error::failed(format!("its command {} {how}", Self::program(&self.text)))
+        Error::failed(format!("its command {} {how}", program_of(&self.text)))
             .hint("the profile has the command: `snap profile show` prints it, to be tried by hand")
     }
 }

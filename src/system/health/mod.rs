@@ -33,8 +33,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How much of an answer is read, and how much of it is told.
+/// Bytes of an answer that are read.
 const MAX_BODY: usize = 256 << 10;
+/// Characters of it that are told.
 const TOLD: usize = 200;
 
 /// Returns once all checks say that the service is well, one after the other; those of units that

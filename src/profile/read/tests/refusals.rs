@@ -97,6 +97,7 @@ fn a_command_cannot_be_optional() {
 /// A line about a service, and the complaint about it.
 const WRONG_WORDS: &str = r#"
 about = "a\nb" | `about` must be a single line
+units = ['map@.service'] | `units`: "map@.service" is a template: its instances are units
 units = ['ok', '-H x'] | `units`: "-H x" is no name of a unit of systemd
 packages = ['map *'] | `packages`: "map *" is no name of a package, nor a pattern of names
 packages = ['['] | `packages`: "[" is no pattern: unclosed character class; missing ']'

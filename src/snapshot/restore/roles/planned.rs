@@ -1,8 +1,6 @@
 //! What a restore would make of the roles in its databases: read from the snapshot itself, before
 //! anything is written.
 
-use crate::base::error::Error;
-use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::profile::roles::mapping::Mapping;
 use crate::profile::roles::mapping::UnknownRoles;
@@ -11,7 +9,6 @@ use crate::profile::roles::when::Decision;
 use crate::profile::roles::when::Reason;
 use crate::profile::roles::when::Shape;
 use crate::profile::service::Column;
-use crate::profile::upgrade::VersionRules;
 use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::contents::Contents;
@@ -73,20 +70,17 @@ pub(in crate::snapshot::restore) async fn planned(
 }
 
 impl Crossing {
-    /// Fails with [`Kind::Refused`] where the profile's product has rules that do not let this snapshot
+    /// Fails with [`Kind::Refused`](crate::base::error::Kind) where the profile's product has rules that do not let this snapshot
     /// be restored onto this version.
     pub(in crate::snapshot::restore) fn check(&self, restoring: &Restoring<'_>) -> Result<()> {
-        let Some(product) = &restoring.profile.service.rules else { return Ok(()) };
         let (Some(source), Some(target), Some(_)) = (&self.source, &self.target, &self.mapping)
         else {
             return Ok(());
         };
-        let rules = VersionRules::built_in(product).ok_or_else(|| {
-            let name = &restoring.profile.name;
-            let text = format!("profile {name} names version rules that there are none of");
-            Error::new(Kind::Usage, format!("{text}: {product:?}"))
-        })?;
-        rules.check_restore(source, target)
+        match restoring.profile.rules()? {
+            Some(rules) => rules.check_restore(source, target),
+            None => Ok(()),
+        }
     }
 }
 
