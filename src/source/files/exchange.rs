@@ -35,6 +35,7 @@ use crate::source::files::list::FileList;
 use crate::source::files::list::TOP;
 use crate::source::files::place::Way;
 use crate::source::files::place::folder_and_name;
+use crate::source::files::place::remove_made;
 use crate::source::files::rename;
 
 /// The places of a swap: of what comes in, of what is live, and of what was live.
@@ -382,12 +383,6 @@ fn refused_if_busy(cause: std::io::Error) -> Error {
 
 pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
-}
-
-/// Removes folders that were made, the innermost first, as far as they are empty.
-pub(super) fn remove_made(made_folders: &[PathBuf]) {
-    // A folder that something else lies in by now has to stay.
-    drop(made_folders.iter().rev().try_for_each(fs::remove_dir));
 }
 
 /// Removes a file or a whole folder; nothing there is fine.

@@ -19,9 +19,9 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::files::exchange::Exchange;
 use crate::source::files::exchange::exists;
-use crate::source::files::exchange::remove_made;
 use crate::source::files::list::FileList;
 use crate::source::files::place::folder_and_name;
+use crate::source::files::place::remove_made;
 
 /// The mode of folders that are made above a target.
 const FOLDER_MODE: u32 = 0o755;
