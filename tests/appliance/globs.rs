@@ -217,6 +217,18 @@ fn what_is_included_alone_is_saved_and_restored() {
     );
 }
 
+#[test]
+fn what_is_left_out_and_in_the_way_is_told_by_a_dry_run_too() {
+    let divided = Divided::used();
+    fs::remove_file(divided.folder().join("a.conf")).expect("remove a file");
+    divided.write("a.conf/in.log", "in the way");
+    let before = divided.files();
+    for arguments in [&["restore", "before", "--dry-run"][..], &["restore", "before"]] {
+        divided.place.snap(arguments).failed(14, &["etc/map/a.conf is in the way", "move it away"]);
+        assert_eq!(divided.files(), before, "{arguments:?}");
+    }
+}
+
 #[cfg(feature = "fault-points")]
 mod killed {
     use std::collections::BTreeMap;
@@ -319,6 +331,9 @@ mod killed {
             let staging = divided.beside().into_iter().find(|it| it.contains("staging"));
             let staging = divided.place.root().join("etc").join(staging.expect("it is there"));
             fs::remove_file(staging.join("conf/a")).expect("lose what was to come in");
+            // A folder that came in has a log already.
+            assert!(divided.folder().join("gone/b").exists());
+            divided.write("gone/since.log", "since");
         };
         let points = divided.kill_everywhere(prepare, &["restore", "--resume"]);
         assert!(points > 5, "it came to {points} points alone");

@@ -10,6 +10,7 @@
 use std::ffi::OsStr;
 use std::panic;
 use std::path::Path;
+use std::path::PathBuf;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::Sender;
@@ -35,6 +36,7 @@ pub use crate::source::files::certificates::Serving;
 pub use crate::source::files::contents::Contents;
 pub use crate::source::files::contents::Listed;
 pub use crate::source::files::exchange::Exchange;
+pub use crate::source::files::left_out::in_the_way;
 pub use crate::source::files::leftovers::Leftover;
 pub use crate::source::files::leftovers::Role;
 pub use crate::source::files::leftovers::leftovers;
@@ -82,8 +84,8 @@ pub struct Tree {
     pub raw_bytes: u64,
 }
 
-/// Reads what lies at `path`, but for what `globs` leave out of a folder, into `chunks` of at most `chunk_bytes`; returns what it was, or
-/// nothing where nothing is there.
+/// Reads what lies at `path`, but for what `globs` leave out of a folder, into `chunks` of at most
+/// `chunk_bytes`; returns what it was, or nothing where nothing is there.
 ///
 /// Sockets, pipes, devices and what cannot be read are left out with a warning.
 pub async fn read(
@@ -124,6 +126,13 @@ pub async fn changes(path: &Path, list: &FileList) -> Result<Vec<Change>> {
         Ok(prove::changes(&expected, &found))
     })
     .await
+}
+
+/// Returns what is left out of the folder at `path` and has the place of something in the list, where
+/// there is such a thing: it refuses the restore.
+pub async fn obstacle(path: &Path, list: &FileList) -> Result<Option<PathBuf>> {
+    let (path, list) = (path.to_owned(), list.clone());
+    on_blocking_thread(&Silent, move |_| left_out::obstacle(&list, &path)).await
 }
 
 /// Returns the contents of these files of a saved tree, read from the chunks of its tar.

@@ -52,7 +52,8 @@ pub(super) struct Walked {
 /// `archive` where there is one; returns its entries, or nothing where nothing is there.
 ///
 /// A single file is listed under `name`: a staged one has another name than it will have.
-/// Of a folder, only what `chooser` takes is looked at. What cannot be read is left out with a warning, but for `top` itself.
+/// Of a folder, only what `chooser` takes is looked at. What cannot be read is left out with a
+/// warning, but for `top` itself.
 pub(super) fn walk(
     top: &Path,
     name: &OsStr,

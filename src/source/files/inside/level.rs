@@ -21,6 +21,7 @@ use crate::source::files::inside::shared::Shared;
 use crate::source::files::inside::sync;
 use crate::source::files::left_out::Belonging;
 use crate::source::files::left_out::belonging;
+use crate::source::files::left_out::is_folder;
 use crate::source::files::left_out::take_out;
 use crate::source::files::list;
 use crate::source::files::rename;
@@ -57,7 +58,8 @@ impl Level<'_> {
         }
         let is_in = |name, folder: &Path| self.side(folder, name) == Some(Side::Coming);
         let all = [&self.incoming, &self.target, &self.previous];
-        coming.entries.keys().all(|name| all.iter().any(|folder| is_in(name.os(), folder)))
+        let is_whole = |name| !self.is_taken_out(name) && all.iter().any(|it| is_in(name, it));
+        coming.entries.keys().all(|name| is_whole(name.os()))
     }
 
     /// Fails where the folder is not where it was.
@@ -78,7 +80,8 @@ impl Level<'_> {
         every.retain(|name| !self.below.contains_key(&self.path_of(name)));
         for name in every {
             for folder in [incoming, previous] {
-                if self.side(folder, &name) == Some(live) {
+                let is_out = folder == incoming && self.is_taken_out(&name);
+                if self.side(folder, &name) == Some(live) && !is_out {
                     self.demand_own(&name)?;
                     put(&folder.join(&name), &target.join(&name), &away.join(&name))?;
                     fault::point("inside.in");
@@ -110,7 +113,10 @@ impl Level<'_> {
             // It was the live tree's alone when it was looked at. All goes back then.
             Belonging::Mixed if away == self.previous => return Err(came_meanwhile(&from)),
             // What is left out came into what had come in, and stays.
-            Belonging::Mixed => take_out(self.chooser, &self.top(), &self.path_of(name), &to)?,
+            Belonging::Mixed => {
+                take_out(self.chooser, &self.top(), &self.path_of(name), &to)?;
+                fault::point("inside.out");
+            }
         }
         Ok(())
     }
@@ -150,6 +156,14 @@ impl Level<'_> {
         let entries = self.shared.coming().map(|coming| &coming.entries)?;
         let is_coming = entries.get(&ByteString::from(name)) == Some(&number);
         Some(if is_coming { Side::Coming } else { Side::Live })
+    }
+
+    /// Returns whether this, on the way back, was taken out of a folder that had come in and stays for
+    /// what is left out of it. Two folders never cross: it is their entries that are exchanged.
+    fn is_taken_out(&self, name: &OsStr) -> bool {
+        let (out, stays) = (self.incoming.join(name), self.target.join(name));
+        let is_coming = self.side(&self.target, name) == Some(Side::Coming);
+        is_coming && is_folder(&out) && is_folder(&stays)
     }
 
     /// Fails where what has this name in the folder is not the source's alone.

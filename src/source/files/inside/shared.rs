@@ -25,6 +25,7 @@ use crate::source::files::inside::names;
 use crate::source::files::inside::set_time;
 use crate::source::files::left_out::Belonging;
 use crate::source::files::left_out::belonging;
+use crate::source::files::left_out::in_the_way;
 use crate::source::files::left_out::is_folder;
 use crate::source::files::list;
 use crate::source::files::list::Attributes;
@@ -159,9 +160,4 @@ fn find(
         }
     }
     Ok(())
-}
-
-fn in_the_way(live: &Path) -> Error {
-    let text = format!("{} is in the way, and is left out of what is restored", live.display());
-    Error::new(Kind::Refused, text).hint("move it away, and restore again")
 }

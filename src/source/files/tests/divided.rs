@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::base::error::Kind;
 use crate::source::files::CHUNK_BYTES;
+use crate::source::files::rename;
 
 /// A live folder and a saved one, which have their logs and caches to themselves.
 struct Scene {
@@ -247,13 +248,18 @@ async fn without_anything_left_out_a_folder_that_a_restore_made_goes_with_its_ro
 
 #[tokio::test]
 async fn what_is_left_out_and_in_the_way_refuses_the_restore() {
-    for (include, path) in [(&["conf/a"][..], "conf"), (&[], "a.conf/in.log")] {
+    for (include, path, obstacle) in
+        [(&["conf/a"][..], "conf", "conf"), (&[], "a.conf/in.log", "a.conf")]
+    {
         let scene = Scene::with(include, &["**/*.log"]).await;
         let live = scene.live();
-        let first = live.join(path.split('/').next().unwrap());
+        assert_eq!(files::obstacle(&live, &scene.saved.list).await.unwrap(), None);
+        let first = live.join(obstacle);
         fs::remove_dir_all(&first).or_else(|_| fs::remove_file(&first)).unwrap();
         write(&live.join(path), b"in the way", 0o600);
         let before = picture(&live);
+        let found = files::obstacle(&live, &scene.saved.list).await.unwrap();
+        assert_eq!(found, Some(live.join(obstacle)));
         let error = restore(&live, &scene.saved).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Refused, "{}", error.chain());
         assert!(error.chain().contains("is in the way"), "{}", error.chain());
@@ -274,4 +280,91 @@ async fn a_list_that_holds_what_its_patterns_leave_out_is_damaged() {
         assert_eq!(error.kind(), Kind::Damaged, "{}", error.chain());
     }
     assert!(list(&json!({"include": ["conf"], "exclude": []})).is_err());
+}
+
+#[tokio::test]
+async fn a_file_takes_the_place_of_a_folder_only_where_nothing_of_it_is_left_out() {
+    let scene = Scene::new().await;
+    let (live, list) = (scene.live(), &scene.saved.list);
+    let file = scene.folder.path().join("single/live");
+    write(&file, b"single", 0o600);
+    let single = save_part(&file, &list.globs, CHUNK_BYTES).await;
+    let before = contents(&live);
+    let found = files::obstacle(&live, &single.list).await.unwrap();
+    assert_eq!(found, Some(live.clone()));
+    assert_eq!(restore(&live, &single).await.unwrap_err().kind(), Kind::Refused);
+    assert_eq!(contents(&live), before);
+
+    fs::remove_dir_all(&live).unwrap();
+    write(&live.join("own"), b"own", 0o600);
+    assert_eq!(files::obstacle(&live, &single.list).await.unwrap(), None);
+    let first = restore(&live, &single).await.unwrap().0;
+    assert_eq!(fs::read(&live).unwrap(), b"single");
+    let second = first.reversed("x").unwrap();
+    second.complete().unwrap();
+    assert_eq!(fs::read(live.join("own")).unwrap(), b"own");
+    // The file is to come back again.
+    write(&live.join("late.log"), b"late", 0o600);
+    assert_eq!(second.reversed("y").unwrap_err().kind(), Kind::Refused);
+    fs::remove_file(live.join("late.log")).unwrap();
+    second.reversed("y").unwrap().complete().unwrap();
+    assert_eq!(fs::read(&live).unwrap(), b"single");
+}
+
+#[tokio::test]
+async fn what_was_killed_while_it_was_taken_out_of_a_folder_that_came_in_is_taken_back_again() {
+    let scene = Scene::new().await;
+    let live = scene.live();
+    let [_, own] = contents(&live);
+    let exchange = restore(&live, &scene.saved).await.unwrap().0;
+    write(&live.join("only/more.log"), b"more", 0o600);
+    let incoming = exchange.incoming.clone().unwrap();
+    fs::create_dir_all(incoming.join("only")).unwrap();
+    rename::to_free(&live.join("only/saved"), &incoming.join("only/saved")).unwrap();
+    assert!(!exchange.can_go_on());
+    assert!(exchange.complete().is_err());
+    exchange.take_back().unwrap();
+    let [left_out, undone] = contents(&live);
+    assert_eq!((undone, left_out["only/more.log"].as_str()), (own, "more"));
+    assert_eq!(leftovers(&live).unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_was_killed_while_it_was_taken_out_of_a_folder_that_was_made_is_taken_back_again() {
+    for is_gone_meanwhile in [false, true] {
+        let scene = Scene::new().await;
+        let live = scene.live();
+        fs::remove_dir_all(&live).unwrap();
+        let exchange = restore(&live, &scene.saved).await.unwrap().0;
+        write(&live.join("late.log"), b"late", 0o600);
+        let incoming = exchange.incoming.clone().unwrap();
+        fs::create_dir(&incoming).unwrap();
+        rename::to_free(&live.join("a.conf"), &incoming.join("a.conf")).unwrap();
+        if is_gone_meanwhile {
+            fs::remove_file(live.join("late.log")).unwrap();
+        }
+        assert!(!exchange.can_go_on());
+        assert!(exchange.complete().is_err());
+        exchange.take_back().unwrap();
+        assert_eq!(live.exists(), !is_gone_meanwhile);
+        if !is_gone_meanwhile {
+            let late = BTreeMap::from([("late.log".to_owned(), "late".to_owned())]);
+            assert_eq!(contents(&live), [late, BTreeMap::new()]);
+        }
+        assert_eq!(leftovers(&live).unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_came_where_nothing_was_refuses_the_restore() {
+    let scene = Scene::new().await;
+    let live = scene.live();
+    fs::remove_dir_all(&live).unwrap();
+    let staged = stage(&live, scene.saved.list.clone(), &scene.saved.tar(), &Silent).await.unwrap();
+    let exchange = staged.prove().await.unwrap().release().unwrap();
+    write(&live.join("since"), b"since", 0o600);
+    assert_eq!(exchange.complete().unwrap_err().kind(), Kind::Refused);
+    exchange.take_back().unwrap();
+    assert_eq!(fs::read(live.join("since")).unwrap(), b"since");
+    assert_eq!(leftovers(&live).unwrap(), []);
 }
