@@ -58,6 +58,7 @@ mod certificates;
 mod roles;
 mod in_place;
 mod mounts;
+mod globs;
 #[cfg(feature = "fault-points")]
 mod faults;
 #[cfg(feature = "fault-points")]

@@ -14,6 +14,7 @@ use rustix::process::kill_process_group;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
+#[cfg(feature = "fault-points")]
 use crate::place::SECURITY_FILE;
 use crate::restore_failures::finished;
 use crate::server::until;

@@ -45,6 +45,7 @@ mod database;
 mod definers;
 mod files;
 mod in_place;
+mod left_alone;
 mod new_host;
 mod parts;
 mod refusals;
