@@ -4,6 +4,7 @@
 //! The readers keep their snapshots while they wait, so that the moment stays the same. That is why
 //! they do not wait for ever: what they keep makes a busy server slower still.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -45,8 +46,11 @@ pub(super) struct Watch<'a> {
     ours: Vec<u32>,
     monitor: &'a dyn Monitor,
     patience: Duration,
-    /// How long readers were kept waiting in all.
+    /// Since when readers wait, and how long they were kept waiting before that.
+    since: Option<Instant>,
     paused: Duration,
+    /// The transactions that waited to be purged at first, until it is told that they pile up.
+    unpurged: Option<u64>,
 }
 
 impl<'a> Watch<'a> {
@@ -59,20 +63,24 @@ impl<'a> Watch<'a> {
     ) -> Self {
         let mut ours: Vec<u32> = readers.iter_mut().map(|reader| reader.raw().id()).collect();
         ours.push(observer.raw().id());
-        let (pace, patience, paused) = (pace.clone(), PATIENCE, Duration::ZERO);
-        Self { observer, pace, ours, monitor, patience, paused }
+        Self {
+            observer,
+            pace: pace.clone(),
+            ours,
+            monitor,
+            patience: PATIENCE,
+            since: None,
+            paused: Duration::ZERO,
+            unpurged: None,
+        }
     }
 
     /// Returns what comes of reading while the server is watched. Fails with [`Kind::Busy`] where
     /// readers would have to wait for too long.
     pub(super) async fn over<T>(mut self, reading: impl Future<Output = Result<T>>) -> Result<T> {
-        let outcome = tokio::select! {
-            outcome = reading => outcome,
-            error = self.watch() => Err(error),
-        };
+        let outcome = self.watch(reading).await;
         // Others of the same verb may read later.
-        self.pace.release();
-        self.monitor.waits(None);
+        self.go_on();
         if self.paused >= Duration::from_secs(1) {
             let seconds = self.paused.as_secs();
             self.monitor.note(&format!("paused for {seconds} s in all while the server was busy"));
@@ -80,73 +88,82 @@ impl<'a> Watch<'a> {
         outcome
     }
 
-    async fn watch(&mut self) -> Error {
-        match self.watch_on().await {
-            Ok(never) => match never {},
-            Err(error) => error,
-        }
-    }
-
-    async fn watch_on(&mut self) -> Result<std::convert::Infallible> {
-        let limit = self.pace.limits().threads_running;
-        let interval = if limit.is_some() { OFTEN } else { SELDOM };
-        let mut at_first = None;
-        let mut is_told = false;
-        let mut since = None;
+    async fn watch<T>(&mut self, reading: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut reading = pin!(reading);
+        let is_limited = self.pace.limits().threads_running.is_some();
+        let interval = if is_limited { OFTEN } else { SELDOM };
         loop {
-            let found = self.observer.read_business(&self.ours).await?;
-            let before = *at_first.get_or_insert(found.unpurged);
-            if !is_told && has_piled_up(before, found.unpurged) {
-                is_told = true;
-                self.monitor.note(PILED_UP);
+            let (business, outcome) = {
+                let mut asking = pin!(self.observer.read_business(&self.ours));
+                tokio::select! {
+                    business = &mut asking => (business, None),
+                    // Its connection would take the answer for that to the next question.
+                    outcome = &mut reading => (asking.await, Some(outcome)),
+                }
+            };
+            if let Some(outcome) = outcome {
+                return outcome;
             }
-            if let Some(limit) = limit {
-                since = self.pause_or_go_on(found.threads, limit, since)?;
-            }
-            sleep(interval).await;
-            if since.is_some() {
-                self.paused += interval;
+            self.consider(business?)?;
+            tokio::select! {
+                outcome = &mut reading => return outcome,
+                () = sleep(interval) => {}
             }
         }
     }
 
-    /// Holds or releases the readers; returns since when they wait.
-    fn pause_or_go_on(
-        &self,
-        threads: u32,
-        limit: u32,
-        since: Option<Instant>,
-    ) -> Result<Option<Instant>> {
-        if threads <= limit {
-            if since.is_some() {
-                self.pace.release();
-                self.monitor.waits(None);
-                self.monitor.detail(&format!("goes on: {threads} threads of others run"));
+    fn consider(&mut self, business: Business) -> Result<()> {
+        match (self.unpurged, business.unpurged) {
+            (None, first) => self.unpurged = first,
+            (Some(first), Some(now)) if has_piled_up(first, now) => {
+                self.monitor.note(PILED_UP);
+                self.unpurged = Some(u64::MAX);
             }
-            return Ok(None);
+            _ => {}
         }
-        let Some(since) = since else {
+        match self.pace.limits().threads_running {
+            Some(limit) if business.threads > limit => self.pause(business.threads, limit),
+            _ => {
+                self.go_on();
+                Ok(())
+            }
+        }
+    }
+
+    /// Keeps the readers waiting, where they have not waited for too long.
+    fn pause(&mut self, threads: u32, limit: u32) -> Result<()> {
+        let Some(since) = self.since else {
+            self.since = Some(Instant::now());
             self.pace.hold();
             let why = format!("paused: {threads} threads of others run, more than {limit}");
             self.monitor.waits(Some(&why));
-            return Ok(Some(Instant::now()));
+            return Ok(());
         };
         if since.elapsed() < self.patience {
-            return Ok(Some(since));
+            return Ok(());
         }
-        let (seconds, threads) = (self.patience.as_secs(), format!("{threads} threads of others"));
-        let text =
-            format!("cannot read on: for {seconds} s the server was too busy, now with {threads}");
+        let seconds = self.patience.as_secs();
+        let text = format!(
+            "cannot read on: the server was too busy for {seconds} s, with {threads} threads of others"
+        );
         Err(Error::new(Kind::Busy, text)
             .hint("try again when it is less busy, or allow more by --max-threads-running"))
+    }
+
+    fn go_on(&mut self) {
+        let Some(since) = self.since.take() else { return };
+        self.paused += since.elapsed();
+        self.pace.release();
+        self.monitor.waits(None);
+        self.monitor.detail("reading goes on");
     }
 }
 
 const PILED_UP: &str = "the server keeps the old versions of what changes until the rows are read \
     (Innodb_history_list_length has grown by a million): read faster, or when less is written";
 
-fn has_piled_up(before: Option<u64>, now: Option<u64>) -> bool {
-    matches!((before, now), (Some(before), Some(now)) if now >= before + MANY_TRANSACTIONS)
+const fn has_piled_up(first: u64, now: u64) -> bool {
+    now.saturating_sub(first) >= MANY_TRANSACTIONS
 }
 
 impl Connection {
@@ -253,9 +270,8 @@ mod tests {
 
     #[test]
     fn old_versions_pile_up_beyond_what_was_there_at_first() {
-        let (few, many) = (Some(5), Some(5 + MANY_TRANSACTIONS));
-        assert!(has_piled_up(few, many));
-        assert!(!has_piled_up(many, many));
-        assert!(!has_piled_up(None, many));
+        assert!(has_piled_up(5, 5 + MANY_TRANSACTIONS));
+        assert!(!has_piled_up(5, 4 + MANY_TRANSACTIONS));
+        assert!(!has_piled_up(MANY_TRANSACTIONS, 5));
     }
 }
