@@ -154,6 +154,33 @@ impl Connection {
         typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
     }
 
+    /// Returns the rows of each small result of several statements, which are asked in one go: however
+    /// far the server is, they take the time of one. A statement without a result has no place.
+    pub(super) async fn answers<T: FromRow>(
+        &mut self,
+        doing: &str,
+        statements: &str,
+    ) -> Result<Vec<Vec<T>>> {
+        let failed = |peer: &Peer, cause| peer.error(doing, cause);
+        let result = self.raw.query_iter(statements).await;
+        let mut result = result.map_err(|cause| failed(&self.peer, cause))?;
+        let mut answers = Vec::new();
+        loop {
+            let has_rows = !result.columns_ref().is_empty();
+            let rows: Vec<Row> =
+                result.collect().await.map_err(|cause| failed(&self.peer, cause))?;
+            if has_rows {
+                let typed = rows.into_iter().map(T::from_row_opt);
+                answers.push(typed.collect::<std::result::Result<_, _>>().map_err(|_| {
+                    Error::failed(format!("{doing}: the server answers in an unknown form"))
+                })?);
+            }
+            if result.is_empty() {
+                return Ok(answers);
+            }
+        }
+    }
+
     /// Returns the first row of a small result; `doing` says `cannot {do} {thing}`.
     pub(super) async fn first<T: FromRow>(
         &mut self,
