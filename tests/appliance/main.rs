@@ -54,6 +54,7 @@ mod upgraded_host;
 mod upgrade;
 mod every_profile;
 mod security_file;
+mod busy;
 mod certificates;
 mod roles;
 mod in_place;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::stages::Stage;
 use crate::source::RawChunk;
 use crate::source::mariadb::accounts::Accounts;
 use crate::source::mariadb::accounts::read;
@@ -41,6 +42,7 @@ use crate::source::mariadb::schema;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
+use crate::source::mariadb::watch::Watch;
 
 /// A database that is about to be saved: its definitions have been read, its rows have not.
 pub struct Dump {
@@ -157,12 +159,14 @@ impl Dump {
             reading.read_locked(lock.connection()).await?;
         }
         let mut partitioned = Partitioned::hold(&self.login, &self.definition).await?;
-        let moment = moment::open(&mut self.readers, &self.login, monitor).await?;
+        let opening = moment::open(&mut self.readers, &self.login, monitor);
+        let moment = self.login.stages.time(Stage::Moment, 0, opening).await?;
         if let Some(lock) = lock {
             // Others wait for these tables.
             lock.release().await?;
         }
-        let read = reading.read_shared(&mut self.readers);
+        let watch = Watch::new(&mut self.observer, &mut self.readers, &self.login.pace, monitor);
+        let read = watch.over(reading.read_shared(&mut self.readers));
         match &mut partitioned {
             Some(tables) => tokio::select! {
                 read = read => read?,

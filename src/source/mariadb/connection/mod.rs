@@ -21,6 +21,10 @@ use mysql_async::prelude::Queryable as _;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::pace::Meter;
+use crate::base::pace::Pace;
+use crate::base::stages::Stage;
+use crate::base::stages::Stages;
 use crate::source::mariadb::failure;
 use crate::source::mariadb::failure::Peer;
 use crate::source::mariadb::infile::Offer;
@@ -49,6 +53,8 @@ pub struct Connection {
     is_local: bool,
     peer: Peer,
     offer: Offer,
+    pace: Pace,
+    stages: Stages,
 }
 
 /// Returns a connection to the server that the login names.
@@ -57,14 +63,15 @@ pub async fn connect(login: &Login) -> Result<Connection> {
 }
 
 async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
-    let offer = Offer::default();
+    let offer = Offer::at(login.pace.clone());
     let raw = tokio::time::timeout(limit, log_in(login, &offer))
         .await
         .map_err(|_| failure::silence(login, limit.as_secs()))?
         .map_err(|cause| failure::login_error(login, cause))?;
     let peer = Peer { server: login.server.to_string(), account: quote::identifier(&login.user) };
     let is_local = matches!(login.server, Address::Socket(_));
-    let mut connection = Connection { raw, is_local, peer, offer };
+    let (pace, stages) = (login.pace.clone(), login.stages.clone());
+    let mut connection = Connection { raw, is_local, peer, offer, pace, stages };
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
     login.sessions.remember(&mut connection).await?;
@@ -114,6 +121,16 @@ impl Connection {
         &self.offer
     }
 
+    /// Returns what counts the rows that this connection reads.
+    pub(super) fn meter(&self, stage: Stage) -> Meter {
+        self.pace.meter(self.stages.begin(), stage)
+    }
+
+    /// Returns where the time goes.
+    pub(super) const fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
     /// Returns who explains the errors of [`raw`](Self::raw).
     pub(super) fn peer(&self) -> Peer {
         self.peer.clone()
@@ -135,6 +152,33 @@ impl Connection {
         let rows = rows.map_err(|cause| self.peer.error(doing, cause))?;
         let typed = rows.into_iter().map(T::from_row_opt).collect::<std::result::Result<_, _>>();
         typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
+    }
+
+    /// Returns the rows of each small result of several statements, which are asked in one go: however
+    /// far the server is, they take the time of one. A statement without a result has no place.
+    pub(super) async fn answers<T: FromRow>(
+        &mut self,
+        doing: &str,
+        statements: &str,
+    ) -> Result<Vec<Vec<T>>> {
+        let failed = |peer: &Peer, cause| peer.error(doing, cause);
+        let result = self.raw.query_iter(statements).await;
+        let mut result = result.map_err(|cause| failed(&self.peer, cause))?;
+        let mut answers = Vec::new();
+        loop {
+            let has_rows = !result.columns_ref().is_empty();
+            let rows: Vec<Row> =
+                result.collect().await.map_err(|cause| failed(&self.peer, cause))?;
+            if has_rows {
+                let typed = rows.into_iter().map(T::from_row_opt);
+                answers.push(typed.collect::<std::result::Result<_, _>>().map_err(|_| {
+                    Error::failed(format!("{doing}: the server answers in an unknown form"))
+                })?);
+            }
+            if result.is_empty() {
+                return Ok(answers);
+            }
+        }
     }
 
     /// Returns the first row of a small result; `doing` says `cannot {do} {thing}`.
