@@ -208,6 +208,21 @@ pub async fn in_turn(
     Ok(Restored { new_host, ..restored })
 }
 
+/// Fails with [`Kind::Refused`](crate::base::error::Kind::Refused) where the disks of this host do not
+/// hold all that a snapshot has beside what is live, for who will have to go back to it.
+pub(super) async fn demand_room(
+    restoring: &Restoring<'_>,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+) -> Result<()> {
+    let options = &RestoreOptions { full: true, ..options.clone() };
+    let host = &restoring.host.clone().with_binlog(options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
+    let Planned { lock: _lock, contents, plan, .. } = planned(restoring, id, options).await?;
+    let plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    room::demand(&plan, options)
+}
+
 /// Swaps all that is ready, and ends what came before it.
 async fn complete(
     restoring: &Restoring<'_>,
