@@ -20,6 +20,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::quote;
 
@@ -84,20 +85,20 @@ pub(super) async fn open_snapshots(
 async fn open_once(readers: &mut [Connection], login: &Login, hold: &Hold) -> Result<()> {
     let mut guard = connect(login).await?;
     // Where this fails, dropping the connection ends what has been reached.
-    let turns = Turns::of(&mut guard);
+    let turns = Turns::of(&guard);
     guard.approach(hold, &turns).await?;
-    let ids: Vec<u32> = readers.iter_mut().map(|reader| reader.raw().id()).collect();
+    let ids: Vec<u32> = readers.iter().map(Connection::id).collect();
     let beginning = join_all(readers.iter_mut().map(|reader| reader.begin_in_turn(&turns)));
     let holding = async {
         guard.wait_for_readers(&ids).await?;
-        let held = guard.hold(hold, &turns).await;
+        let outcome = guard.hold(hold, &turns).await;
         // Readers that still wait for their turn get it.
         guard.close().await;
-        held
+        outcome
     };
-    let (begun, held) = join(beginning, holding).await;
+    let (begun, outcome) = join(beginning, holding).await;
     // Where the server has ended the hold by itself, this fails, and so did the hold.
-    held?;
+    outcome?;
     let is_in_time = begun.into_iter().collect::<Result<Vec<bool>>>()?;
     if is_in_time.contains(&false) {
         let text = format!("cannot open all snapshots within {} ms", LONGEST.as_millis());
@@ -116,8 +117,8 @@ struct Turns {
 }
 
 impl Turns {
-    fn of(guard: &mut Connection) -> Self {
-        let guard = guard.raw().id();
+    fn of(guard: &Connection) -> Self {
+        let guard = guard.id();
         let name = |what: &str| quote::text(&format!("snap {what} {guard}"));
         Self { turn: name("turn"), held: name("held"), guard }
     }
@@ -132,14 +133,18 @@ impl Connection {
     /// Opens this connection's own snapshot when it has its turn; returns whether others were held
     /// off until then.
     async fn begin_in_turn(&mut self, turns: &Turns) -> Result<bool> {
+        const TOO_LATE: u16 = 1644;
         let Turns { turn, held, guard } = turns;
-        let statements = format!(
-            "SELECT GET_LOCK({turn}, {TURN_SECONDS}); {BEGIN}; SELECT IS_USED_LOCK({held}) <=> {guard}; \
-             DO RELEASE_LOCK({turn})"
+        // One statement: what is asked one after the other takes the network's time each.
+        let statement = format!(
+            "BEGIN NOT ATOMIC DO GET_LOCK({turn}, {TURN_SECONDS}); {BEGIN}; \
+             SET @is_held = IS_USED_LOCK({held}) <=> {guard}; DO RELEASE_LOCK({turn}); \
+             IF NOT @is_held THEN SIGNAL SQLSTATE '45000'; END IF; END"
         );
-        let answers: Vec<Vec<Option<u8>>> =
-            self.answers("cannot open a snapshot", &statements).await?;
-        Ok(answers.iter().flatten().all(|answer| *answer == Some(1)))
+        match self.execute("cannot open a snapshot", &statement).await {
+            Err(error) if failure::server_code(&error) == Some(TOO_LATE) => Ok(false),
+            begun => begun.map(|()| true),
+        }
     }
 
     async fn approach(&mut self, hold: &Hold, turns: &Turns) -> Result<()> {

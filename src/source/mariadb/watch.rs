@@ -57,12 +57,12 @@ impl<'a> Watch<'a> {
     /// Returns who watches by a connection that is free meanwhile.
     pub(super) fn new(
         observer: &'a mut Connection,
-        readers: &mut [Connection],
+        readers: &[Connection],
         pace: &Pace,
         monitor: &'a dyn Monitor,
     ) -> Self {
-        let mut ours: Vec<u32> = readers.iter_mut().map(|reader| reader.raw().id()).collect();
-        ours.push(observer.raw().id());
+        let mut ours: Vec<u32> = readers.iter().map(Connection::id).collect();
+        ours.push(observer.id());
         Self {
             observer,
             pace: pace.clone(),
@@ -215,7 +215,7 @@ mod tests {
 
     /// Begins a statement that runs until the connection is dropped.
     async fn busy(connection: &mut Connection) -> u32 {
-        let id = connection.raw().id();
+        let id = connection.id();
         tokio::select! {
             biased;
             ended = connection.execute("cannot sleep", "DO SLEEP(1000)") => panic!("{ended:?}"),
@@ -235,7 +235,7 @@ mod tests {
     async fn what_our_own_connections_run_does_not_count() {
         let (mut observer, mut reader) = (server().connection().await, server().connection().await);
         let own = busy(&mut reader).await;
-        let ours = [observer.raw().id(), own];
+        let ours = [observer.id(), own];
         let threads = async |observer: &mut Connection, ours: &[u32]| {
             observer.read_business(ours).await.unwrap().threads
         };
@@ -254,10 +254,8 @@ mod tests {
         let (mut observer, mut other) = (server().connection().await, server().connection().await);
         let other = busy(&mut other).await;
         let (pace, monitor) = (at_most(0), Waiting::default());
-        let watch = Watch {
-            patience: Duration::ZERO,
-            ..Watch::new(&mut observer, &mut [], &pace, &monitor)
-        };
+        let watch =
+            Watch { patience: Duration::ZERO, ..Watch::new(&mut observer, &[], &pace, &monitor) };
         let error = watch.over(std::future::pending::<Result<()>>()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Busy);
         assert!(error.advice().unwrap().contains("--max-threads-running"));

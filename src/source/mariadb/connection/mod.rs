@@ -43,6 +43,9 @@ const ACCESS_DENIED: u16 = 1045;
 /// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// What every session sets as `wait_timeout`.
+const WAIT_SECONDS: usize = 86_400;
+
 /// The largest packet of the protocol. A row may be larger than the packets that its server takes:
 /// the server sends it, so that only the client's own limit can refuse it.
 const MAX_PACKET_BYTES: usize = 1 << 30;
@@ -116,6 +119,11 @@ impl Connection {
         &mut self.raw
     }
 
+    /// Returns the number by which the server knows the connection.
+    pub(super) fn id(&self) -> u32 {
+        self.raw.id()
+    }
+
     /// Returns the bytes that a statement may load.
     pub(super) const fn offer(&self) -> &Offer {
         &self.offer
@@ -161,14 +169,14 @@ impl Connection {
         doing: &str,
         statements: &str,
     ) -> Result<Vec<Vec<T>>> {
-        let failed = |peer: &Peer, cause| peer.error(doing, cause);
-        let result = self.raw.query_iter(statements).await;
-        let mut result = result.map_err(|cause| failed(&self.peer, cause))?;
+        let peer = self.peer();
+        let result = self.raw().query_iter(statements).await;
+        let mut result = result.map_err(|cause| peer.error(doing, cause))?;
         let mut answers = Vec::new();
         loop {
             let has_rows = !result.columns_ref().is_empty();
             let rows: Vec<Row> =
-                result.collect().await.map_err(|cause| failed(&self.peer, cause))?;
+                result.collect().await.map_err(|cause| peer.error(doing, cause))?;
             if has_rows {
                 let typed = rows.into_iter().map(T::from_row_opt);
                 answers.push(typed.collect::<std::result::Result<_, _>>().map_err(|_| {
@@ -176,7 +184,9 @@ impl Connection {
                 })?);
             }
             if result.is_empty() {
-                return Ok(answers);
+                // Where a statement failed, there is nothing more but the failure.
+                let outcome = result.drop_result().await;
+                return outcome.map(|()| answers).map_err(|cause| peer.error(doing, cause));
             }
         }
     }
@@ -211,6 +221,8 @@ fn options(login: &Login, offer: &Offer) -> Opts {
         .pass(login.password.as_ref().map(Secret::reveal))
         // A statement that was prepared belongs to the database that was selected then.
         .stmt_cache_size(Some(0))
+        // The client would ask for it; the session sets it anyway.
+        .wait_timeout(Some(WAIT_SECONDS))
         .max_allowed_packet(Some(MAX_PACKET_BYTES))
         .local_infile_handler(Some(offer.clone()))
         // The client would leave TCP for a socket that the server names: not what was asked for.
