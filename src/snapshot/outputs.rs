@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Pace;
 use crate::base::process::program_of;
 use crate::profile::CommandPair;
 use crate::repository::Repository;
@@ -34,6 +35,7 @@ pub(super) async fn save(
     source: &str,
     pair: &CommandPair,
     id: &SnapshotId,
+    pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<(Item, ItemIndex)> {
     let command = SourceCommand {
@@ -46,7 +48,7 @@ pub(super) async fn save(
     monitor.step(&format!("save {}", command.source), None);
     let (sender, receiver) = chunks::channel();
     let saved =
-        tokio::try_join!(command.save(sender), chunks::store(writer, receiver, 1, monitor),);
+        tokio::try_join!(command.save(sender), chunks::store(writer, receiver, 1, pace, monitor),);
     let doing = format!("cannot save {}", command.source);
     let (printed, mut stored) = saved.map_err(|error| error.while_doing(&doing))?;
     let name = command.source.clone();

@@ -15,6 +15,7 @@ use crate::disk::Disk;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
+#[cfg(feature = "fault-points")]
 use crate::place::SECURITY_FILE;
 use crate::place::run_by;
 use crate::restore_failures::finished;

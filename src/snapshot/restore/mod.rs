@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::stages::Stage;
 use crate::profile::Profile;
 use crate::profile::certificates::Reboot;
 use crate::profile::roles::choices::Remap;
@@ -45,6 +46,7 @@ mod database;
 mod definers;
 mod files;
 mod in_place;
+mod left_alone;
 mod new_host;
 mod parts;
 mod refusals;
@@ -173,7 +175,9 @@ pub async fn in_turn(
     let restoring = &Restoring { host, ..*restoring };
     let mut stop = pin!(stop);
     let building = async {
+        let mut lap = host.stages.begin();
         let mut planned = planned(restoring, id, options).await?;
+        lap.end(Stage::Preflight, 0);
         let (safety, given_up) = in_place::demanded(restoring, &planned.plan, options)?;
         if !given_up.is_empty() {
             in_place::give_up(restoring, given_up, journal).await?;
@@ -230,7 +234,10 @@ async fn complete(
     // Of a restore that is done again, all may have been in already.
     let is_swapped = !ready.is_empty() || journal.execution().is_mixed();
     monitor.step("swap", None);
-    let swapped = match swap_all(ready, journal, monitor).await {
+    let mut lap = host.stages.begin();
+    let swapped = swap_all(ready, journal, monitor).await;
+    lap.end(Stage::Swap, 0);
+    let swapped = match swapped {
         Ok(swapped) => swapped,
         Err(error) => {
             // Where all is put back nothing was replaced.
