@@ -5,5 +5,6 @@ pub mod digest;
 pub mod fault;
 mod lines;
 pub mod lock;
+pub mod masked;
 pub mod monitor;
 pub mod process;

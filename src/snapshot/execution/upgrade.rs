@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::base::masked;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
@@ -13,7 +14,7 @@ use crate::system::packages::Installed;
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
-    /// The command with its arguments.
+    /// The command with its arguments, but for what looks like a secret.
     pub command: Vec<String>,
     /// What brings the packages back, where something does.
     pub undo: Option<Undo>,
@@ -36,7 +37,7 @@ pub struct Upgrade {
 /// A command that brings packages back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// What the shell is given.
+    /// What the shell is given; once nobody has to run it any more, without what looks like a secret.
     pub command: String,
     /// After this time it is ended, and has failed.
     pub seconds: u64,
@@ -49,9 +50,23 @@ impl Upgrade {
     pub fn line(&self) -> String {
         self.command.join(" ")
     }
+
+    /// Hides what looks like a secret in the command that brings the packages back, which nobody can
+    /// run then.
+    pub(super) fn mask_undo(&mut self) {
+        if let Some(undo) = &mut self.undo {
+            undo.command = masked::line(&undo.command);
+        }
+    }
 }
 
 impl Execution {
+    /// Returns the execution as it is shown.
+    pub(super) fn shown(mut self) -> Self {
+        self.upgrade.iter_mut().for_each(Upgrade::mask_undo);
+        self
+    }
+
     /// Returns whether it is an upgrade that has begun to change the service, and is not over
     /// until somebody says so.
     pub(in crate::snapshot) fn is_changing(&self) -> bool {

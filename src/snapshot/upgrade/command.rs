@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::masked;
 use crate::base::process::Process;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
@@ -59,7 +60,8 @@ impl Upgrading<'_> {
     ) -> std::result::Result<(), Broken> {
         let name = Path::new(words.first().map_or("", String::as_str)).file_name();
         let name = name.unwrap_or_default().to_string_lossy();
-        self.run(&name, &words.join(" "), words.to_vec(), Duration::MAX, stop).await
+        let line = masked::words(words).join(" ");
+        self.run(&name, &line, words.to_vec(), Duration::MAX, stop).await
     }
 
     /// Runs a command of the shell.
@@ -70,7 +72,7 @@ impl Upgrading<'_> {
     ) -> std::result::Result<(), Broken> {
         let name = Process::shell(command, limit).name().to_owned();
         let words = ["sh", "-c", command].map(str::to_owned).to_vec();
-        self.run(&name, command, words, limit, std::future::pending()).await
+        self.run(&name, &masked::line(command), words, limit, std::future::pending()).await
     }
 
     async fn run(

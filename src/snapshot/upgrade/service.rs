@@ -1,6 +1,7 @@
 //! The service that is upgraded: its units, its health, its packages and its version.
 
 use crate::base::error::Result;
+use crate::base::masked;
 use crate::profile::service::Command;
 use crate::snapshot::execution::Undo;
 use crate::snapshot::execution::Upgrade;
@@ -28,7 +29,7 @@ impl Upgrading<'_> {
         let service = &self.profile.service;
         let from = path::installed(self.profile, &self.host.root, options.from.as_ref()).await?;
         let upgrade = Upgrade {
-            command: options.command.clone(),
+            command: masked::words(&options.command),
             undo: undo(options.undo.as_deref(), service.undo.as_ref()),
             from: from.map(|version| version.to_string()),
             to: options.to.as_ref().map(ToString::to_string),
