@@ -31,16 +31,20 @@ pub(super) fn outline_text(outline: &Outline) -> String {
 
 fn heading(upgraded: &Upgraded) -> String {
     let seconds = upgraded.seconds;
+    let but = match upgraded.came_since.join(" and ") {
+        came if came.is_empty() => came,
+        came => format!(", but for {}, which came since and stays", printable(&came)),
+    };
     match upgraded.state {
         State::Upgraded => format!("upgraded in {seconds:.1} s, and the service is well"),
         State::Returned => {
-            format!("not upgraded: all is as it was before, and well, after {seconds:.1} s")
+            format!("not upgraded: all is as it was before{but}, and well, after {seconds:.1} s")
         }
         State::Unwell => {
-            format!("not upgraded: all is as it was before after {seconds:.1} s, but not well")
+            format!("not upgraded: all is as it was before{but} after {seconds:.1} s, but not well")
         }
         State::Stopped => {
-            "not upgraded: the data is as it was before, the units stay stopped".to_owned()
+            format!("not upgraded: the data is as it was before{but}, the units stay stopped")
         }
         State::Unfinished => "not upgraded, and not back yet".to_owned(),
     }

@@ -36,6 +36,13 @@ enum Stage {
     Starting,
 }
 
+/// How it has come so far on the way back.
+struct Way {
+    stage: Stage,
+    /// What came with the upgrade and stays, since it was absent when the rest was saved.
+    came_since: Vec<String>,
+}
+
 /// What is back.
 enum Back {
     /// All.
@@ -56,36 +63,42 @@ impl Upgrading<'_> {
         // Nothing is worse than not to go back; that it is written down can wait.
         self.note_failure(self.change_journal(|upgrade| upgrade.failure = Some(why.clone())));
         self.note_failure(self.journal.reach(Step::Returning));
-        let mut stage = Stage::Stopping;
-        let back = self.bring_back(&mut stage).await;
+        let mut way = Way { stage: Stage::Stopping, came_since: Vec::new() };
+        let back = self.bring_back(&mut way).await;
+        let Way { stage, came_since } = way;
         let end = match broken.error.kind() {
             Kind::Interrupted | Kind::Terminated if end == Step::Failed => Step::Cancelled,
             _ => end,
         };
-        let mut report = match back {
-            Ok(Back::Well) => self.ended(State::Returned, end, &why, None),
-            Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error)),
-            Ok(Back::Data(now)) => Upgraded {
-                ways_back: self.ways_back(&now),
-                ..self.ended(State::Stopped, end, &why, None)
-            },
-            Err(halted) => self.halted(&why, stage, &halted.error),
+        let (state, unwell) = match &back {
+            Ok(Back::Well) => (State::Returned, None),
+            Ok(Back::Unwell(error)) => (State::Unwell, Some(error)),
+            Ok(Back::Data(_)) => (State::Stopped, None),
+            Err(halted) => (State::Unfinished, Some(&halted.error)),
         };
+        let mut report = match (state, unwell) {
+            (State::Unfinished, Some(error)) => self.halted(&why, stage, error),
+            _ => self.ended(state, end, &told_at_the_end(&why, state, &came_since, unwell)),
+        };
+        if let Ok(Back::Data(now)) = &back {
+            report.ways_back = self.ways_back(now);
+        }
+        report.came_since = came_since;
         report.last_lines = broken.lines;
         report
     }
 
-    async fn bring_back(&self, stage: &mut Stage) -> std::result::Result<Back, Broken> {
+    async fn bring_back(&self, way: &mut Way) -> std::result::Result<Back, Broken> {
         let has_run = self.journal.execution().has_reached(Step::Running);
         if has_run {
             self.stop_units().await?;
-            *stage = Stage::Undoing;
+            way.stage = Stage::Undoing;
             self.undo().await?;
             fault::point("upgrade.undone");
-            *stage = Stage::Restoring;
-            self.restore().await?;
+            way.stage = Stage::Restoring;
+            way.came_since = self.restore().await?;
             fault::point("upgrade.restored");
-            *stage = Stage::Starting;
+            way.stage = Stage::Starting;
             let (before, now) = (self.upgrade(), self.installed().await?);
             let is_undone = before.undo.is_some_and(|undo| undo.done);
             let is_known = is_undone || !before.installed.packages.is_empty();
@@ -110,8 +123,9 @@ impl Upgrading<'_> {
         })?)
     }
 
-    /// Restores all that was saved, exactly. A restore that was killed comes to its end before.
-    async fn restore(&self) -> Result<()> {
+    /// Restores all that was saved, exactly; returns what came since and stays. A restore that was
+    /// killed comes to its end before.
+    async fn restore(&self) -> Result<Vec<String>> {
         let Self { repository, profile, host, monitor, journal } = *self;
         Box::pin(restore::resume::in_turn(profile, host, monitor)).await?;
         let (upgrade, id) = (journal.execution(), self.snapshot()?);
@@ -142,25 +156,13 @@ impl Upgrading<'_> {
         if !kept.is_empty() {
             monitor.note(&format!("what the upgrade made of the data is kept aside: {kept}"));
         }
-        Ok(())
+        Ok(restored.plan.came_since().collect())
     }
 
     /// Ends the execution, in this state.
-    fn ended(&self, state: State, end: Step, why: &str, unwell: Option<&Error>) -> Upgraded {
+    fn ended(&self, state: State, end: Step, told: &str) -> Upgraded {
         let id = self.journal.execution().id;
-        let what = match (state, unwell) {
-            (State::Stopped, _) => {
-                "the data is as it was before, and the units stay stopped: other programs would \
-                 change it again"
-                    .to_owned()
-            }
-            (_, Some(error)) => {
-                format!("all is as it was before, but the service is not well: {}", error.chain())
-            }
-            _ => "all is as it was before, and the service is well".to_owned(),
-        };
-        let told = format!("{why}; {what}");
-        self.note_failure(self.journal.conclude(end, Some(told.clone())));
+        self.note_failure(self.journal.conclude(end, Some(told.to_owned())));
         let failure = failed(format!("cannot upgrade: {told} ({id})"));
         let failure = failure.hint(format!("`snap executions get {id}` shows all of it"));
         Upgraded { failure: Some(failure), ..self.report(state) }
@@ -188,5 +190,29 @@ impl Upgrading<'_> {
         if let Err(error) = written {
             self.monitor.note(&error.chain());
         }
+    }
+}
+
+/// Returns why an upgrade has failed, and what is back.
+fn told_at_the_end(
+    why: &str,
+    state: State,
+    came_since: &[String],
+    unwell: Option<&Error>,
+) -> String {
+    let but = match came_since {
+        [] => String::new(),
+        came => format!(", but for {}, which came since and stays", came.join(" and ")),
+    };
+    match (state, unwell) {
+        (State::Stopped, _) => format!(
+            "{why}; the data is as it was before{but}, and the units stay stopped: other programs \
+             would change it again"
+        ),
+        (_, Some(error)) => format!(
+            "{why}; all is as it was before{but}, but the service is not well: {}",
+            error.chain()
+        ),
+        _ => format!("{why}; all is as it was before{but}, and the service is well"),
     }
 }

@@ -108,6 +108,9 @@ pub struct Upgraded {
     /// The commands that bring the packages back, where nothing else did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ways_back: Vec<String>,
+    /// What came with a failed upgrade and stays, since it was absent when the rest was saved.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub came_since: Vec<String>,
     /// Why it has failed.
     #[serde(skip)]
     pub failure: Option<Error>,
@@ -260,6 +263,7 @@ impl Upgrading<'_> {
             last_lines: Vec::new(),
             follow_ups: Vec::new(),
             ways_back: Vec::new(),
+            came_since: Vec::new(),
             failure: None,
         }
     }
