@@ -20,6 +20,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::stages::Stage;
 use crate::repository::Repository;
 use crate::repository::blob;
 use crate::repository::catalog::BlobRef;
@@ -61,15 +62,30 @@ impl Repository {
 impl Writer {
     /// Stores raw bytes, and returns where. Raw bytes that an earlier snapshot has cost a hash.
     pub async fn write(&self, raw: Vec<u8>) -> Result<BlobRef> {
-        let hash = move || (digest::sha256(&raw), raw);
+        let raw_bytes = raw.len() as u64;
+        let mut lap = self.repository.stages.begin();
+        let hash = move || {
+            lap.skip();
+            let raw_digest = digest::sha256(&raw);
+            lap.end(Stage::Hashing, raw_bytes);
+            (raw_digest, raw)
+        };
         let hashed = spawn_blocking(hash).await;
         let (raw_digest, raw) = hashed.context(|| "cannot hash a chunk".to_owned())?;
-        if let Some(blob) = self.find_known(&raw_digest, raw.len() as u64).await {
+        if let Some(blob) = self.find_known(&raw_digest, raw_bytes).await {
             return Ok(blob);
         }
-        let packed = spawn_blocking(move || blob::pack(&raw, raw_digest)).await;
+        let mut lap = self.repository.stages.begin();
+        let pack = move || {
+            lap.skip();
+            let packed = blob::pack(&raw, raw_digest);
+            lap.end(Stage::Compressing, raw_bytes);
+            packed
+        };
+        let packed = spawn_blocking(pack).await;
         let (blob, stored) = packed.context(|| "cannot compress a chunk".to_owned())??;
-        self.keep(&blob.digest, stored).await?;
+        let (size, keeping) = (stored.len() as u64, self.keep(&blob.digest, stored));
+        self.repository.stages.time(Stage::Writing, size, keeping).await?;
         Ok(blob)
     }
 

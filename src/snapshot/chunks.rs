@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Sender;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Pace;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Chunk;
@@ -30,11 +31,13 @@ pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
 }
 
 /// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed. What
-/// an attempt that was given up has stored is in no list, and goes with the next prune.
+/// an attempt that was given up has stored is in no list, and goes with the next prune. A source that
+/// keeps no pace itself is kept waiting.
 pub(super) async fn store(
     writer: &Writer,
     receiver: Receiver<RawChunk>,
     items: usize,
+    pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<ItemIndex>> {
     let arriving = stream::unfold(receiver, |mut receiver| async {
@@ -42,6 +45,7 @@ pub(super) async fn store(
     });
     let stored = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
         let raw_bytes = bytes.len() as u64;
+        pace.spend(raw_bytes).await;
         let blob = writer.write(bytes).await?;
         monitor.advance(raw_bytes);
         Ok::<_, Error>((item, (attempt, order), Chunk { blob, rows, from }))

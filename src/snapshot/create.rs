@@ -10,6 +10,8 @@ use crate::base::error::Result;
 use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
+use crate::base::pace::Pace;
+use crate::base::stages::Stage;
 use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
@@ -147,7 +149,7 @@ pub(super) async fn in_turn(
         warnings: said.warnings,
     };
     fault::point("create.before-commit");
-    let summary = save.writer.commit(catalog).await?;
+    let summary = host.stages.time(Stage::Catalog, 0, save.writer.commit(catalog)).await?;
     fault::point("create.committed");
     Ok(summary)
 }
@@ -300,9 +302,11 @@ impl Save<'_> {
         let bytes = if earlier_bytes > 0 { earlier_bytes } else { dump.estimated_bytes() };
         self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
         let (sender, receiver) = chunks::channel();
+        // Its readers keep the pace themselves.
+        let free = Pace::default();
         let (dumped, mut stored) = tokio::try_join!(
             dump.read(&known, sender, self.monitor),
-            chunks::store(&self.writer, receiver, names.len(), self.monitor),
+            chunks::store(&self.writer, receiver, names.len(), &free, self.monitor),
         )?;
         let items = names.iter().zip(&dumped.totals).map(item).collect();
         for ((item, name), key) in stored.iter_mut().zip(names).zip(keys) {
@@ -323,7 +327,7 @@ impl Save<'_> {
         let (sender, receiver) = chunks::channel();
         let (tree, mut stored) = tokio::try_join!(
             files::read(&path, globs, files::CHUNK_BYTES, sender, self.monitor),
-            chunks::store(&self.writer, receiver, 1, self.monitor),
+            chunks::store(&self.writer, receiver, 1, &self.host.pace, self.monitor),
         )?;
         let Some(tree) = tree else { return Ok(None) };
         let saved = record(spec, SourceState::Saved);
@@ -343,7 +347,8 @@ impl Save<'_> {
 
     async fn command(&self, spec: &SourceSpec, pair: &CommandPair) -> Result<SourceRecord> {
         let (item, index) =
-            outputs::save(&self.writer, &spec.name, pair, self.id, self.monitor).await?;
+            outputs::save(&self.writer, &spec.name, pair, self.id, &self.host.pace, self.monitor)
+                .await?;
         let index = self.write_index(vec![index], serde_json::Value::Null).await?;
         let saved = record(spec, SourceState::Saved);
         Ok(SourceRecord { items: vec![item], index: Some(index), ..saved })

@@ -54,6 +54,7 @@ mod upgraded_host;
 mod upgrade;
 mod every_profile;
 mod security_file;
+mod busy;
 mod certificates;
 mod roles;
 mod in_place;
@@ -63,6 +64,8 @@ mod globs;
 mod faults;
 #[cfg(feature = "fault-points")]
 mod faults_in_place;
+#[cfg(feature = "fault-points")]
+mod stray_keys;
 mod users;
 mod users_hostile;
 mod users_failures;

@@ -10,8 +10,10 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::monitor::Silent;
 use crate::profile::What;
 use crate::profile::roles::choices::Remap;
+use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::About;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
@@ -36,13 +38,6 @@ enum Stage {
     Starting,
 }
 
-/// How it has come so far on the way back.
-struct Way {
-    stage: Stage,
-    /// What came with the upgrade and stays, since it was absent when the rest was saved.
-    came_since: Vec<String>,
-}
-
 /// What is back.
 enum Back {
     /// All.
@@ -51,6 +46,17 @@ enum Back {
     Unwell(Error),
     /// The data; of the programs, nobody knows or these are others.
     Data(Installed),
+}
+
+/// How an upgrade ends that goes back.
+struct End<'a> {
+    /// Why it does.
+    why: &'a str,
+    /// With which step it ends, where it comes through.
+    step: Step,
+    /// The kind of its error where all is as it was, and well: who has interrupted it sees that in
+    /// the exit code. Where it is not, that counts more.
+    kind: Kind,
 }
 
 impl Upgrading<'_> {
@@ -63,42 +69,38 @@ impl Upgrading<'_> {
         // Nothing is worse than not to go back; that it is written down can wait.
         self.note_failure(self.change_journal(|upgrade| upgrade.failure = Some(why.clone())));
         self.note_failure(self.journal.reach(Step::Returning));
-        let mut way = Way { stage: Stage::Stopping, came_since: Vec::new() };
-        let back = self.bring_back(&mut way).await;
-        let Way { stage, came_since } = way;
+        let mut stage = Stage::Stopping;
+        let back = self.bring_back(&mut stage).await;
         let end = match broken.error.kind() {
-            Kind::Interrupted | Kind::Terminated if end == Step::Failed => Step::Cancelled,
-            _ => end,
+            kind @ (Kind::Interrupted | Kind::Terminated) if end == Step::Failed => {
+                End { why: &why, step: Step::Cancelled, kind }
+            }
+            _ => End { why: &why, step: end, kind: Kind::Hook },
         };
-        let (state, unwell) = match &back {
-            Ok(Back::Well) => (State::Returned, None),
-            Ok(Back::Unwell(error)) => (State::Unwell, Some(error)),
-            Ok(Back::Data(_)) => (State::Stopped, None),
-            Err(halted) => (State::Unfinished, Some(&halted.error)),
+        let mut report = match back {
+            Ok(Back::Well) => self.ended(State::Returned, &end, None),
+            Ok(Back::Unwell(error)) => self.ended(State::Unwell, &end, Some(&error)),
+            Ok(Back::Data(now)) => Upgraded {
+                ways_back: self.ways_back(&now),
+                ..self.ended(State::Stopped, &end, None)
+            },
+            Err(halted) => self.halted(&why, stage, &halted.error),
         };
-        let mut report = match (state, unwell) {
-            (State::Unfinished, Some(error)) => self.halted(&why, stage, error),
-            _ => self.ended(state, end, &told_at_the_end(&why, state, &came_since, unwell)),
-        };
-        if let Ok(Back::Data(now)) = &back {
-            report.ways_back = self.ways_back(now);
-        }
-        report.came_since = came_since;
         report.last_lines = broken.lines;
         report
     }
 
-    async fn bring_back(&self, way: &mut Way) -> std::result::Result<Back, Broken> {
+    async fn bring_back(&self, stage: &mut Stage) -> std::result::Result<Back, Broken> {
         let has_run = self.journal.execution().has_reached(Step::Running);
         if has_run {
             self.stop_units().await?;
-            way.stage = Stage::Undoing;
+            *stage = Stage::Undoing;
             self.undo().await?;
             fault::point("upgrade.undone");
-            way.stage = Stage::Restoring;
-            way.came_since = self.restore().await?;
+            *stage = Stage::Restoring;
+            self.restore().await?;
             fault::point("upgrade.restored");
-            way.stage = Stage::Starting;
+            *stage = Stage::Starting;
             let (before, now) = (self.upgrade(), self.installed().await?);
             let is_undone = before.undo.is_some_and(|undo| undo.done);
             let is_known = is_undone || !before.installed.packages.is_empty();
@@ -123,9 +125,8 @@ impl Upgrading<'_> {
         })?)
     }
 
-    /// Restores all that was saved, exactly; returns what came since and stays. A restore that was
-    /// killed comes to its end before.
-    async fn restore(&self) -> Result<Vec<String>> {
+    /// Restores all that was saved, exactly. A restore that was killed comes to its end before.
+    async fn restore(&self) -> Result<()> {
         let Self { repository, profile, host, monitor, journal } = *self;
         Box::pin(restore::resume::in_turn(profile, host, monitor)).await?;
         let (upgrade, id) = (journal.execution(), self.snapshot()?);
@@ -135,14 +136,7 @@ impl Upgrading<'_> {
             repository: upgrade.repository.clone(),
             snapshot: upgrade.snapshot.clone(),
         };
-        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
-        let options = RestoreOptions {
-            certificates: true,
-            force: true,
-            users: profile.sources.iter().any(|source| saves_users(&source.what)),
-            remap: Remap::Never,
-            ..RestoreOptions::default()
-        };
+        let options = self.exactly();
         let restoring = Restoring { repository, profile, host, monitor };
         let restore = async |inner: Arc<Journal>| {
             let own = inner.execution().id;
@@ -156,14 +150,56 @@ impl Upgrading<'_> {
         if !kept.is_empty() {
             monitor.note(&format!("what the upgrade made of the data is kept aside: {kept}"));
         }
-        Ok(restored.plan.came_since().collect())
+        let came_since = restored.plan.came_since().collect();
+        self.note_failure(self.change_journal(|upgrade| upgrade.came_since = came_since));
+        Ok(())
+    }
+
+    /// Returns how all that was saved is restored: as it was, whatever is there.
+    fn exactly(&self) -> RestoreOptions {
+        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
+        RestoreOptions {
+            certificates: true,
+            force: true,
+            users: self.profile.sources.iter().any(|source| saves_users(&source.what)),
+            remap: Remap::Never,
+            ..RestoreOptions::default()
+        }
+    }
+
+    /// Fails with [`Kind::Refused`] where going back would not have the room that it takes: what was
+    /// saved is built beside what the upgrade makes of it.
+    pub(super) async fn demand_room(&self, id: &SnapshotId) -> Result<()> {
+        let Self { repository, profile, host, .. } = *self;
+        let restoring = Restoring { repository, profile, host, monitor: &Silent };
+        let demanded = restore::demand_room(&restoring, id, &self.exactly()).await;
+        demanded.map_err(|error| {
+            let hint = "nothing was touched: free as much and begin again; `snap restore \
+                --discard-previous` drops what earlier restores kept aside";
+            error.while_doing("cannot upgrade: there would be no going back").hint(hint)
+        })
     }
 
     /// Ends the execution, in this state.
-    fn ended(&self, state: State, end: Step, told: &str) -> Upgraded {
+    fn ended(&self, state: State, end: &End<'_>, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
-        self.note_failure(self.journal.conclude(end, Some(told.to_owned())));
-        let failure = failed(format!("cannot upgrade: {told} ({id})"));
+        let upgrade = self.upgrade();
+        let but = upgrade.but();
+        let what = match (state, unwell) {
+            (State::Stopped, _) => format!(
+                "the data is as it was before{but}, and the units stay stopped: other programs would \
+                 change it again"
+            ),
+            (_, Some(error)) => format!(
+                "all is as it was before{but}, but the service is not well: {}",
+                error.chain()
+            ),
+            _ => format!("all is as it was before{but}{}", upgrade.health()),
+        };
+        let told = format!("{}; {what}", end.why);
+        self.note_failure(self.journal.conclude(end.step, Some(told.clone())));
+        let kind = if state == State::Returned { end.kind } else { Kind::Hook };
+        let failure = Error::new(kind, format!("cannot upgrade: {told} ({id})"));
         let failure = failure.hint(format!("`snap executions get {id}` shows all of it"));
         Upgraded { failure: Some(failure), ..self.report(state) }
     }
@@ -190,29 +226,5 @@ impl Upgrading<'_> {
         if let Err(error) = written {
             self.monitor.note(&error.chain());
         }
-    }
-}
-
-/// Returns why an upgrade has failed, and what is back.
-fn told_at_the_end(
-    why: &str,
-    state: State,
-    came_since: &[String],
-    unwell: Option<&Error>,
-) -> String {
-    let but = match came_since {
-        [] => String::new(),
-        came => format!(", but for {}, which came since and stays", came.join(" and ")),
-    };
-    match (state, unwell) {
-        (State::Stopped, _) => format!(
-            "{why}; the data is as it was before{but}, and the units stay stopped: other programs \
-             would change it again"
-        ),
-        (_, Some(error)) => format!(
-            "{why}; all is as it was before{but}, but the service is not well: {}",
-            error.chain()
-        ),
-        _ => format!("{why}; all is as it was before{but}, and the service is well"),
     }
 }

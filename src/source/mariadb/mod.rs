@@ -11,7 +11,7 @@
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! partitions                           what nobody may exchange until it is read
-//! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut)
+//! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut); watch the server meanwhile
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → judgement → compare   what is live already as it was saved, and stays
@@ -71,6 +71,7 @@ mod tsv;
 mod cut;
 mod rows;
 mod reading;
+mod watch;
 pub mod dump;
 mod names;
 mod note;
