@@ -5,6 +5,7 @@ pub mod digest;
 pub mod fault;
 mod lines;
 pub mod lock;
+pub mod masked;
 pub mod monitor;
 pub mod pace;
 pub mod process;

@@ -24,6 +24,7 @@ use crate::cli::ui::Ui;
 
 mod answer;
 mod flags;
+mod hooked;
 mod human;
 mod interrupt;
 mod path;

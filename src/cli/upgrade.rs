@@ -1,7 +1,6 @@
 //! `snap upgrade`.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -10,6 +9,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
+use crate::cli::hooked::hooked;
 use crate::cli::path;
 use crate::cli::settings::Settings;
 use crate::cli::upgraded;
@@ -19,8 +19,6 @@ use crate::profile::upgrade::Users;
 use crate::profile::upgrade::plan::Situation;
 use crate::profile::version::Version;
 use crate::snapshot::execution::Journal;
-use crate::snapshot::execution::record;
-use crate::snapshot::hooks::Hooked;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::outline::outline;
@@ -146,25 +144,17 @@ pub(super) async fn run(
             answer = outlined(settings, &options, monitor) => answer,
         };
     }
-    let profile = &settings.profile;
-    let journals = &settings.journals();
     let mut report = None;
-    let upgrading = async |journal: Arc<Journal>| {
-        let (verb, journal) = (Verb::Upgrade, &*journal);
-        let hooked = Hooked { verb, profile, journals, journal, monitor };
-        let upgrade = async |stop: Pin<&mut _>| {
-            let host = &settings.host(monitor)?;
-            let repository = &settings.open_or_create("upgrade").await?;
-            let upgrading = Upgrading { repository, profile, host, monitor, journal };
-            let mut upgraded = upgrade(&upgrading, &options, stop).await?;
-            let failure = upgraded.failure.take();
-            report = Some(upgraded);
-            failure.map_or(Ok(()), Err)
-        };
-        hooked.run(interruption, upgrade).await
+    let upgrading = async |journal: &Journal, stop: Pin<&mut _>| {
+        let (profile, host) = (&settings.profile, &settings.host(monitor)?);
+        let repository = &settings.open_or_create("upgrade").await?;
+        let upgrading = Upgrading { repository, profile, host, monitor, journal };
+        let mut upgraded = upgrade(&upgrading, &options, stop).await?;
+        let failure = upgraded.failure.take();
+        report = Some(upgraded);
+        failure.map_or(Ok(()), Err)
     };
-    let about = settings.about("upgrade", None);
-    let ended = record(journals, about, monitor, upgrading).await;
+    let ended = hooked(Verb::Upgrade, None, settings, monitor, interruption, upgrading).await;
     let Some(report) = report else {
         return Err(ended.expect_err("an upgrade with nothing to report has failed"));
     };

@@ -15,7 +15,6 @@ use crate::disk::Disk;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
-#[cfg(feature = "fault-points")]
 use crate::place::SECURITY_FILE;
 use crate::place::run_by;
 use crate::restore_failures::finished;
@@ -231,6 +230,72 @@ fn a_command_that_fails_is_undone_with_packages_database_and_files() {
     let again = map.upgrade(&["--to-version", "20.10.3"], "works");
     again.succeeded();
     map.assert_is_upgraded();
+}
+
+#[test]
+fn what_came_with_a_failed_upgrade_stays_and_is_named_by_all_that_tell_of_the_end() {
+    let map = UpgradedHost::map();
+    map.configure(
+        "[[profiles.map.sources]]
+         name = 'late'
+         kind = 'database'
+         database = 'late_studio'
+         optional = true",
+    );
+    let file = map.place.root().join(SECURITY_FILE);
+    fs::remove_file(&file).expect("remove the security file");
+    let create = "mariadb --defaults-file=\"$PLACE/my.cnf\" -e 'CREATE DATABASE late_studio'";
+    map.script("upgrade-late", &format!("{create}\nupgrade-map fails"));
+    let words = [&["upgrade"], UNDOING, &["--", "upgrade-late"]].concat();
+    let place = file.canonicalize().unwrap_or_else(|_| file.clone());
+    let came = format!("users ({}) and late (late_studio), which came since", place.display());
+    let failed = map.snap(&words);
+    let told =
+        format!("all is as it was before, but for {came} and stays, and the service is well");
+    failed.failed(40, &["late was absent when saved, and is there now: late_studio stays", &told]);
+    assert!(failed.stdout.starts_with("not upgraded: after "), "{failed:#?}");
+    assert!(failed.stdout.contains(&told), "{failed:#?}");
+    let error = map.last_upgrade()["error"].as_str().expect("an error").to_owned();
+    assert!(error.ends_with(&told), "{error}");
+    assert_eq!(fs::read_to_string(&file).expect("it stays"), "{\"upgraded\": true}\n");
+    assert_eq!(map.place.server.sql("SHOW DATABASES LIKE 'late%'"), "late_studio\n");
+
+    // Whoever restores the same snapshot is told, and lacks nothing.
+    let id = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    let restored = map.snap(&["restore", &id, "--force"]);
+    restored.succeeded();
+    assert!(restored.stderr.contains("note: users was absent when saved"), "{restored:#?}");
+    assert!(restored.stdout.contains("what is there stays"), "{restored:#?}");
+}
+
+#[test]
+fn a_secret_in_a_command_is_kept_nowhere() {
+    let map = UpgradedHost::map();
+    let undo = "undo-map --token hunter2";
+    let command = ["upgrade-map", "fails", "https://snap:hunter2@host/", "--password=hunter2"];
+    let words = [&["upgrade", "--undo", undo, "--"][..], &command].concat();
+    let failed = map.snap(&words);
+    failed.failed(40, &["all is as it was before"]);
+    assert_eq!(map.read("undone"), "undone");
+    let shown = "upgrade-map fails https://snap:***@host/ --password=***";
+    assert!(failed.stdout.contains(shown), "{failed:#?}");
+    assert!(!format!("{failed:?}").contains("hunter2"), "{failed:#?}");
+    let mut folders = vec![map.place.path("state"), map.place.repository()];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("list a folder") {
+            let path = entry.expect("read a folder").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path).expect("read a file");
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("hunter2"), "{}: {text}", path.display());
+            read += usize::from(text.contains("--password=***"));
+        }
+    }
+    assert!(read >= 2, "the command stands in {read} files: the journal and the snapshot's note");
 }
 
 #[test]

@@ -32,6 +32,7 @@ use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Status;
 use crate::snapshot::execution::Step;
+use crate::snapshot::execution::Upgrade;
 use crate::snapshot::execution::settle;
 use crate::source::files::durable;
 use crate::source::mariadb::sessions::Sessions;
@@ -212,6 +213,7 @@ impl Journal {
             let mut execution = self.locked();
             execution.error = error;
             execution.parts.iter_mut().for_each(|part| part.note = None);
+            execution.upgrade.iter_mut().for_each(Upgrade::mask_undo);
             execution.id.clone()
         };
         self.reach(step)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::base::masked;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
@@ -14,7 +15,7 @@ use crate::system::units::Unit;
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
-    /// The command with its arguments.
+    /// The command with its arguments, but for what looks like a secret.
     pub command: Vec<String>,
     /// What brings the packages back, where something does.
     pub undo: Option<Undo>,
@@ -38,13 +39,16 @@ pub struct Upgrade {
     pub failure: Option<String>,
     /// The execution that restored what was saved.
     pub restored_by: Option<String>,
+    /// What came with the upgrade and stays, since it was absent when the rest was saved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub came_since: Vec<String>,
 }
 
 /// What brings packages back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// What the shell is given; nothing where the packages are brought back by their installer, to the
-    /// versions before.
+    /// What the shell is given, and once nobody has to run it any more, without what looks like a
+    /// secret; nothing where the packages are brought back by their installer, to the versions before.
     pub command: Option<String>,
     /// After this time it is ended, and has failed.
     pub seconds: u64,
@@ -58,9 +62,25 @@ impl Upgrade {
         if self.checks == 0 { "; no health check was asked" } else { ", and the service is well" }
     }
 
+    /// Returns, for the end of a sentence, what is not as it was before although all was restored.
+    pub fn but(&self) -> String {
+        match self.came_since.join(" and ") {
+            came if came.is_empty() => came,
+            came => format!(", but for {came}, which came since and stays"),
+        }
+    }
+
     /// Returns the command as one line.
     pub fn line(&self) -> String {
         self.command.join(" ")
+    }
+
+    /// Hides what looks like a secret in the command that brings the packages back, which nobody can
+    /// run then.
+    pub(super) fn mask_undo(&mut self) {
+        if let Some(undo) = &mut self.undo {
+            undo.command = undo.command.as_deref().map(masked::line);
+        }
     }
 }
 
@@ -72,6 +92,12 @@ impl Undo {
 }
 
 impl Execution {
+    /// Returns the execution as it is shown.
+    pub(super) fn shown(mut self) -> Self {
+        self.upgrade.iter_mut().for_each(Upgrade::mask_undo);
+        self
+    }
+
     /// Returns whether it is an upgrade that has begun to change the service, and is not over
     /// until somebody says so.
     pub(in crate::snapshot) fn is_changing(&self) -> bool {

@@ -23,17 +23,21 @@ use crate::source::files::Listed;
 use crate::source::files::Wanted;
 use crate::source::files::Way;
 
+/// What it takes to decide which files come back otherwise than they were saved.
+#[derive(Clone, Copy)]
+pub(super) struct Deciding<'a> {
+    pub(super) restoring: &'a Restoring<'a>,
+    /// What the snapshot holds.
+    pub(super) contents: &'a Contents,
+    pub(super) crossing: &'a Crossing,
+    pub(super) options: &'a RestoreOptions,
+}
+
 /// Returns the plan with the files that do not come back as they were saved, and what is said of them.
-pub(super) async fn planned(
-    plan: Plan,
-    restoring: &Restoring<'_>,
-    contents: &Contents,
-    crossing: &Crossing,
-    options: &RestoreOptions,
-) -> Result<Plan> {
+pub(super) async fn planned(plan: Plan, deciding: Deciding<'_>) -> Result<Plan> {
     // Each holds a good deal while it reads, and most restores need neither.
-    let plan = Box::pin(security::planned(plan, restoring, contents, crossing, options)).await?;
-    Box::pin(certificates::planned(plan, restoring, contents, crossing, options)).await
+    let plan = Box::pin(security::planned(plan, deciding)).await?;
+    Box::pin(certificates::planned(plan, deciding)).await
 }
 
 /// Returns the contents of these files of a saved tree, which should be few and small.

@@ -27,6 +27,7 @@ use crate::repository::lock::Lock;
 use crate::snapshot::Host;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::restore::build::build;
+use crate::snapshot::restore::files::Deciding;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
@@ -309,7 +310,9 @@ async fn planned(
     survey::demand_blobs(&plan, repository, &contents).await?;
     let crossing = Crossing::find(restoring, &contents, options).await?;
     let plan = roles::planned(plan, restoring, &contents, &crossing).await?;
-    let plan = files::planned(plan, restoring, &contents, &crossing, options).await?;
+    let deciding = Deciding { restoring, contents: &contents, crossing: &crossing, options };
+    let plan = files::planned(plan, deciding).await?;
+    roles::note_unused(&plan, options, monitor);
     let refusal = crossing.check(restoring).and_then(|()| plan.check(options)).err();
     for warning in &contents.catalog.warnings {
         monitor.warn(&format!("the snapshot is partial: {warning}"));

@@ -20,6 +20,7 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::Item;
 use crate::repository::catalog::SourceRecord;
+use crate::repository::catalog::SourceState;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
@@ -96,6 +97,9 @@ pub struct SourcePlan {
     /// back as they were saved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Line>,
+    /// Whether it was absent when the rest was saved, and is there now: it stays.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub came_since: bool,
     /// What else is to be known, and stands in no way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -172,7 +176,13 @@ pub(super) async fn plan(
                 let saved = Saved { repository, record, index: index.as_ref() };
                 with_live(&saved, spec, host, options, monitor).await?
             }
-            (Some((action, reason)), _) => outline(record, action, Some(reason)),
+            (Some((action, reason)), spec) => {
+                let mut plan = outline(record, action, Some(reason));
+                if let Some(spec) = spec.filter(|_| record.state == SourceState::Absent) {
+                    plan.look_again(spec, host, options, monitor).await;
+                }
+                plan
+            }
             (None, None) => {
                 let reason = "the profile has no such source".to_owned();
                 outline(record, Action::Skip, Some(reason))
@@ -238,6 +248,12 @@ impl Plan {
         restored.map(|source| source.target.clone()).collect()
     }
 
+    /// Returns what was absent when the rest was saved, and is there now.
+    pub fn came_since(&self) -> impl Iterator<Item = String> {
+        let came = self.sources.iter().filter(|source| source.came_since);
+        came.map(|source| format!("{} ({})", source.name, source.target))
+    }
+
     /// Returns those that it has looked at, whether it replaces them or finds them as they are to be.
     pub(super) fn seen(&self) -> Vec<String> {
         let seen = self.sources.iter().filter(|source| source.site.is_some());
@@ -299,6 +315,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         fed_program: None,
         pins: Vec::new(),
         roles: Vec::new(),
+        came_since: false,
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,

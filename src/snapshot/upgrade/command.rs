@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::masked;
 use crate::base::process::Process;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
@@ -56,7 +57,7 @@ impl Upgrading<'_> {
     ) -> std::result::Result<(), Broken> {
         let (program, arguments) = words.split_first().expect("the command was looked for before");
         let process = Process::program(program, arguments, Duration::MAX);
-        self.run(process, &words.join(" "), stop).await
+        self.run(process, &masked::words(words).join(" "), stop).await
     }
 
     /// Runs a command of the shell.
@@ -65,7 +66,8 @@ impl Upgrading<'_> {
         command: &str,
         limit: Duration,
     ) -> std::result::Result<(), Broken> {
-        self.run(Process::shell(command, limit), command, std::future::pending()).await
+        let line = masked::line(command);
+        self.run(Process::shell(command, limit), &line, std::future::pending()).await
     }
 
     async fn run(

@@ -169,6 +169,8 @@ impl Upgrading<'_> {
         if !kept.is_empty() {
             monitor.note(&format!("what the upgrade made of the data is kept aside: {kept}"));
         }
+        let came_since = restored.plan.came_since().collect();
+        self.note_failure(self.change_journal(|upgrade| upgrade.came_since = came_since));
         Ok(())
     }
 
@@ -200,16 +202,18 @@ impl Upgrading<'_> {
     /// Ends the execution, in this state.
     fn ended(&self, state: State, end: &End<'_>, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
+        let upgrade = self.upgrade();
+        let but = upgrade.but();
         let what = match (state, unwell) {
-            (State::Stopped, _) => {
-                "the data is as it was before, and the units stay stopped: other programs would \
+            (State::Stopped, _) => format!(
+                "the data is as it was before{but}, and the units stay stopped: other programs would \
                  change it again"
-                    .to_owned()
-            }
-            (_, Some(error)) => {
-                format!("all is as it was before, but the service is not well: {}", error.chain())
-            }
-            _ => format!("all is as it was before{}", self.upgrade().health()),
+            ),
+            (_, Some(error)) => format!(
+                "all is as it was before{but}, but the service is not well: {}",
+                error.chain()
+            ),
+            _ => format!("all is as it was before{but}{}", upgrade.health()),
         };
         let told = format!("{}; {what}", end.why);
         self.note_failure(self.journal.conclude(end.step, Some(told.clone())));

@@ -1,6 +1,7 @@
 //! The service that is upgraded: its units, its health, its packages and its version.
 
 use crate::base::error::Result;
+use crate::base::masked;
 use crate::profile::service;
 use crate::snapshot::execution::Undo;
 use crate::snapshot::execution::Upgrade;
@@ -33,7 +34,7 @@ impl Upgrading<'_> {
         let present = units::known(&service.units).await?;
         let active = present.iter().filter(|unit| unit.is_active);
         let upgrade = Upgrade {
-            command: options.command.clone(),
+            command: masked::words(&options.command),
             undo: undo(options.undo.as_deref(), service.undo.as_ref()),
             from: from.map(|version| version.to_string()),
             to: options.to.as_ref().map(ToString::to_string),

@@ -155,6 +155,21 @@ fn roles_that_were_taken_over_must_fit_the_sources_of_the_new_profile() {
 }
 
 #[test]
+fn a_security_file_that_can_only_be_a_folder_is_refused() {
+    for files in
+        ["path = '/x/'", "path = '/x', certificates = true", "path = '/x', exclude = ['y']"]
+    {
+        let text = format!(
+            "[profiles.a]\nsources = [{{ name = 'x', kind = 'files', {files} }}]\n\
+             roles = {{ security-file = 'x' }}"
+        );
+        let (complaint, _) = refusal(&text);
+        let why = "roles: source `x` is a folder, not the file itself";
+        assert!(complaint.ends_with(why), "{complaint}");
+    }
+}
+
+#[test]
 fn a_misspelt_word_is_answered_with_the_nearest_one() {
     let start = "[profiles.a]\nsources = [{ name = 'x', kind = 'files', path = '/x' }]\n";
     for (text, hint) in [
