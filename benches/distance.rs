@@ -6,6 +6,8 @@
 //! distance SOCKET MILLISECONDS      prints its port; MILLISECONDS is there and back
 //! ```
 
+#![expect(clippy::print_stdout, reason = "a program whose answer is printed")]
+
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpListener;

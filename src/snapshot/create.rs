@@ -37,6 +37,7 @@ use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::outputs;
 use crate::source::files;
+use crate::source::files::globs::Globs;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
 use crate::source::mariadb::login::Binlog;
@@ -241,13 +242,7 @@ impl Save<'_> {
     async fn source(&self, spec: &SourceSpec) -> Result<SourceRecord> {
         let saved = match &spec.what {
             What::Database { database, users } => self.database(spec, database, *users).await?,
-            What::Files { globs, .. } if globs.is_empty() => self.files(spec).await?,
-            What::Files { .. } => {
-                let text =
-                    format!("cannot save {}: a part of a folder cannot be saved yet", spec.name);
-                return Err(Error::new(Kind::Usage, text)
-                    .hint("leave `include` and `exclude` out: the whole folder is saved then"));
-            }
+            What::Files { globs, .. } => self.files(spec, globs).await?,
             What::Command(pair) => Some(self.command(spec, pair).await?),
         };
         match saved {
@@ -326,12 +321,12 @@ impl Save<'_> {
         }))
     }
 
-    async fn files(&self, spec: &SourceSpec) -> Result<Option<SourceRecord>> {
+    async fn files(&self, spec: &SourceSpec, globs: &Globs) -> Result<Option<SourceRecord>> {
         let path = self.host.locate(spec)?;
         self.monitor.step(&format!("read {}", spec.name), None);
         let (sender, receiver) = chunks::channel();
         let (tree, mut stored) = tokio::try_join!(
-            files::read(&path, files::CHUNK_BYTES, sender, self.monitor),
+            files::read(&path, globs, files::CHUNK_BYTES, sender, self.monitor),
             chunks::store(&self.writer, receiver, 1, &self.host.pace, self.monitor),
         )?;
         let Some(tree) = tree else { return Ok(None) };
@@ -346,7 +341,8 @@ impl Save<'_> {
             generated_digest: None,
         };
         let index = self.write_index(stored, tree.list.to_detail()).await?;
-        Ok(Some(SourceRecord { items: vec![item], index: Some(index), ..saved }))
+        let detail = tree.list.patterns();
+        Ok(Some(SourceRecord { detail, items: vec![item], index: Some(index), ..saved }))
     }
 
     async fn command(&self, spec: &SourceSpec, pair: &CommandPair) -> Result<SourceRecord> {

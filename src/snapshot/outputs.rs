@@ -1,5 +1,7 @@
 //! What commands print, between their sources and the repository.
 
+use std::path::Path;
+
 use tokio::sync::mpsc;
 
 use crate::base::error::Error;
@@ -41,6 +43,7 @@ pub(super) async fn save(
         limit: pair.limit,
         source: source.to_owned(),
         snapshot: id.to_string(),
+        signed: None,
     };
     monitor.step(&format!("save {}", command.source), None);
     let (sender, receiver) = chunks::channel();
@@ -97,11 +100,12 @@ impl Output {
         Ok(())
     }
 
-    /// Gives it to the command of a profile that takes it back.
+    /// Gives it to the command of a profile that takes it back, and that signs this file.
     pub(super) async fn load(
         &self,
         repository: &Repository,
         pair: &CommandPair,
+        signed: &Path,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let command = SourceCommand {
@@ -109,6 +113,7 @@ impl Output {
             limit: pair.limit,
             source: self.source.clone(),
             snapshot: self.snapshot.clone(),
+            signed: Some(signed.to_owned()),
         };
         monitor.step(&format!("load {}", self.source), Some(self.bytes));
         let (sender, receiver) = mpsc::channel(1);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::process::End;
+use crate::base::process::Ended;
 use crate::system::ask;
 
 const RPM_FORMAT: &str = "%{NAME}\\t%{EVR}\\t%{ARCH}\\n";
@@ -28,7 +29,7 @@ pub struct Package {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Installer {
-    /// `rpm`, by `dnf`
+    /// `rpm`, by `dnf` or `yum`
     Rpm,
     /// `dpkg`, by `apt-get`
     Dpkg,
@@ -39,9 +40,32 @@ pub enum Installer {
 pub struct Installed {
     /// The packages, by installer and name.
     pub packages: Vec<Package>,
-    /// The last transaction of dnf, where there is dnf.
+    /// The last transaction of dnf, or of yum, where there is one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<u32>,
+    /// Who installs the packages of rpm; dnf, where nothing is said.
+    #[serde(default)]
+    pub by: RpmInstaller,
+}
+
+/// Who installs the packages of rpm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RpmInstaller {
+    /// `dnf`, from EL8 on
+    #[default]
+    Dnf,
+    /// `yum`, of EL7: from EL8 on it is another name of dnf
+    Yum,
+}
+
+impl RpmInstaller {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dnf => "dnf",
+            Self::Yum => "yum",
+        }
+    }
 }
 
 /// Returns the installed packages that match one of these globs.
@@ -55,8 +79,16 @@ pub async fn installed(globs: &[String]) -> Result<Installed> {
     packages.sort();
     packages.dedup();
     let has_rpm = packages.iter().any(|package| package.installer == Installer::Rpm);
-    let transaction = if has_rpm { last_transaction().await? } else { None };
-    Ok(Installed { packages, transaction })
+    if !has_rpm {
+        return Ok(Installed { packages, ..Installed::default() });
+    }
+    for by in [RpmInstaller::Dnf, RpmInstaller::Yum] {
+        let history = ask(by.name(), &["history", "list"]).await?;
+        if !history.end.is_absent() {
+            return Ok(Installed { packages, transaction: last_transaction(&history), by });
+        }
+    }
+    Ok(Installed { packages, ..Installed::default() })
 }
 
 /// Returns the commands that bring back the packages of `before`, where `after` are installed now,
@@ -70,16 +102,17 @@ pub fn ways_back(before: &Installed, after: &Installed) -> Vec<String> {
     commands
 }
 
-/// What dnf did is undone by dnf, transaction by transaction; what another has installed, package
+/// What dnf or yum did is undone by it, transaction by transaction; what another has installed, package
 /// by package.
 fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
+    let by = after.by.name();
     let Changes { back, added } = Changes::between(before, after, Installer::Rpm);
     if back.is_empty() && added.is_empty() {
         return Vec::new();
     }
     let transactions = before.transaction.zip(after.transaction);
     let undone = transactions.into_iter().flat_map(|(before, after)| (before + 1..=after).rev());
-    let undone: Vec<_> = undone.map(|number| format!("dnf history undo {number}")).collect();
+    let undone: Vec<_> = undone.map(|number| format!("{by} history undo {number}")).collect();
     if !undone.is_empty() {
         return undone;
     }
@@ -89,9 +122,9 @@ fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
     let (older, gone): (Vec<_>, Vec<_>) =
         back.into_iter().partition(|package| package.is_in(&after.packages));
     let commands = [
-        command("dnf downgrade", older.iter().map(exact)),
-        command("dnf install", gone.iter().map(exact)),
-        command("dnf remove", added.iter().map(exact)),
+        command(&format!("{by} downgrade"), older.iter().map(exact)),
+        command(&format!("{by} install"), gone.iter().map(exact)),
+        command(&format!("{by} remove"), added.iter().map(exact)),
     ];
     commands.into_iter().flatten().collect()
 }
@@ -159,11 +192,10 @@ fn package(installer: Installer, line: &str) -> Option<Package> {
     is_installed.then_some(Package { installer, name, version, architecture })
 }
 
-/// Returns the number of the last transaction of dnf, which `dnf history undo` takes.
-async fn last_transaction() -> Result<Option<u32>> {
-    let ended = ask("dnf", &["history", "list"]).await?;
+/// Returns the number of the last transaction, which `dnf history undo` takes.
+fn last_transaction(history: &Ended) -> Option<u32> {
     let number = |line: &String| line.split_whitespace().next()?.parse().ok();
-    Ok(ended.output.iter().filter_map(number).max())
+    history.output.iter().filter_map(number).max()
 }
 
 #[cfg(test)]
@@ -176,7 +208,8 @@ mod tests {
             let (name, version) = (words.next().unwrap(), words.next().unwrap());
             Package { installer, name, version, architecture: "noarch".to_owned() }
         };
-        Installed { packages: lines.iter().map(package).collect(), transaction }
+        let packages = lines.iter().map(package).collect();
+        Installed { packages, transaction, ..Installed::default() }
     }
 
     #[test]
@@ -198,6 +231,18 @@ mod tests {
         let after = of(Installer::Rpm, Some(13), &["map 20.10.1-1"]);
         assert_eq!(ways_back(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
         assert!(ways_back(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
+    }
+
+    #[test]
+    fn yum_is_named_where_there_is_no_dnf() {
+        let map = |transaction, version: &str| Installed {
+            by: RpmInstaller::Yum,
+            ..of(Installer::Rpm, transaction, &[&format!("map {version}")])
+        };
+        let undone = ways_back(&map(Some(11), "19.10.1-1"), &map(Some(12), "20.04.8-2"));
+        assert_eq!(undone, ["yum history undo 12"]);
+        let older = ways_back(&map(None, "19.10.1-1"), &map(None, "20.04.8-2"));
+        assert_eq!(older, ["yum downgrade map-19.10.1-1.noarch"]);
     }
 
     #[test]

@@ -11,10 +11,13 @@ use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::kill_process_group;
 
+use crate::disk::Disk;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
+#[cfg(feature = "fault-points")]
 use crate::place::SECURITY_FILE;
+use crate::place::run_by;
 use crate::restore_failures::finished;
 use crate::server::until;
 use crate::stopped::signal;
@@ -328,6 +331,56 @@ fn a_start_that_fails_goes_back_too() {
 }
 
 #[test]
+fn an_upgrade_may_put_another_unit_in_the_place_of_the_old_one() {
+    let map = UpgradedHost::map();
+    let profile = fs::read_to_string(map.place.path("snap.toml")).expect("read snap.toml");
+    let profile = profile.replace("units = [", "units = ['tomcat', ");
+    map.place.configure(&profile.replace("contains =", "unit = 'centreon-map'\ncontains ="));
+    fs::remove_file(map.place.path("units/centreon-map")).expect("the old server runs in Tomcat");
+    map.write("units/tomcat", "active");
+    map.write("files/tomcat", "enabled");
+    let upgrade = |change: &str, end: &str| {
+        let text = format!("{change}\necho inactive >$PLACE/units/centreon-map\n{UPGRADE}");
+        map.script("upgrade-map", &text.replace("NEW", NEW));
+        map.upgrade(UNDOING, end)
+    };
+    let undo = "rm $PLACE/units/centreon-map; echo inactive >$PLACE/units/tomcat";
+    map.script("undo-map", &format!("{undo}\n{}", UNDO.replace("OLD", OLD)));
+    let before = map.all();
+    let units = ["units/tomcat", "files/tomcat", "units/centreon-map", "units/centreon-gateway"];
+    let states = || units.map(|unit| map.read(unit));
+    // It is taken away, or turned off.
+    for change in
+        ["rm $PLACE/units/tomcat; echo disabled >$PLACE/files/tomcat", "systemctl disable tomcat"]
+    {
+        let failed = upgrade(change, "breaks");
+        failed.failed(40, &["centreon-map is new, and starts, but not when the host does"]);
+        let told = "all is as it was before; no health check was asked";
+        assert!(failed.stderr.contains(told) && failed.stdout.contains(told), "{failed:#?}");
+        assert_eq!(states(), ["active", "enabled", "", "active"], "{change}");
+        assert_eq!(map.all(), before);
+    }
+    let done = upgrade("systemctl disable tomcat", "works");
+    assert!(done.succeeded().contains(", and the service is well"), "{done:#?}");
+    assert!(
+        done.stderr.contains("tomcat ran before, and was taken away or turned off"),
+        "{done:#?}"
+    );
+    assert_eq!(states(), ["inactive", "disabled", "active", "active"]);
+    assert_eq!(map.read(VERSION), NEW);
+}
+
+#[test]
+fn an_upgrade_that_leaves_nothing_to_start_goes_back() {
+    let map = UpgradedHost::map();
+    map.script("upgrade-map", "rm $PLACE/units/*");
+    let text = "for unit in map gateway idle; do echo inactive >$PLACE/units/centreon-$unit; done";
+    map.script("undo-map", text);
+    map.upgrade(UNDOING, "works").failed(40, &["cannot start the service", "nothing has come"]);
+    assert_eq!(map.units(), RUNNING);
+}
+
+#[test]
 fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
     let map = UpgradedHost::map();
     map.write(VERSION, "4.0.7-1.el6");
@@ -396,16 +449,27 @@ fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
 }
 
 #[test]
-fn ctrl_c_goes_back_and_the_command_is_gone() {
+fn an_upgrade_that_is_told_to_end_goes_back_and_its_command_is_gone() {
     let map = UpgradedHost::map();
     let before = map.all();
-    let mut upgrade = map.waiting(UNDOING);
-    let group = map.group();
+    for (told, code, words) in
+        [(Signal::INT, 130, "interrupted by Ctrl-C"), (Signal::TERM, 143, "terminated by SIGTERM")]
+    {
+        let mut upgrade = map.waiting(UNDOING);
+        let group = map.group();
+        signal(&mut upgrade, told);
+        finished(upgrade)
+            .failed(code, &[words, "all is as it was before, and the service is well"]);
+        let is_gone = kill_process_group(group, Signal::KILL).is_err();
+        assert!(is_gone, "the command is at work still");
+        map.assert_is(&before, RUNNING);
+        assert_eq!(map.last_upgrade()["status"], "cancelled");
+        fs::remove_file(map.place.path("waiting")).expect("it has waited");
+    }
+    // What is not as it was counts more than why.
+    let mut upgrade = map.waiting(&[]);
     signal(&mut upgrade, Signal::INT);
-    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "all is as it was before"]);
-    assert!(kill_process_group(group, Signal::KILL).is_err(), "the command is at work still");
-    map.assert_is(&before, RUNNING);
-    assert_eq!(map.last_upgrade()["status"], "cancelled");
+    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "the units stay stopped"]);
 }
 
 #[test]
@@ -432,6 +496,76 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
     assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
     map.assert_is(&before, RUNNING);
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn an_upgrade_that_was_put_right_by_hand_is_ended_as_it_is() {
+    let map = UpgradedHost::map();
+    let mut upgrade = map.waiting(UNDOING);
+    let group = map.group();
+    signal(&mut upgrade, Signal::KILL);
+    finished(upgrade);
+    let as_it_is = ["upgrade", "--resume", "--as-it-is"];
+    map.snap(&as_it_is).failed(11, &["at work still", "kill -- -"]);
+    kill_process_group(group, Signal::KILL).expect("end the command");
+    until("the command has ended", || kill_process_group(group, Signal::KILL).is_err());
+    let snapshot = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    // What is restored over it would be replaced by who goes back; what lies beside it would not.
+    let refused = map.snap(&["restore", &snapshot, "--force"]);
+    refused.failed(11, &["was killed when it was running", "--resume", "--resume --as-it-is"]);
+    let planned = map.snap(&["restore", &snapshot, "--force", "--dry-run"]);
+    planned.failed(11, &["cannot restore: upgrade execution_"]);
+    map.snap(&["restore", &snapshot, "--only", "database", "--database", "beside"]).succeeded();
+    map.snap(&["upgrade", "--as-it-is"]).failed(2, &["--resume"]);
+    map.write("units/centreon-map", "active");
+    let (before, asked) = (map.all(), map.read("asked"));
+    let ended = map.snap(&as_it_is);
+    assert!(ended.succeeded().contains("all is left as it is, nothing was touched"), "{ended:#?}");
+    assert!(map.all() == before && map.read("asked") == asked, "something was done");
+    let execution = map.last_upgrade();
+    assert_eq!(execution["status"], "failed");
+    let told = "its process was killed when it was running; all is left as it is, by the operator";
+    assert_eq!(execution["error"], told);
+    assert_eq!(map.snap(&as_it_is).succeeded(), "no upgrade is unfinished");
+    map.snap(&["restore", &snapshot, "--force"]).succeeded();
+}
+
+#[test]
+fn without_room_to_go_back_nothing_is_stopped() {
+    let place = Place::empty();
+    let disk = Disk::mount(place.root().join("srv"), 3 << 20);
+    let seen = disk.seen();
+    fs::create_dir(seen.join("tree")).expect("make a tree");
+    fs::write(seen.join("tree/file"), vec![b'x'; 1000 << 10]).expect("fill it");
+    let map = UpgradedHost::around(place, "map");
+    map.script("upgrade-map", "echo upgraded >$PLACE/root/srv/tree/file");
+    map.write("units/centreon-map", "active");
+    map.place.configure(
+        "[profiles.map]
+         units = ['centreon-map']
+         [[profiles.map.sources]]
+         name = 'tree'
+         kind = 'files'
+         path = '/srv/tree'
+        ",
+    );
+    let upgrade = || {
+        let words = disk.words();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let command = map.command(&["upgrade", "--", "upgrade-map"]);
+        Output::of(run_by(&words, &command).output().expect("start nsenter, of util-linux"))
+    };
+    disk.leave(1 << 19);
+    let refused = upgrade();
+    let words =
+        ["cannot upgrade: there would be no going back", "it takes about 1 MiB on the disk"];
+    refused.failed(14, &words);
+    assert!(refused.stderr.contains("hint: nothing was touched"), "{refused:#?}");
+    assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
+    disk.leave(3 << 19);
+    let upgraded = upgrade();
+    assert!(upgraded.succeeded().contains("no health check was asked"), "{upgraded:#?}");
+    assert_eq!(fs::read(seen.join("tree/file")).expect("read"), b"upgraded\n");
 }
 
 #[test]

@@ -156,6 +156,11 @@ impl Journal {
         self.sessions.clone()
     }
 
+    /// Returns where a command of this execution says which process it is.
+    pub(in crate::snapshot) fn process(&self) -> PathBuf {
+        self.folder.join(format!("{}.process", self.locked().id))
+    }
+
     /// Changes what the journal holds; durable when this returns.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Execution)) -> Result<()> {
         let mut execution = self.locked();

@@ -9,6 +9,7 @@ use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Step;
 use crate::system::packages::Installed;
+use crate::system::units::Unit;
 
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +26,14 @@ pub struct Upgrade {
     pub found: Option<String>,
     /// The units that ran before, in the order in which they are started.
     pub units: Vec<String>,
+    /// The units that the host had before, each as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub present: Vec<Unit>,
     /// The packages before.
     pub installed: Installed,
+    /// How many checks of health were asked and answered well, the last time that any were.
+    #[serde(default)]
+    pub checks: usize,
     /// Why it goes back.
     pub failure: Option<String>,
     /// The execution that restored what was saved.
@@ -45,6 +52,11 @@ pub struct Undo {
 }
 
 impl Upgrade {
+    /// Returns what is known of the health of the service, as the end of a sentence.
+    pub fn health(&self) -> &'static str {
+        if self.checks == 0 { "; no health check was asked" } else { ", and the service is well" }
+    }
+
     /// Returns the command as one line.
     pub fn line(&self) -> String {
         self.command.join(" ")
@@ -63,14 +75,15 @@ impl Execution {
         self.steps.iter().any(|reached| reached.step == step)
     }
 
-    /// Returns the command that goes back from an upgrade that was killed, or ends one that has
-    /// succeeded.
+    /// Returns the commands that go back from an upgrade that was killed, or end one that has
+    /// succeeded, or was put right by hand.
     pub(super) fn upgrade_resume(&self) -> String {
+        let profile = &self.profile;
         let does = if self.step == Step::Upgraded { "ends it" } else { "goes back" };
         format!(
-            "`snap upgrade --resume --profile {}` {does}: give it the flags that the upgrade had \
-             for state, configuration and database",
-            self.profile
+            "`snap upgrade --resume --profile {profile}` {does}: give it the flags that the upgrade \
+             had for state, configuration and database; where you have put all right yourself, \
+             `snap upgrade --resume --as-it-is --profile {profile}` ends it and touches nothing"
         )
     }
 }
@@ -79,10 +92,5 @@ impl Journals {
     /// Returns where the output of the commands of an execution is kept.
     pub(in crate::snapshot) fn log(&self, id: &str) -> PathBuf {
         self.folder().join(format!("{id}.log"))
-    }
-
-    /// Returns where a command of an execution says which process it is.
-    pub(in crate::snapshot) fn process(&self, id: &str) -> PathBuf {
-        self.folder().join(format!("{id}.process"))
     }
 }

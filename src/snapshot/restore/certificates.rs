@@ -59,8 +59,8 @@ async fn add_authority(
 ) -> Result<()> {
     let Some(Site::Files { path, .. }) = &source.site else { return Ok(()) };
     let has_one = path.join(certificates::AUTHORITY).symlink_metadata().is_ok();
-    let (_, index) = saved(contents, &source.name)?;
-    let list = FileList::from_detail(&index.detail)?;
+    let (record, index) = saved(contents, &source.name)?;
+    let list = FileList::from_detail(&index.detail)?.with_patterns(&record.detail)?;
     let copies = certificates::STAND_INS;
     // Where all comes back as it was saved, nothing is added. What has none of the files is not the
     // folder of such a manager.

@@ -46,6 +46,7 @@ mod database;
 mod definers;
 mod files;
 mod in_place;
+mod left_alone;
 mod new_host;
 mod parts;
 mod refusals;
@@ -205,6 +206,21 @@ pub async fn in_turn(
     let new_host = new_host::remarks(&planned.plan, restoring.profile, options);
     let restored = complete(restoring, ready, planned, journal).await?;
     Ok(Restored { new_host, ..restored })
+}
+
+/// Fails with [`Kind::Refused`](crate::base::error::Kind::Refused) where the disks of this host do not
+/// hold all that a snapshot has beside what is live, for who will have to go back to it.
+pub(super) async fn demand_room(
+    restoring: &Restoring<'_>,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+) -> Result<()> {
+    let options = &RestoreOptions { full: true, ..options.clone() };
+    let host = &restoring.host.clone().with_binlog(options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
+    let Planned { lock: _lock, contents, plan, .. } = planned(restoring, id, options).await?;
+    let plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    room::demand(&plan, options)
 }
 
 /// Swaps all that is ready, and ends what came before it.

@@ -20,7 +20,6 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::Item;
 use crate::repository::catalog::SourceRecord;
-use crate::repository::catalog::SourceState;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::snapshot::Host;
@@ -28,6 +27,7 @@ use crate::snapshot::definitions;
 use crate::snapshot::outputs;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::command;
+use crate::snapshot::restore::left_alone::left_alone;
 use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
@@ -111,6 +111,9 @@ pub struct SourcePlan {
     /// What becomes of the roles in a database, where they become others.
     #[serde(skip)]
     pub(super) remapping: Option<Remapping>,
+    /// What is left out of a live folder and has the place of something that comes back.
+    #[serde(skip)]
+    pub(super) obstacle: Option<PathBuf>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
@@ -254,6 +257,7 @@ impl Plan {
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {
             refusals::demand_trust(source)?;
+            refusals::demand_way(source)?;
             if options.in_place && source.remapping.is_some() {
                 return Err(refusals::remapped_in_place(&source.name));
             }
@@ -273,35 +277,6 @@ impl Plan {
     /// be replaced.
     pub(super) fn demand_unpinned(&self) -> Result<()> {
         self.sources.iter().try_for_each(|source| foreign_keys::refuse(&source.pins))
-    }
-}
-
-/// Returns why a source is not restored, where it is not.
-fn left_alone(
-    record: &SourceRecord,
-    spec: Option<&SourceSpec>,
-    options: &RestoreOptions,
-) -> Option<(Action, String)> {
-    match record.state {
-        SourceState::Absent => return Some((Action::Skip, "it was absent when saved".to_owned())),
-        SourceState::Excluded => {
-            return Some((Action::Skip, "it was excluded when saved".to_owned()));
-        }
-        SourceState::Saved => {}
-    }
-    if !options.only.is_empty() && !options.only.contains(&record.name) {
-        return Some((Action::Keep, "--only names other sources".to_owned()));
-    }
-    match spec.map(|spec| &spec.what) {
-        Some(What::Files { certificates: true, .. }) if !options.certificates => Some((
-            Action::Keep,
-            "certificates stay as they are without --restore-certificates".to_owned(),
-        )),
-        Some(What::Command(_)) if options.database.is_some() => Some((
-            Action::Keep,
-            "a command knows no other place, as --database wants it".to_owned(),
-        )),
-        _ => None,
     }
 }
 
@@ -329,6 +304,7 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         site: None,
         wanted: None,
         remapping: None,
+        obstacle: None,
         live: None,
         live_folder: None,
     }
@@ -374,7 +350,8 @@ async fn with_live(
         }
         (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
-            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
+            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?
+                .with_patterns(&record.detail)?;
             let way = Way::of_list(&path, &list)?;
             let mut plan = SourcePlan {
                 target: path.display().to_string(),

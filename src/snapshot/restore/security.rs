@@ -94,8 +94,8 @@ impl Saved {
         contents: &Contents,
     ) -> Result<Option<Self>> {
         let Some(Site::Files { path, .. }) = source.site.clone() else { return Ok(None) };
-        let (_, index) = saved(contents, &source.name)?;
-        let list = FileList::from_detail(&index.detail)?;
+        let (record, index) = saved(contents, &source.name)?;
+        let list = FileList::from_detail(&index.detail)?.with_patterns(&record.detail)?;
         let Some(file) = list.only_file() else {
             let text =
                 format!("cannot restore {} as the security file: it is a folder", source.name);

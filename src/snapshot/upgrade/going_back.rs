@@ -10,8 +10,10 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::monitor::Silent;
 use crate::profile::What;
 use crate::profile::roles::choices::Remap;
+use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::About;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
@@ -46,6 +48,17 @@ enum Back {
     Data(Installed),
 }
 
+/// How an upgrade ends that goes back.
+struct End<'a> {
+    /// Why it does.
+    why: &'a str,
+    /// With which step it ends, where it comes through.
+    step: Step,
+    /// The kind of its error where all is as it was, and well: who has interrupted it sees that in
+    /// the exit code. Where it is not, that counts more.
+    kind: Kind,
+}
+
 impl Upgrading<'_> {
     /// Goes back from an upgrade that has failed; what comes of it is no error. It ends with `end`
     /// where it comes through.
@@ -59,15 +72,17 @@ impl Upgrading<'_> {
         let mut stage = Stage::Stopping;
         let back = self.bring_back(&mut stage).await;
         let end = match broken.error.kind() {
-            Kind::Interrupted | Kind::Terminated if end == Step::Failed => Step::Cancelled,
-            _ => end,
+            kind @ (Kind::Interrupted | Kind::Terminated) if end == Step::Failed => {
+                End { why: &why, step: Step::Cancelled, kind }
+            }
+            _ => End { why: &why, step: end, kind: Kind::Hook },
         };
         let mut report = match back {
-            Ok(Back::Well) => self.ended(State::Returned, end, &why, None),
-            Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error)),
+            Ok(Back::Well) => self.ended(State::Returned, &end, None),
+            Ok(Back::Unwell(error)) => self.ended(State::Unwell, &end, Some(&error)),
             Ok(Back::Data(now)) => Upgraded {
                 ways_back: self.ways_back(&now),
-                ..self.ended(State::Stopped, end, &why, None)
+                ..self.ended(State::Stopped, &end, None)
             },
             Err(halted) => self.halted(&why, stage, &halted.error),
         };
@@ -121,14 +136,7 @@ impl Upgrading<'_> {
             repository: upgrade.repository.clone(),
             snapshot: upgrade.snapshot.clone(),
         };
-        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
-        let options = RestoreOptions {
-            certificates: true,
-            force: true,
-            users: profile.sources.iter().any(|source| saves_users(&source.what)),
-            remap: Remap::Never,
-            ..RestoreOptions::default()
-        };
+        let options = self.exactly();
         let restoring = Restoring { repository, profile, host, monitor };
         let restore = async |inner: Arc<Journal>| {
             let own = inner.execution().id;
@@ -145,8 +153,33 @@ impl Upgrading<'_> {
         Ok(())
     }
 
+    /// Returns how all that was saved is restored: as it was, whatever is there.
+    fn exactly(&self) -> RestoreOptions {
+        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
+        RestoreOptions {
+            certificates: true,
+            force: true,
+            users: self.profile.sources.iter().any(|source| saves_users(&source.what)),
+            remap: Remap::Never,
+            ..RestoreOptions::default()
+        }
+    }
+
+    /// Fails with [`Kind::Refused`] where going back would not have the room that it takes: what was
+    /// saved is built beside what the upgrade makes of it.
+    pub(super) async fn demand_room(&self, id: &SnapshotId) -> Result<()> {
+        let Self { repository, profile, host, .. } = *self;
+        let restoring = Restoring { repository, profile, host, monitor: &Silent };
+        let demanded = restore::demand_room(&restoring, id, &self.exactly()).await;
+        demanded.map_err(|error| {
+            let hint = "nothing was touched: free as much and begin again; `snap restore \
+                --discard-previous` drops what earlier restores kept aside";
+            error.while_doing("cannot upgrade: there would be no going back").hint(hint)
+        })
+    }
+
     /// Ends the execution, in this state.
-    fn ended(&self, state: State, end: Step, why: &str, unwell: Option<&Error>) -> Upgraded {
+    fn ended(&self, state: State, end: &End<'_>, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
         let what = match (state, unwell) {
             (State::Stopped, _) => {
@@ -157,11 +190,12 @@ impl Upgrading<'_> {
             (_, Some(error)) => {
                 format!("all is as it was before, but the service is not well: {}", error.chain())
             }
-            _ => "all is as it was before, and the service is well".to_owned(),
+            _ => format!("all is as it was before{}", self.upgrade().health()),
         };
-        let told = format!("{why}; {what}");
-        self.note_failure(self.journal.conclude(end, Some(told.clone())));
-        let failure = failed(format!("cannot upgrade: {told} ({id})"));
+        let told = format!("{}; {what}", end.why);
+        self.note_failure(self.journal.conclude(end.step, Some(told.clone())));
+        let kind = if state == State::Returned { end.kind } else { Kind::Hook };
+        let failure = Error::new(kind, format!("cannot upgrade: {told} ({id})"));
         let failure = failure.hint(format!("`snap executions get {id}` shows all of it"));
         Upgraded { failure: Some(failure), ..self.report(state) }
     }

@@ -229,6 +229,12 @@ pub(super) fn server_code(error: &Error) -> Option<u16> {
     std::error::Error::source(error)?.downcast_ref::<ServerError>().map(|answer| answer.code)
 }
 
+/// Returns whether there is no such table, or not even its database.
+pub(super) fn is_of_absent_table(error: &Error) -> bool {
+    const ABSENT: [u16; 2] = [1049, 1146];
+    server_code(error).is_some_and(|code| ABSENT.contains(&code))
+}
+
 /// Returns whether a database could not be dropped for no other reason than that its folder is not
 /// empty.
 pub(super) fn keeps_folder(error: &Error) -> bool {
