@@ -1,5 +1,7 @@
 //! The packages of a service: their versions, and the commands that bring those back.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -91,20 +93,53 @@ pub async fn installed(globs: &[String]) -> Result<Installed> {
     Ok(Installed { packages, ..Installed::default() })
 }
 
+/// A command that brings packages back; as a text it is what a person types, who is asked before
+/// anything is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayBack {
+    program: &'static str,
+    arguments: String,
+}
+
+impl WayBack {
+    const fn new(program: &'static str, arguments: String) -> Self {
+        Self { program, arguments }
+    }
+
+    /// Returns the command for a shell in which nobody answers: what is asked for is wanted, and the
+    /// files that were changed by hand stay.
+    pub fn unattended(&self) -> String {
+        let Self { program, arguments } = self;
+        match *program {
+            "apt-get" => format!(
+                "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold {arguments}"
+            ),
+            program => format!("{program} -y {arguments}"),
+        }
+    }
+}
+
+impl fmt::Display for WayBack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.program, self.arguments)
+    }
+}
+
 /// Returns the commands that bring back the packages of `before`, where `after` are installed now,
 /// in the order in which they are given. None are needed where nothing changed.
-pub fn ways_back(before: &Installed, after: &Installed) -> Vec<String> {
+pub fn ways_back(before: &Installed, after: &Installed) -> Vec<WayBack> {
     let mut commands = of_rpm(before, after);
     let Changes { back, added } = Changes::between(before, after, Installer::Dpkg);
     let versions = back.iter().map(|package| format!("{}={}", package.name, package.version));
-    commands.extend(command("apt-get install --allow-downgrades", versions));
-    commands.extend(command("apt-get remove", added.iter().map(|package| package.name.clone())));
+    commands.extend(command("apt-get", "install --allow-downgrades", versions));
+    let added = added.iter().map(|package| package.name.clone());
+    commands.extend(command("apt-get", "remove", added));
     commands
 }
 
 /// What dnf or yum did is undone by it, transaction by transaction; what another has installed, package
 /// by package.
-fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
+fn of_rpm(before: &Installed, after: &Installed) -> Vec<WayBack> {
     let by = after.by.name();
     let Changes { back, added } = Changes::between(before, after, Installer::Rpm);
     if back.is_empty() && added.is_empty() {
@@ -112,7 +147,8 @@ fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
     }
     let transactions = before.transaction.zip(after.transaction);
     let undone = transactions.into_iter().flat_map(|(before, after)| (before + 1..=after).rev());
-    let undone: Vec<_> = undone.map(|number| format!("{by} history undo {number}")).collect();
+    let undone: Vec<_> =
+        undone.map(|number| WayBack::new(by, format!("history undo {number}"))).collect();
     if !undone.is_empty() {
         return undone;
     }
@@ -122,9 +158,9 @@ fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
     let (older, gone): (Vec<_>, Vec<_>) =
         back.into_iter().partition(|package| package.is_in(&after.packages));
     let commands = [
-        command(&format!("{by} downgrade"), older.iter().map(exact)),
-        command(&format!("{by} install"), gone.iter().map(exact)),
-        command(&format!("{by} remove"), added.iter().map(exact)),
+        command(by, "downgrade", older.iter().map(exact)),
+        command(by, "install", gone.iter().map(exact)),
+        command(by, "remove", added.iter().map(exact)),
     ];
     commands.into_iter().flatten().collect()
 }
@@ -160,9 +196,14 @@ impl Package {
 }
 
 /// Returns the command for these packages, unless there are none.
-fn command(command: &str, packages: impl Iterator<Item = String>) -> Option<String> {
+fn command(
+    program: &'static str,
+    verb: &str,
+    packages: impl Iterator<Item = String>,
+) -> Option<WayBack> {
     let packages: Vec<_> = packages.collect();
-    (!packages.is_empty()).then(|| format!("{command} {}", packages.join(" ")))
+    let arguments = || format!("{verb} {}", packages.join(" "));
+    (!packages.is_empty()).then(|| WayBack::new(program, arguments()))
 }
 
 /// Asks an installer; one that is absent has installed nothing.
@@ -202,6 +243,10 @@ fn last_transaction(history: &Ended) -> Option<u32> {
 mod tests {
     use super::*;
 
+    fn texts(before: &Installed, after: &Installed) -> Vec<String> {
+        ways_back(before, after).iter().map(ToString::to_string).collect()
+    }
+
     fn of(installer: Installer, transaction: Option<u32>, lines: &[&str]) -> Installed {
         let package = |line: &&str| {
             let mut words = line.split(' ').map(str::to_owned);
@@ -229,8 +274,8 @@ mod tests {
     fn what_dnf_did_is_undone_by_transaction_the_last_first() {
         let before = of(Installer::Rpm, Some(11), &["map 20.04.8-2"]);
         let after = of(Installer::Rpm, Some(13), &["map 20.10.1-1"]);
-        assert_eq!(ways_back(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
-        assert!(ways_back(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
+        assert_eq!(texts(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
+        assert!(texts(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
     }
 
     #[test]
@@ -239,9 +284,9 @@ mod tests {
             by: RpmInstaller::Yum,
             ..of(Installer::Rpm, transaction, &[&format!("map {version}")])
         };
-        let undone = ways_back(&map(Some(11), "19.10.1-1"), &map(Some(12), "20.04.8-2"));
+        let undone = texts(&map(Some(11), "19.10.1-1"), &map(Some(12), "20.04.8-2"));
         assert_eq!(undone, ["yum history undo 12"]);
-        let older = ways_back(&map(None, "19.10.1-1"), &map(None, "20.04.8-2"));
+        let older = texts(&map(None, "19.10.1-1"), &map(None, "20.04.8-2"));
         assert_eq!(older, ["yum downgrade map-19.10.1-1.noarch"]);
     }
 
@@ -254,7 +299,7 @@ mod tests {
             "dnf install gone-1-1.noarch",
             "dnf remove new-2-1.noarch",
         ];
-        assert_eq!(ways_back(&before, &after), expected);
+        assert_eq!(texts(&before, &after), expected);
     }
 
     #[test]
@@ -263,6 +308,8 @@ mod tests {
         let after = of(Installer::Dpkg, None, &["map 24.10.3", "web 24.04.1", "new 2"]);
         let expected =
             ["apt-get install --allow-downgrades map=24.04.1 gone=1", "apt-get remove new"];
-        assert_eq!(ways_back(&before, &after), expected);
+        assert_eq!(texts(&before, &after), expected);
+        let remove = ways_back(&before, &after)[1].unattended();
+        assert!(remove.contains("noninteractive apt-get -y -o ") && remove.ends_with("remove new"));
     }
 }

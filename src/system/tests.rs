@@ -15,6 +15,7 @@ use crate::profile::service::Check;
 use crate::profile::service::Detection;
 use crate::profile::service::Health;
 use crate::system::health::wait_until_well;
+use crate::system::packages::WayBack;
 use crate::system::packages::installed;
 use crate::system::packages::ways_back;
 use crate::system::units;
@@ -232,11 +233,13 @@ async fn packages_are_recorded_with_the_way_back() {
     tools.write("version", "20.10.1-1.el7");
     tools.write("number", "12");
     let after = installed(&globs).await.unwrap();
-    assert_eq!(ways_back(&before, &after), ["dnf history undo 12"]);
+    let ways =
+        |after: &_| ways_back(&before, after).iter().map(WayBack::unattended).collect::<Vec<_>>();
+    assert_eq!(ways(&after), ["dnf -y history undo 12"]);
     // On EL7 there is no dnf; the lists of yum have the same numbers.
     fs::remove_file(tools.0.path().join("dnf")).unwrap();
     tools.script("yum", history);
-    assert_eq!(ways_back(&before, &installed(&globs).await.unwrap()), ["yum history undo 12"]);
+    assert_eq!(ways(&installed(&globs).await.unwrap()), ["yum -y history undo 12"]);
     tools.script("rpm", "echo 'error: cannot open Packages database' >&2; exit 2");
     let error = installed(&globs).await.expect_err("the database is broken");
     assert_eq!(error.to_string(), "cannot list the installed packages: rpm ended with exit code 2");

@@ -63,6 +63,15 @@ echo undone >>"$PLACE/undone"
 
 const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'";
 
+/// What stands for a dnf that brings back what it has changed.
+const DNF_UNDO: &str = r#"
+if [ "$*" = "-y history undo 12" ]; then
+  if [ -e "$PLACE/no-undo" ]; then echo "No package centreon-map-server-20.04.8 available" >&2; exit 1; fi
+  echo OLD >"$PLACE/packages/centreon-map-server"
+  rm -f "$PLACE/unwell"
+fi
+"#;
+
 /// A studio whose server is a unit of systemd, with packages and a health check by HTTP.
 impl UpgradedHost {
     fn map() -> Self {
@@ -257,6 +266,25 @@ fn without_an_undo_the_data_is_restored_and_the_units_stay_stopped_beside_the_wa
     // It is over: the next one begins anew.
     assert_eq!(map.last_upgrade()["status"], "failed");
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn a_profile_may_have_its_packages_brought_back_by_their_installer() {
+    let map = UpgradedHost::map();
+    map.configure("undo = 'packages'");
+    map.script("dnf", &format!("{DNF_UNDO}{DNF}").replace("OLD", OLD).replace("NEW", NEW));
+    let before = map.all();
+    let failed = map.upgrade(&[], "breaks");
+    failed.failed(40, &["all is as it was before, and the service is well"]);
+    map.assert_is(&before, RUNNING);
+    // Where that fails the data goes back all the same, and a person goes on.
+    map.write("no-undo", "");
+    let failed = map.upgrade(&[], "breaks");
+    let told = "the packages could not be brought back: dnf ended with exit code 1";
+    failed.failed(40, &[told, "the data is as it was before, and the units stay stopped"]);
+    assert!(failed.stdout.contains("# dnf history undo 12"), "{failed:#?}");
+    map.assert_is(&(before.0, before.1, NEW.to_owned()), STOPPED);
+    assert_eq!(map.last_upgrade()["status"], "failed");
 }
 
 #[test]

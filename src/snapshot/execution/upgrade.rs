@@ -40,11 +40,12 @@ pub struct Upgrade {
     pub restored_by: Option<String>,
 }
 
-/// A command that brings packages back.
+/// What brings packages back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// What the shell is given.
-    pub command: String,
+    /// What the shell is given; nothing where the packages are brought back by their installer, to the
+    /// versions before.
+    pub command: Option<String>,
     /// After this time it is ended, and has failed.
     pub seconds: u64,
     /// Whether it has done its work.
@@ -60,6 +61,13 @@ impl Upgrade {
     /// Returns the command as one line.
     pub fn line(&self) -> String {
         self.command.join(" ")
+    }
+}
+
+impl Undo {
+    /// Returns the command, or the words for what is done without one.
+    pub fn line(&self) -> &str {
+        self.command.as_deref().unwrap_or("the packages, to their versions before")
     }
 }
 

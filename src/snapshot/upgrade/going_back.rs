@@ -27,6 +27,7 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::failed;
+use crate::system::packages;
 use crate::system::packages::Installed;
 
 /// How far it has come on the way back: what is known of the service where it does not go on.
@@ -115,14 +116,32 @@ impl Upgrading<'_> {
         Ok(well.await.map_or_else(Back::Unwell, |()| Back::Well))
     }
 
-    /// Brings the packages back, where there is a command that does, unless it has.
+    /// Brings the packages back, where there is something that does, unless it has.
     async fn undo(&self) -> std::result::Result<(), Broken> {
         let Some(undo) = self.upgrade().undo.filter(|undo| !undo.done) else { return Ok(()) };
         self.monitor.step("undo", None);
-        self.run_shell(&undo.command, Duration::from_secs(undo.seconds)).await?;
+        let limit = Duration::from_secs(undo.seconds);
+        let Some(command) = &undo.command else {
+            // Whether they are back is seen later, by what is installed then.
+            if let Err(broken) = self.bring_packages_back(limit).await {
+                let why = broken.error.chain();
+                self.monitor.note(&format!("the packages could not be brought back: {why}"));
+            }
+            return Ok(());
+        };
+        self.run_shell(command, limit).await?;
         Ok(self.change_journal(|upgrade| {
             upgrade.undo.iter_mut().for_each(|undo| undo.done = true);
         })?)
+    }
+
+    /// Lets the installer bring the packages back to the versions that were recorded.
+    async fn bring_packages_back(&self, limit: Duration) -> std::result::Result<(), Broken> {
+        let (before, now) = (self.upgrade().installed, self.installed().await?);
+        for way in packages::ways_back(&before, &now) {
+            self.run_shell(&way.unattended(), limit).await?;
+        }
+        Ok(())
     }
 
     /// Restores all that was saved, exactly. A restore that was killed comes to its end before.

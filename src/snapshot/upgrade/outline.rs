@@ -83,7 +83,14 @@ fn save() -> Step {
 }
 
 fn bring_back(undo: &Undo) -> Step {
-    step(StepKind::Restore, "Bring the packages back", &undo.command)
+    match &undo.command {
+        Some(command) => step(StepKind::Restore, "Bring the packages back", command),
+        None => said(
+            StepKind::Restore,
+            "Bring the packages back to their versions of now, by their installer; where it cannot, \
+             what is stopped stays so",
+        ),
+    }
 }
 
 fn restore() -> Step {

@@ -1,7 +1,7 @@
 //! The service that is upgraded: its units, its health, its packages and its version.
 
 use crate::base::error::Result;
-use crate::profile::service::Command;
+use crate::profile::service;
 use crate::snapshot::execution::Undo;
 use crate::snapshot::execution::Upgrade;
 use crate::snapshot::upgrade::UpgradeOptions;
@@ -14,7 +14,8 @@ use crate::system::packages;
 use crate::system::packages::Installed;
 use crate::system::units;
 
-/// How long a command that the user gives to bring the packages back may take.
+/// How long it may take to bring the packages back by a command that the user gives, or each of those
+/// of their installer.
 const UNDO_SECONDS: u64 = 3600;
 
 impl Upgrading<'_> {
@@ -120,16 +121,26 @@ impl Upgrading<'_> {
     /// Returns the commands that bring the programs back from where they are now, and start them.
     pub(super) fn ways_back(&self, now: &Installed) -> Vec<String> {
         let Upgrade { units, installed, .. } = self.upgrade();
-        let mut commands = packages::ways_back(&installed, now);
+        let ways = packages::ways_back(&installed, now);
+        let mut commands: Vec<_> = ways.iter().map(ToString::to_string).collect();
         commands.extend(units.iter().map(|unit| format!("systemctl start {unit}")));
         commands
     }
 }
 
 /// Returns what brings the packages back: what the user gives, or the profile's own.
-pub(super) fn undo(given: Option<&str>, own: Option<&Command>) -> Option<Undo> {
-    let undo = |command: &str, seconds| Undo { command: command.to_owned(), seconds, done: false };
-    given
-        .map(|command| undo(command, UNDO_SECONDS))
-        .or_else(|| own.map(|own| undo(&own.text, own.limit.as_secs())))
+pub(super) fn undo(given: Option<&str>, own: Option<&service::Undo>) -> Option<Undo> {
+    let undo = |command: Option<&str>, seconds| Undo {
+        command: command.map(str::to_owned),
+        seconds,
+        done: false,
+    };
+    match (given, own) {
+        (Some(given), _) => Some(undo(Some(given), UNDO_SECONDS)),
+        (None, Some(service::Undo::Packages)) => Some(undo(None, UNDO_SECONDS)),
+        (None, Some(service::Undo::Command(own))) => {
+            Some(undo(Some(&own.text), own.limit.as_secs()))
+        }
+        (None, None) => None,
+    }
 }

@@ -121,6 +121,7 @@ hooks = [{ when = 'after', verbs = ['creat'], command = 'x' }] | `verbs`: "creat
 hooks = [{ when = 'after', verbs = [], command = 'x' }] | `verbs` names no verb: the hook would never run
 hooks = [{ when = 'after' }] | this hook has no `command`
 undo = { seconds = 1 } | this undo has no `command`
+undo = 'package' | `undo` must be "packages"
 retention = { daily = 0 } | `daily` must be a number from 1 to 10000
 retention = { yearly = 1 } | unknown key `yearly` in [profiles.a.retention]
 follow-ups = [{ command = 'x' }] | this follow-up has no `text`
