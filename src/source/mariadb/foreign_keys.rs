@@ -15,9 +15,9 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::scan;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
-use crate::source::mariadb::tables;
 
 /// A foreign key of another database that points into this one: it would follow a table that is
 /// replaced, away.
@@ -149,7 +149,7 @@ pub(super) async fn strayed(
         connection.rows("cannot look for foreign keys of moved tables", &sql).await?;
     let mut strayed = Vec::new();
     for table in tables {
-        let create = tables::show_create_table(connection, database, &table).await?;
+        let create = shown::show_create_table(connection, database, &table).await?;
         let parsed = CreateTable::parse(&create)?;
         let keys = parsed.foreign_keys_into(left).into_iter();
         let keys = keys.map(|(name, key)| (name.to_owned(), key.to_owned())).collect();
@@ -171,7 +171,7 @@ impl Strayed {
     /// Adds those of the keys that are gone, where whoever dropped them died; the database that the
     /// table lies in by now is selected.
     pub(super) async fn add_gone(&self, connection: &mut Connection, own: &str) -> Result<()> {
-        let create = tables::show_create_table(connection, own, &self.table).await?;
+        let create = shown::show_create_table(connection, own, &self.table).await?;
         let there = CreateTable::parse(&create)?.foreign_keys();
         let is_gone = |(name, _): &&(String, String)| !there.contains(&name.as_str());
         let gone: Vec<_> = self.keys.iter().filter(is_gone).collect();

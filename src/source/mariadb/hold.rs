@@ -196,3 +196,75 @@ impl Connection {
         self.execute("cannot hold others off", &statements).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio::net::UnixStream;
+
+    use super::*;
+    use crate::source::mariadb::login::Address;
+    use crate::source::mariadb::moment;
+    use crate::source::mariadb::throwaway::server;
+
+    /// Returns a login by a network on which each way takes longer than a hold may last.
+    async fn far_away() -> Login {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                let (from_client, to_client) = client.into_split();
+                let server = UnixStream::connect(server().socket()).await.unwrap();
+                let (from_server, to_server) = server.into_split();
+                tokio::spawn(carry(from_client, to_server));
+                tokio::spawn(carry(from_server, to_client));
+            }
+        });
+        let server_there = Address::Tcp { host: "localhost".to_owned(), port };
+        let login = server().login(server().superuser(), Some("not needed"));
+        Login { server: server_there, ..login }
+    }
+
+    async fn carry(
+        mut from: impl tokio::io::AsyncRead + Unpin,
+        mut to: impl tokio::io::AsyncWrite + Unpin,
+    ) {
+        let mut piece = vec![0; 1 << 16];
+        while let Ok(length @ 1..) = from.read(&mut piece).await {
+            sleep(LONGEST + LONGEST / 2).await;
+            if to.write_all(&piece[..length]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_far_away_is_held_off_all_the_same() {
+        let login = far_away().await;
+        let mut readers = Vec::new();
+        for _ in 0..3 {
+            readers.push(moment::reader(&login).await.unwrap());
+        }
+        open_snapshots(&mut readers, &login, &COMMITS).await.unwrap();
+        for reader in &mut readers {
+            let sql = "SELECT @@in_transaction";
+            assert_eq!(reader.first("cannot ask", sql).await.unwrap(), Some(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_comes_after_the_hold_is_told_so() {
+        let mut guard = server().connection().await;
+        let mut reader = moment::reader(&server().login(server().superuser(), None)).await.unwrap();
+        let turns = Turns::of(&guard);
+        let take = format!("DO GET_LOCK({}, 0)", turns.held);
+        guard.execute("cannot lock", &take).await.unwrap();
+        assert!(reader.begin_in_turn(&turns).await.unwrap());
+        let release = format!("DO RELEASE_LOCK({})", turns.held);
+        guard.execute("cannot release", &release).await.unwrap();
+        assert!(!reader.begin_in_turn(&turns).await.unwrap());
+    }
+}

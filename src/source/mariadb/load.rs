@@ -19,8 +19,8 @@ use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
 use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
-use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 
 /// One connection that loads tables into staging.
@@ -136,7 +136,7 @@ impl Loader {
     /// Fails where a table of a schema is not defined as it was saved.
     pub(super) async fn prove_definition(&mut self, schema: &str, position: usize) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let staged = tables::show_create_table(&mut self.connection, schema, &table.name).await?;
+        let staged = shown::show_create_table(&mut self.connection, schema, &table.name).await?;
         let saved = &self.plan.text(position);
         if self.plan.is_same_server() && !statement::is_same_table(saved, &staged) {
             let (saved, staged) = first_difference(saved, &staged);

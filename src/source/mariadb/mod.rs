@@ -6,7 +6,7 @@
 //! defaults → login → connection        how a server is reached; session, failure, server facts, sessions
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
-//! tables, views, programs → definition what a database is made of (heading); schema is its blob
+//! tables, views, programs → definition what a database is made of (heading, shown); schema is its blob
 //! token → opening → guard              what of a blob may be run; definers, whose rights it runs with
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
@@ -44,6 +44,7 @@ mod opening;
 mod remark;
 pub mod statement;
 mod versioning;
+mod shown;
 mod tables;
 mod views;
 mod relocate;

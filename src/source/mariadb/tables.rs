@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::collections::VecDeque;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -21,6 +20,7 @@ use crate::source::mariadb::letters;
 use crate::source::mariadb::letters::Printed;
 use crate::source::mariadb::members;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statistics;
 use crate::source::mariadb::versioning;
@@ -30,9 +30,6 @@ pub(super) const ENGINES: &[&str] =
     &["InnoDB", "ROCKSDB", "Aria", "MyISAM", "MEMORY", "ARCHIVE", "CSV"];
 
 /// What a table that keeps its history is, in `information_schema`.
-/// Definitions that are asked for in one go.
-const SHOWN_AT_ONCE: usize = 100;
-
 const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
@@ -152,14 +149,15 @@ pub(super) async fn tables(
     }
     let listed = listed.iter().filter(|table| table.is_stored() && !table.is_sequence());
     let listed: Vec<_> = listed.collect();
-    let mut created = show_create_tables(connection, database, &listed).await?;
+    let names: Vec<&str> = listed.iter().map(|table| table.name()).collect();
+    let mut created = shown::show_create_tables(connection, database, &names).await?;
     let mut tables = Vec::new();
     for table in listed {
         let mut columns = columns.remove(&table.name).unwrap_or_default();
         let mut key = keys.remove(&table.name).unwrap_or_default();
         let create = match created.pop_front() {
-            Some((_, create)) => text_of(&table.name, create)?,
-            None => show_create_table(connection, database, &table.name).await?,
+            Some((_, create)) => shown::text_of(&table.name, create)?,
+            None => shown::show_create_table(connection, database, &table.name).await?,
         };
         if statement::names_folder(&create) {
             return table
@@ -190,50 +188,6 @@ pub(super) async fn tables(
         tables.push(table);
     }
     Ok(tables)
-}
-
-/// Returns a table's `SHOW CREATE TABLE`.
-pub(super) async fn show_create_table(
-    connection: &mut Connection,
-    database: &str,
-    table: &str,
-) -> Result<String> {
-    let doing = format!("cannot read the definition of table {table:?}");
-    let sql = format!("SHOW CREATE TABLE {}", quote::qualified(database, table));
-    let row: Option<(String, Vec<u8>)> = connection.first(&doing, &sql).await?;
-    let (_, create) = row.ok_or_else(|| Error::failed(doing))?;
-    text_of(table, create)
-}
-
-/// Returns the answers to `SHOW CREATE TABLE` of each table, many of which are asked for in one go; none
-/// where one of them cannot be had, since it takes a question of its own to tell which.
-async fn show_create_tables(
-    connection: &mut Connection,
-    database: &str,
-    tables: &[&Listed],
-) -> Result<VecDeque<(String, Vec<u8>)>> {
-    let mut created = VecDeque::new();
-    for tables in tables.chunks(SHOWN_AT_ONCE) {
-        let show = |table: &&Listed| {
-            format!("SHOW CREATE TABLE {}", quote::qualified(database, &table.name))
-        };
-        let shows = tables.iter().map(show).collect::<Vec<_>>().join("; ");
-        match connection.answers("cannot read the definitions of tables", &shows).await {
-            Ok(answers) => created.extend(answers.into_iter().flatten()),
-            Err(error) if error.kind() == Kind::Unreachable => return Err(error),
-            Err(_) => return Ok(VecDeque::new()),
-        }
-    }
-    Ok(created)
-}
-
-fn text_of(table: &str, create: Vec<u8>) -> Result<String> {
-    // The server prints the default of a binary column as it is, and takes it back as text only.
-    String::from_utf8(create).map_err(|_| {
-        let reason = "the default of a column holds bytes that are no text";
-        Error::failed(format!("cannot save table {table:?}: {reason}"))
-            .hint("write it as an expression, such as DEFAULT (x'ff')")
-    })
 }
 
 async fn transactional_engines(connection: &mut Connection) -> Result<HashSet<String>> {
