@@ -32,13 +32,18 @@ pub(super) fn outline_text(outline: &Outline) -> String {
 fn heading(upgraded: &Upgraded) -> String {
     let (seconds, health) = (upgraded.seconds, upgraded.upgrade.health());
     let but = printable(&upgraded.upgrade.but());
+    let but_of_all = printable(&upgraded.upgrade.but_of_all());
     match upgraded.state {
         State::Upgraded => format!("upgraded in {seconds:.1} s{health}"),
         State::Returned => {
-            format!("not upgraded: after {seconds:.1} s all is as it was before{but}{health}")
+            format!(
+                "not upgraded: after {seconds:.1} s all is as it was before{but_of_all}{health}"
+            )
         }
         State::Unwell => {
-            format!("not upgraded: after {seconds:.1} s all is as it was before{but}, but not well")
+            format!(
+                "not upgraded: after {seconds:.1} s all is as it was before{but_of_all}, but not well"
+            )
         }
         State::Stopped => {
             format!("not upgraded: the data is as it was before{but}, the units stay stopped")

@@ -15,6 +15,7 @@ pub mod health;
 pub mod packages;
 pub mod units;
 pub mod version;
+pub mod ways_back;
 
 /// How long one of the host's tools may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);

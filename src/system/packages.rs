@@ -1,10 +1,11 @@
-//! The packages of a service: their versions, and the commands that bring those back.
+//! The packages of a service, and whether others have changed beside them.
 
-use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::base::digest::sha256;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::process::End;
@@ -48,6 +49,10 @@ pub struct Installed {
     /// Who installs the packages of rpm; dnf, where nothing is said.
     #[serde(default)]
     pub by: RpmInstaller,
+    /// The digest of the versions of all other packages of the host: what a service needs is brought
+    /// by its upgrade too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<String>,
 }
 
 /// Who installs the packages of rpm.
@@ -62,11 +67,30 @@ pub enum RpmInstaller {
 }
 
 impl RpmInstaller {
-    const fn name(self) -> &'static str {
+    /// Returns the name of its program.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Dnf => "dnf",
             Self::Yum => "yum",
         }
+    }
+}
+
+impl Installed {
+    /// Returns the numbers of the transactions since `before`, where there are any.
+    pub fn transactions_since(&self, before: &Self) -> Option<RangeInclusive<u32>> {
+        let (before, now) = before.transaction.zip(self.transaction)?;
+        Some(before + 1..=now).filter(|since| !since.is_empty())
+    }
+
+    /// Returns whether other packages than those of the service are not as they were `before`.
+    pub fn has_other_changes(&self, before: &Self) -> bool {
+        before.others.as_ref().zip(self.others.as_ref()).is_some_and(|(old, new)| old != new)
+    }
+
+    /// Returns whether dpkg has installed any of them.
+    pub fn has_dpkg(&self) -> bool {
+        self.packages.iter().any(|package| package.installer == Installer::Dpkg)
     }
 }
 
@@ -75,135 +99,39 @@ pub async fn installed(globs: &[String]) -> Result<Installed> {
     if globs.is_empty() {
         return Ok(Installed::default());
     }
+    let packages = matching(globs).await?;
+    let all = matching(&["*".to_owned()]).await?;
+    let others = Some(digest(all.iter().filter(|package| !packages.contains(package))));
+    let installed = Installed { packages, others, ..Installed::default() };
+    if !installed.packages.iter().any(|package| package.installer == Installer::Rpm) {
+        return Ok(installed);
+    }
+    for by in [RpmInstaller::Dnf, RpmInstaller::Yum] {
+        let history = ask(by.name(), &["history", "list"]).await?;
+        if !history.end.is_absent() {
+            return Ok(Installed { transaction: last_transaction(&history), by, ..installed });
+        }
+    }
+    Ok(installed)
+}
+
+async fn matching(globs: &[String]) -> Result<Vec<Package>> {
     let mut packages = query(Installer::Rpm, "rpm", &["-qa", "--qf", RPM_FORMAT], globs).await?;
     let dpkg = query(Installer::Dpkg, "dpkg-query", &["-W", "-f", DPKG_FORMAT], globs).await?;
     packages.extend(dpkg);
     packages.sort();
     packages.dedup();
-    let has_rpm = packages.iter().any(|package| package.installer == Installer::Rpm);
-    if !has_rpm {
-        return Ok(Installed { packages, ..Installed::default() });
-    }
-    for by in [RpmInstaller::Dnf, RpmInstaller::Yum] {
-        let history = ask(by.name(), &["history", "list"]).await?;
-        if !history.end.is_absent() {
-            return Ok(Installed { packages, transaction: last_transaction(&history), by });
-        }
-    }
-    Ok(Installed { packages, ..Installed::default() })
+    Ok(packages)
 }
 
-/// A command that brings packages back; as a text it is what a person types, who is asked before
-/// anything is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WayBack {
-    program: &'static str,
-    arguments: String,
-}
-
-impl WayBack {
-    const fn new(program: &'static str, arguments: String) -> Self {
-        Self { program, arguments }
-    }
-
-    /// Returns the command for a shell in which nobody answers: what is asked for is wanted, and the
-    /// files that were changed by hand stay.
-    pub fn unattended(&self) -> String {
-        let Self { program, arguments } = self;
-        match *program {
-            "apt-get" => format!(
-                "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold {arguments}"
-            ),
-            program => format!("{program} -y {arguments}"),
-        }
-    }
-}
-
-impl fmt::Display for WayBack {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.program, self.arguments)
-    }
-}
-
-/// Returns the commands that bring back the packages of `before`, where `after` are installed now,
-/// in the order in which they are given. None are needed where nothing changed.
-pub fn ways_back(before: &Installed, after: &Installed) -> Vec<WayBack> {
-    let mut commands = of_rpm(before, after);
-    let Changes { back, added } = Changes::between(before, after, Installer::Dpkg);
-    let versions = back.iter().map(|package| format!("{}={}", package.name, package.version));
-    commands.extend(command("apt-get", "install --allow-downgrades", versions));
-    let added = added.iter().map(|package| package.name.clone());
-    commands.extend(command("apt-get", "remove", added));
-    commands
-}
-
-/// What dnf or yum did is undone by it, transaction by transaction; what another has installed, package
-/// by package.
-fn of_rpm(before: &Installed, after: &Installed) -> Vec<WayBack> {
-    let by = after.by.name();
-    let Changes { back, added } = Changes::between(before, after, Installer::Rpm);
-    if back.is_empty() && added.is_empty() {
-        return Vec::new();
-    }
-    let transactions = before.transaction.zip(after.transaction);
-    let undone = transactions.into_iter().flat_map(|(before, after)| (before + 1..=after).rev());
-    let undone: Vec<_> =
-        undone.map(|number| WayBack::new(by, format!("history undo {number}"))).collect();
-    if !undone.is_empty() {
-        return undone;
-    }
-    let exact = |package: &&Package| {
-        format!("{}-{}.{}", package.name, package.version, package.architecture)
+/// Returns what stands for these packages; a key that a repository is trusted by is none.
+fn digest<'a>(packages: impl Iterator<Item = &'a Package>) -> String {
+    let packages = packages.filter(|package| package.name != "gpg-pubkey");
+    let line = |package: &Package| {
+        let Package { name, version, architecture, .. } = package;
+        format!("{name}\t{version}\t{architecture}\n")
     };
-    let (older, gone): (Vec<_>, Vec<_>) =
-        back.into_iter().partition(|package| package.is_in(&after.packages));
-    let commands = [
-        command(by, "downgrade", older.iter().map(exact)),
-        command(by, "install", gone.iter().map(exact)),
-        command(by, "remove", added.iter().map(exact)),
-    ];
-    commands.into_iter().flatten().collect()
-}
-
-/// What became of the packages of one installer.
-struct Changes<'a> {
-    /// As they were, where now there is another version, or none.
-    back: Vec<&'a Package>,
-    /// Those that were not there before.
-    added: Vec<&'a Package>,
-}
-
-impl<'a> Changes<'a> {
-    fn between(before: &'a Installed, after: &'a Installed, installer: Installer) -> Self {
-        let of = |installed: &'a Installed| {
-            installed.packages.iter().filter(move |package| package.installer == installer)
-        };
-        Self {
-            back: of(before).filter(|package| !after.packages.contains(package)).collect(),
-            added: of(after).filter(|package| !package.is_in(&before.packages)).collect(),
-        }
-    }
-}
-
-impl Package {
-    /// Returns whether any version of it is among these.
-    fn is_in(&self, packages: &[Self]) -> bool {
-        packages.iter().any(|other| {
-            (other.installer, &other.name, &other.architecture)
-                == (self.installer, &self.name, &self.architecture)
-        })
-    }
-}
-
-/// Returns the command for these packages, unless there are none.
-fn command(
-    program: &'static str,
-    verb: &str,
-    packages: impl Iterator<Item = String>,
-) -> Option<WayBack> {
-    let packages: Vec<_> = packages.collect();
-    let arguments = || format!("{verb} {}", packages.join(" "));
-    (!packages.is_empty()).then(|| WayBack::new(program, arguments()))
+    sha256(packages.map(line).collect::<String>().as_bytes())
 }
 
 /// Asks an installer; one that is absent has installed nothing.
@@ -243,20 +171,6 @@ fn last_transaction(history: &Ended) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn texts(before: &Installed, after: &Installed) -> Vec<String> {
-        ways_back(before, after).iter().map(ToString::to_string).collect()
-    }
-
-    fn of(installer: Installer, transaction: Option<u32>, lines: &[&str]) -> Installed {
-        let package = |line: &&str| {
-            let mut words = line.split(' ').map(str::to_owned);
-            let (name, version) = (words.next().unwrap(), words.next().unwrap());
-            Package { installer, name, version, architecture: "noarch".to_owned() }
-        };
-        let packages = lines.iter().map(package).collect();
-        Installed { packages, transaction, ..Installed::default() }
-    }
-
     #[test]
     fn a_line_of_an_answer_is_a_package() {
         let known = package(Installer::Rpm, "centreon-map-server\t20.04.8-2.el7\tnoarch").unwrap();
@@ -268,48 +182,5 @@ mod tests {
         assert!(package(Installer::Dpkg, "a\t1\tall\tdeinstall ok config-files").is_none());
         assert!(package(Installer::Dpkg, "a\t\tall\tunknown ok not-installed").is_none());
         assert!(package(Installer::Rpm, "complaint").is_none());
-    }
-
-    #[test]
-    fn what_dnf_did_is_undone_by_transaction_the_last_first() {
-        let before = of(Installer::Rpm, Some(11), &["map 20.04.8-2"]);
-        let after = of(Installer::Rpm, Some(13), &["map 20.10.1-1"]);
-        assert_eq!(texts(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
-        assert!(texts(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
-    }
-
-    #[test]
-    fn yum_is_named_where_there_is_no_dnf() {
-        let map = |transaction, version: &str| Installed {
-            by: RpmInstaller::Yum,
-            ..of(Installer::Rpm, transaction, &[&format!("map {version}")])
-        };
-        let undone = texts(&map(Some(11), "19.10.1-1"), &map(Some(12), "20.04.8-2"));
-        assert_eq!(undone, ["yum history undo 12"]);
-        let older = texts(&map(None, "19.10.1-1"), &map(None, "20.04.8-2"));
-        assert_eq!(older, ["yum downgrade map-19.10.1-1.noarch"]);
-    }
-
-    #[test]
-    fn without_a_transaction_each_package_comes_back_as_it_was() {
-        let before = of(Installer::Rpm, None, &["map 20.04.8-2", "gone 1-1"]);
-        let after = of(Installer::Rpm, None, &["map 20.10.1-1", "new 2-1"]);
-        let expected = [
-            "dnf downgrade map-20.04.8-2.noarch",
-            "dnf install gone-1-1.noarch",
-            "dnf remove new-2-1.noarch",
-        ];
-        assert_eq!(texts(&before, &after), expected);
-    }
-
-    #[test]
-    fn dpkg_is_given_the_versions() {
-        let before = of(Installer::Dpkg, None, &["map 24.04.1", "web 24.04.1", "gone 1"]);
-        let after = of(Installer::Dpkg, None, &["map 24.10.3", "web 24.04.1", "new 2"]);
-        let expected =
-            ["apt-get install --allow-downgrades map=24.04.1 gone=1", "apt-get remove new"];
-        assert_eq!(texts(&before, &after), expected);
-        let remove = ways_back(&before, &after)[1].unattended();
-        assert!(remove.contains("noninteractive apt-get -y -o ") && remove.ends_with("remove new"));
     }
 }

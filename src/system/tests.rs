@@ -15,11 +15,13 @@ use crate::profile::service::Check;
 use crate::profile::service::Detection;
 use crate::profile::service::Health;
 use crate::system::health::wait_until_well;
-use crate::system::packages::WayBack;
 use crate::system::packages::installed;
-use crate::system::packages::ways_back;
 use crate::system::units;
 use crate::system::version::detected;
+use crate::system::ways_back::WayBack;
+use crate::system::ways_back::first_ways_back;
+use crate::system::ways_back::settling;
+use crate::system::ways_back::ways_back;
 
 use super::*;
 
@@ -229,20 +231,75 @@ async fn packages_are_recorded_with_the_way_back() {
     let globs = names(&["centreon-map*"]);
     let before = installed(&globs).await.unwrap();
     assert_eq!(before.packages[0].version, "20.04.8-2.el7");
-    assert!(tools.calls().ends_with("%{ARCH}\\n;centreon-map*;"), "{}", tools.calls());
+    assert!(tools.calls().contains("%{ARCH}\\n;centreon-map*;"), "{}", tools.calls());
     tools.write("version", "20.10.1-1.el7");
     tools.write("number", "12");
     let after = installed(&globs).await.unwrap();
-    let ways =
-        |after: &_| ways_back(&before, after).iter().map(WayBack::unattended).collect::<Vec<_>>();
-    assert_eq!(ways(&after), ["dnf -y history undo 12"]);
+    let ways = |after: &_| {
+        let unattended = ways_back(&before, after).iter().map(WayBack::unattended).collect();
+        let told = first_ways_back(&before, after).iter().map(ToString::to_string).collect();
+        [unattended, told].map(|ways: Vec<_>| ways.join(";"))
+    };
+    let expected =
+        ["dnf -y downgrade centreon-map-server-20.04.8-2.el7.noarch", "dnf history undo 12"];
+    assert_eq!(ways(&after), expected);
     // On EL7 there is no dnf; the lists of yum have the same numbers.
     fs::remove_file(tools.0.path().join("dnf")).unwrap();
     tools.script("yum", history);
-    assert_eq!(ways(&installed(&globs).await.unwrap()), ["yum -y history undo 12"]);
+    let expected = expected.map(|way| way.replace("dnf", "yum"));
+    assert_eq!(ways(&installed(&globs).await.unwrap()), expected);
     tools.script("rpm", "echo 'error: cannot open Packages database' >&2; exit 2");
     let error = installed(&globs).await.expect_err("the database is broken");
     assert_eq!(error.to_string(), "cannot list the installed packages: rpm ended with exit code 2");
+}
+
+#[tokio::test]
+async fn a_removal_that_would_take_more_than_it_names_is_refused() {
+    let tools = Tools::new();
+    let globs = names(&["map*"]);
+    tools.script("rpm", "exit 127");
+    tools.script("dpkg-query", "cat dpkg");
+    tools.write("dpkg", "map\t1\tall\tinstall ok installed\n");
+    let before = installed(&globs).await.unwrap();
+    let more = "map-new\t2\tall\tinstall ok installed\n";
+    tools.write("dpkg", &format!("map\t1\tall\tinstall ok installed\n{more}"));
+    let now = installed(&globs).await.unwrap();
+    let ways = ways_back(&before, &now);
+    assert_eq!(settling(&before, &now).unwrap().to_string(), "dpkg --configure -a");
+    let apt = "test \"$*\" = '-s remove map-new' || exit 9; echo 'Remv map-new [2]'";
+    tools.script("apt-get", apt);
+    ways[0].refuse_to_remove_others().await.unwrap();
+    tools.script("apt-get", &format!("{apt}; echo 'Remv foreign:amd64 [1] [map-new:amd64 ]'"));
+    let refused = ways[0].refuse_to_remove_others().await.expect_err("more would go");
+    assert_eq!(refused.kind(), Kind::Refused);
+    assert_eq!(refused.to_string(), "cannot remove map-new: foreign would go too");
+
+    tools.script("dpkg-query", "exit 127");
+    tools.script("rpm", "if [ $1 = -e ]; then exit $(cat needed); fi; cat rpms");
+    tools.write("needed", "0");
+    tools.write("rpms", "map-new\t2\tnoarch\n");
+    let ways = ways_back(&Default::default(), &installed(&globs).await.unwrap());
+    ways[0].refuse_to_remove_others().await.unwrap();
+    tools.write("needed", "1");
+    let refused = ways[0].refuse_to_remove_others().await.expect_err("something needs it");
+    assert_eq!(refused.to_string(), "cannot remove map-new.noarch: something else needs it");
+}
+
+#[tokio::test]
+async fn packages_that_nobody_named_are_seen_to_have_changed() {
+    let tools = Tools::new();
+    tools.script("rpm", "shift 3; case $1 in map*) cat map ;; *) cat map java ;; esac");
+    tools.script("dpkg-query", "exit 127");
+    tools.write("map", "map\t1-1\tnoarch\n");
+    tools.write("java", "java\t11-1\tx86_64\n");
+    let globs = names(&["map*"]);
+    let before = installed(&globs).await.unwrap();
+    tools.write("map", "map\t2-1\tnoarch\n");
+    assert!(!installed(&globs).await.unwrap().has_other_changes(&before));
+    tools.write("java", "java\t11-1\tx86_64\ngpg-pubkey\t8483c65d-5ccc5b19\t(none)\n");
+    assert!(!installed(&globs).await.unwrap().has_other_changes(&before));
+    tools.write("java", "java\t17-1\tx86_64\n");
+    assert!(installed(&globs).await.unwrap().has_other_changes(&before));
 }
 
 #[tokio::test]

@@ -49,6 +49,22 @@ impl Unit {
         self.file == "enabled"
     }
 
+    /// Returns what systemd is told so that it starts with the host as this one does, where it is
+    /// another one now, or gone with its package.
+    fn verbs_from(&self, now: Option<&Self>) -> Vec<&'static str> {
+        let (load, file) = now.map_or(("", "disabled"), |now| (&now.load, &now.file));
+        let mut verbs = Vec::new();
+        if load == "masked" && self.load != "masked" {
+            verbs.push("unmask");
+        }
+        match self.file.as_str() {
+            "enabled" if matches!(file, "disabled" | "masked") => verbs.push("enable"),
+            "disabled" if file == "enabled" => verbs.push("disable"),
+            _ => {}
+        }
+        verbs
+    }
+
     /// Returns whether somebody has turned it off: one that is only not enabled by anybody is as its
     /// package brings it.
     fn is_turned_off(&self) -> bool {
@@ -109,18 +125,28 @@ pub fn due(before: &[Unit], now: &[Unit]) -> Vec<String> {
     now.iter().filter(is_due).map(|unit| unit.name.clone()).collect()
 }
 
-/// Lets those units start with the host again that did so before.
+/// Lets those units start with the host again that did so before, and no others of them.
 pub async fn enable_again(before: &[Unit]) -> Result<()> {
-    let enabled = before.iter().filter(|unit| unit.is_enabled()).map(|unit| unit.name.clone());
-    for unit in known(&enabled.collect::<Vec<_>>()).await? {
-        if unit.load == "masked" {
-            control("unmask", &unit.name).await?;
-        }
-        if matches!(unit.file.as_str(), "disabled" | "masked") {
-            control("enable", &unit.name).await?;
+    let names: Vec<_> = before.iter().map(|unit| unit.name.clone()).collect();
+    for now in known(&names).await? {
+        let unit = before.iter().find(|unit| unit.name == now.name);
+        for verb in unit.into_iter().flat_map(|unit| unit.verbs_from(Some(&now))) {
+            control(verb, &now.name).await?;
         }
     }
     Ok(())
+}
+
+/// Returns the commands that let the units start with the host again as they did before, and let
+/// those be started that may be started no more.
+pub async fn ways_back(before: &[Unit]) -> Result<Vec<String>> {
+    let names: Vec<_> = before.iter().map(|unit| unit.name.clone()).collect();
+    let known = known(&names).await?;
+    let of = |unit: &Unit| {
+        let verbs = unit.verbs_from(known.iter().find(|now| now.name == unit.name));
+        verbs.into_iter().map(|verb| format!("systemctl {verb} {}", unit.name)).collect::<Vec<_>>()
+    };
+    Ok(before.iter().flat_map(of).collect())
 }
 
 /// Stops the units, the last one first; those that do not run stay as they are.
@@ -191,6 +217,22 @@ mod tests {
         let is_active = word() == "active";
         let (load, file, preset) = (word(), word(), word());
         Unit { name: name.to_owned(), is_active, load, file, preset }
+    }
+
+    #[test]
+    fn a_unit_starts_with_the_host_again_as_it_did_before() {
+        let enabled = unit("map", "active loaded enabled disabled");
+        let disabled = unit("map", "active loaded disabled disabled");
+        let masked = unit("map", "inactive masked masked disabled");
+        assert_eq!(enabled.verbs_from(Some(&masked)), ["unmask", "enable"]);
+        assert_eq!(enabled.verbs_from(Some(&disabled)), ["enable"]);
+        assert_eq!(enabled.verbs_from(None), ["enable"]);
+        assert_eq!(disabled.verbs_from(Some(&enabled)), ["disable"]);
+        assert_eq!(disabled.verbs_from(Some(&masked)), ["unmask"]);
+        for same in [&enabled, &disabled, &masked] {
+            assert!(same.verbs_from(Some(same)).is_empty(), "{same:?}");
+        }
+        assert!(unit("map", "active loaded static").verbs_from(Some(&enabled)).is_empty());
     }
 
     #[test]

@@ -46,7 +46,7 @@ case $* in
   "$PLACE/bin/change" || exit
   if [ -e "$PLACE/is-broken" ]; then touch "$PLACE/unwell"; fi
   echo Complete ;;
-'-y history undo last'|"-y history undo $number")
+'-y history undo last'|'-y downgrade '*)
   cp "$PLACE"/older/* "$PLACE/packages" || exit
   rm -f "$PLACE/unwell"
   echo $((number + 1)) >"$PLACE/transaction" ;;

@@ -64,7 +64,8 @@ const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started 
 
 /// What stands for a dnf that brings back what it has changed.
 const DNF_UNDO: &str = r#"
-if [ "$*" = "-y history undo 12" ]; then
+case "$*" in *history\ undo*) touch "$PLACE/undone-all" ;; esac
+if [ "$*" = "-y downgrade centreon-map-server-OLD.noarch" ]; then
   if [ -e "$PLACE/no-undo" ]; then echo "No package centreon-map-server-20.04.8 available" >&2; exit 1; fi
   echo OLD >"$PLACE/packages/centreon-map-server"
   rm -f "$PLACE/unwell"
@@ -131,6 +132,10 @@ impl UpgradedHost {
         let line = self.read(&format!("state/executions/{id}.process"));
         let id = line.split(' ').next().expect("a number").parse().expect("a number");
         Pid::from_raw(id).expect("a number")
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.place.path(name).exists()
     }
 
     fn units(&self) -> [String; 3] {
@@ -342,14 +347,147 @@ fn a_profile_may_have_its_packages_brought_back_by_their_installer() {
     let failed = map.upgrade(&[], "breaks");
     failed.failed(40, &["all is as it was before, and the service is well"]);
     map.assert_is(&before, RUNNING);
+    assert!(!map.has("undone-all"), "transactions may be another's");
     // Where that fails the data goes back all the same, and a person goes on.
     map.write("no-undo", "");
     let failed = map.upgrade(&[], "breaks");
     let told = "the packages could not be brought back: dnf ended with exit code 1";
     failed.failed(40, &[told, "the data is as it was before, and the units stay stopped"]);
-    assert!(failed.stdout.contains("# dnf history undo 12"), "{failed:#?}");
+    let way = format!("# dnf downgrade centreon-map-server-{OLD}.noarch\n");
+    assert!(failed.stdout.contains(&way), "{failed:#?}");
+    assert!(!failed.stdout.contains("history undo"), "{failed:#?}");
     map.assert_is(&(before.0, before.1, NEW.to_owned()), STOPPED);
     assert_eq!(map.last_upgrade()["status"], "failed");
+}
+
+#[test]
+fn what_a_failed_upgrade_has_brought_is_removed_unless_something_needs_it() {
+    let map = UpgradedHost::map();
+    map.configure("undo = 'packages'");
+    map.script("upgrade-map", "echo 1-1 >$PLACE/packages/centreon-map-new; exit 3");
+    let dnf = r#"
+if [ "$*" = "-y --setopt=clean_requirements_on_remove=False remove centreon-map-new-1-1.noarch" ]; then
+  rm "$PLACE/packages/centreon-map-new"
+fi
+"#;
+    map.script("dnf", &format!("{dnf}{DNF}"));
+    let before = map.all();
+    map.upgrade(&[], "fails").failed(40, &["all is as it was before, and the service is well"]);
+    map.assert_is(&before, RUNNING);
+    assert!(!map.has("packages/centreon-map-new"));
+    let rpm = "if [ \"$*\" = '-e --test centreon-map-new.noarch' ]; then exit 1; fi";
+    let plain = fs::read_to_string(map.place.path("bin/rpm")).expect("read the script");
+    map.script("rpm", &format!("{rpm}\n{plain}"));
+    let told = "cannot remove centreon-map-new.noarch: something else needs it";
+    map.upgrade(&[], "fails").failed(40, &[told, "the units stay stopped"]);
+    assert!(map.has("packages/centreon-map-new"));
+}
+
+#[test]
+fn transactions_that_may_be_anothers_are_told_and_not_undone() {
+    let map = UpgradedHost::map();
+    map.script("dnf", &DNF.replace("    12 |", "    14 |").replace("NEW", NEW));
+    let failed = map.upgrade(&[], "breaks");
+    failed.failed(40, &["the units stay stopped", "dnf has done 12 to 14 since"]);
+    let way = format!("# dnf downgrade centreon-map-server-{OLD}.noarch\n");
+    assert!(failed.stdout.contains(&way), "{failed:#?}");
+    assert!(!failed.stdout.contains("history undo"), "{failed:#?}");
+}
+
+#[test]
+fn other_packages_that_have_changed_are_named_where_all_else_is_back() {
+    let map = UpgradedHost::map();
+    map.write("packages/java", "11-1");
+    map.script("upgrade-map", "echo 17-1 >$PLACE/packages/java; exit 3");
+    let before = map.all();
+    let told = "all is as it was before, but for packages that the profile does not name, which \
+        have changed, and the service is well";
+    let failed = map.upgrade(&[], "fails");
+    failed.failed(40, &[told, "`dnf history list` shows it"]);
+    assert!(failed.stdout.contains(told), "{failed:#?}");
+    map.assert_is(&before, RUNNING);
+    let error = map.last_upgrade()["error"].as_str().expect("an error").to_owned();
+    assert!(error.ends_with(told), "{error}");
+    // A transaction that has changed no version is one still.
+    map.script("upgrade-map", "touch $PLACE/more; exit 3");
+    let more = "if [ -e \"$PLACE/more\" ]; then echo '    12 | mark'; fi";
+    map.script("dnf", &format!("{more}\n{DNF}"));
+    map.upgrade(&[], "fails").failed(40, &[told]);
+    map.assert_is(&before, RUNNING);
+}
+
+#[test]
+fn units_that_were_turned_off_or_on_start_with_the_host_again_as_before() {
+    let map = UpgradedHost::map();
+    let masked = "LoadState=$(grep -sx masked \"$PLACE/files/$unit\" || echo loaded)";
+    let verbs = "unmask) echo disabled >\"$PLACE/files/$unit\" ;;\nrestart)";
+    let start = "start)\n  if grep -qsx masked \"$PLACE/files/$unit\"; then exit 1; fi";
+    let systemctl = SYSTEMCTL
+        .replace("LoadState=loaded", masked)
+        .replace("restart)", verbs)
+        .replace("start)\n  if [", &format!("{start}\n  if ["));
+    map.script("systemctl", &systemctl);
+    for (unit, file) in [("map", "enabled"), ("gateway", "enabled"), ("idle", "disabled")] {
+        map.write(&format!("files/centreon-{unit}"), file);
+    }
+    let turn = "echo masked >$PLACE/files/centreon-map
+        echo disabled >$PLACE/files/centreon-gateway
+        echo enabled >$PLACE/files/centreon-idle";
+    map.script("upgrade-map", &format!("{turn}\n{UPGRADE}").replace("NEW", NEW));
+    let files = || ["map", "gateway", "idle"].map(|it| map.read(&format!("files/centreon-{it}")));
+    let failed = map.upgrade(&[], "fails");
+    failed.failed(40, &["the units stay stopped"]);
+    let ways = "  # systemctl unmask centreon-map
+  # systemctl enable centreon-map
+  # systemctl enable centreon-gateway
+  # systemctl disable centreon-idle
+  # systemctl start centreon-map
+  # systemctl start centreon-gateway
+";
+    assert!(failed.stdout.contains(ways), "{failed:#?}");
+    assert_eq!(files(), ["masked", "disabled", "enabled"]);
+    for (unit, file) in [("map", "enabled"), ("gateway", "enabled"), ("idle", "disabled")] {
+        map.write(&format!("files/centreon-{unit}"), file);
+        map.write(&format!("units/centreon-{unit}"), RUNNING[usize::from(unit == "idle") * 2]);
+    }
+    map.write(VERSION, OLD);
+    map.upgrade(UNDOING, "fails").failed(40, &["all is as it was before, and the service is well"]);
+    assert_eq!(files(), ["enabled", "enabled", "disabled"]);
+    assert_eq!(map.units(), RUNNING);
+}
+
+#[test]
+fn dpkg_that_was_interrupted_comes_to_its_end_before_apt_brings_packages_back() {
+    let map = UpgradedHost::map();
+    map.configure("undo = 'packages'");
+    fs::remove_file(map.place.path(VERSION)).expect("this host has dpkg");
+    let status = |version: &str, status: &str| {
+        map.write("dpkg", &format!("centreon-map-server\t{version}\tall\tinstall ok {status}"));
+    };
+    status("24.04.1", "installed");
+    map.script("dpkg-query", "cat \"$PLACE/dpkg\"");
+    let dpkg = r#"
+test "$*" = "--force-confold --configure -a" && test "$DEBIAN_FRONTEND" = noninteractive || exit 9
+sed -i 's/half-configured/installed/' "$PLACE/dpkg""#;
+    map.script("dpkg", dpkg);
+    let apt = r#"
+if grep -q half "$PLACE/dpkg"; then echo "E: dpkg was interrupted" >&2; exit 100; fi
+case "$*" in *"install --allow-downgrades centreon-map-server=24.04.1") ;; *) exit 9 ;; esac
+sed -i 's/24.10.3/24.04.1/' "$PLACE/dpkg""#;
+    map.script("apt-get", apt);
+    let upgrade = "sed -i 's/24.04.1/24.10.3/; s/installed/half-configured/' $PLACE/dpkg; exit 3";
+    map.script("upgrade-map", upgrade);
+    map.upgrade(&[], "fails").failed(40, &["all is as it was before, and the service is well"]);
+    assert_eq!(map.units(), RUNNING);
+    assert!(map.read("dpkg").contains("24.04.1\tall\tinstall ok installed"));
+    map.configure("");
+    let failed = map.upgrade(&[], "fails");
+    failed.failed(40, &["the units stay stopped"]);
+    let ways = "  # dpkg --configure -a
+  # apt-get install --allow-downgrades centreon-map-server=24.04.1
+  # systemctl start centreon-map
+";
+    assert!(failed.stdout.contains(ways), "{failed:#?}");
 }
 
 #[test]

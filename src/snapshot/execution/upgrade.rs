@@ -12,6 +12,8 @@ use crate::snapshot::execution::Step;
 use crate::system::packages::Installed;
 use crate::system::units::Unit;
 
+const OTHERS: &str = ", but for packages that the profile does not name, which have changed";
+
 /// What an upgrade was told and what it found: what it takes to go back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
@@ -42,6 +44,9 @@ pub struct Upgrade {
     /// What came with the upgrade and stays, since it was absent when the rest was saved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub came_since: Vec<String>,
+    /// Whether packages that the profile does not name were others than before, when it was back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub others_changed: bool,
 }
 
 /// What brings packages back.
@@ -60,6 +65,12 @@ impl Upgrade {
     /// Returns what is known of the health of the service, as the end of a sentence.
     pub fn health(&self) -> &'static str {
         if self.checks == 0 { "; no health check was asked" } else { ", and the service is well" }
+    }
+
+    /// Returns, for the end of a sentence, what is not as it was before of all that an upgrade changes.
+    pub fn but_of_all(&self) -> String {
+        let others = if self.others_changed { OTHERS } else { "" };
+        format!("{}{others}", self.but())
     }
 
     /// Returns, for the end of a sentence, what is not as it was before although all was restored.

@@ -27,7 +27,6 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::failed;
-use crate::system::packages;
 use crate::system::packages::Installed;
 
 /// How far it has come on the way back: what is known of the service where it does not go on.
@@ -82,7 +81,7 @@ impl Upgrading<'_> {
             Ok(Back::Well) => self.ended(State::Returned, &end, None),
             Ok(Back::Unwell(error)) => self.ended(State::Unwell, &end, Some(&error)),
             Ok(Back::Data(now)) => Upgraded {
-                ways_back: self.ways_back(&now),
+                ways_back: self.ways_back(&now).await,
                 ..self.ended(State::Stopped, &end, None)
             },
             Err(halted) => self.halted(&why, stage, &halted.error),
@@ -103,6 +102,7 @@ impl Upgrading<'_> {
             fault::point("upgrade.restored");
             *stage = Stage::Starting;
             let (before, now) = (self.upgrade(), self.installed().await?);
+            self.note_failure(self.write_down_others(&now));
             let is_undone = before.undo.is_some_and(|undo| undo.done);
             let is_known = is_undone || !before.installed.packages.is_empty();
             if !is_known || before.installed.packages != now.packages {
@@ -133,15 +133,6 @@ impl Upgrading<'_> {
         Ok(self.change_journal(|upgrade| {
             upgrade.undo.iter_mut().for_each(|undo| undo.done = true);
         })?)
-    }
-
-    /// Lets the installer bring the packages back to the versions that were recorded.
-    async fn bring_packages_back(&self, limit: Duration) -> std::result::Result<(), Broken> {
-        let (before, now) = (self.upgrade().installed, self.installed().await?);
-        for way in packages::ways_back(&before, &now) {
-            self.run_shell(&way.unattended(), limit).await?;
-        }
-        Ok(())
     }
 
     /// Restores all that was saved, exactly. A restore that was killed comes to its end before.
@@ -203,17 +194,17 @@ impl Upgrading<'_> {
     fn ended(&self, state: State, end: &End<'_>, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
         let upgrade = self.upgrade();
-        let but = upgrade.but();
+        let (but, but_of_all) = (upgrade.but(), upgrade.but_of_all());
         let what = match (state, unwell) {
             (State::Stopped, _) => format!(
                 "the data is as it was before{but}, and the units stay stopped: other programs would \
                  change it again"
             ),
             (_, Some(error)) => format!(
-                "all is as it was before{but}, but the service is not well: {}",
+                "all is as it was before{but_of_all}, but the service is not well: {}",
                 error.chain()
             ),
-            _ => format!("all is as it was before{but}{}", upgrade.health()),
+            _ => format!("all is as it was before{but_of_all}{}", upgrade.health()),
         };
         let told = format!("{}; {what}", end.why);
         self.note_failure(self.journal.conclude(end.step, Some(told.clone())));

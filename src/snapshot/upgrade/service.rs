@@ -1,5 +1,7 @@
 //! The service that is upgraded: its units, its health, its packages and its version.
 
+use std::time::Duration;
+
 use crate::base::error::Result;
 use crate::base::masked;
 use crate::profile::service;
@@ -7,6 +9,7 @@ use crate::snapshot::execution::Undo;
 use crate::snapshot::execution::Upgrade;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
+use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::failed;
 use crate::snapshot::upgrade::path;
 use crate::system::cluster;
@@ -14,6 +17,7 @@ use crate::system::health;
 use crate::system::packages;
 use crate::system::packages::Installed;
 use crate::system::units;
+use crate::system::ways_back;
 
 /// How long it may take to bring the packages back by a command that the user gives, or each of those
 /// of their installer.
@@ -120,12 +124,78 @@ impl Upgrading<'_> {
     }
 
     /// Returns the commands that bring the programs back from where they are now, and start them.
-    pub(super) fn ways_back(&self, now: &Installed) -> Vec<String> {
-        let Upgrade { units, installed, .. } = self.upgrade();
-        let ways = packages::ways_back(&installed, now);
-        let mut commands: Vec<_> = ways.iter().map(ToString::to_string).collect();
+    pub(super) async fn ways_back(&self, now: &Installed) -> Vec<String> {
+        let Upgrade { units, present, installed, undo, .. } = self.upgrade();
+        // What has tried to bring them back may have done a transaction of its own.
+        let ways = match undo {
+            Some(_) => ways_back::ways_back(&installed, now),
+            None => ways_back::first_ways_back(&installed, now),
+        };
+        let several = now.transactions_since(&installed).filter(|all| all.start() < all.end());
+        if let (Some(several), false) = (several, ways.is_empty()) {
+            let (by, first, last) = (now.by.name(), several.start(), several.end());
+            self.monitor.note(&format!(
+                "{by} has done {first} to {last} since, some perhaps for somebody else: the commands \
+                 change the packages of the profile alone"
+            ));
+        }
+        let settling = ways_back::settling(&installed, now);
+        let ways = settling.iter().filter(|_| !ways.is_empty()).chain(&ways);
+        let mut commands: Vec<_> = ways.map(ToString::to_string).collect();
+        match units::ways_back(&present).await {
+            Ok(ways) => commands.extend(ways),
+            Err(error) => self.monitor.note(&error.chain()),
+        }
         commands.extend(units.iter().map(|unit| format!("systemctl start {unit}")));
         commands
+    }
+
+    /// Lets the installer bring the packages back to the versions that were recorded. What it cannot
+    /// do before something else is done is tried once more.
+    pub(super) async fn bring_packages_back(
+        &self,
+        limit: Duration,
+    ) -> std::result::Result<(), Broken> {
+        let before = self.upgrade().installed;
+        if let Some(settling) = ways_back::settling(&before, &self.installed().await?)
+            && let Err(broken) = self.run_shell(&settling.unattended(), limit).await
+        {
+            self.monitor.note(&broken.error.chain());
+        }
+        let mut failure = None;
+        for _ in 0..2 {
+            failure = None;
+            for way in ways_back::ways_back(&before, &self.installed().await?) {
+                let done = async {
+                    way.refuse_to_remove_others().await?;
+                    self.run_shell(&way.unattended(), limit).await
+                };
+                failure = done.await.err().or(failure);
+            }
+            if failure.is_none() {
+                break;
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Writes down whether packages that the profile does not name have changed, and warns of it.
+    pub(super) fn write_down_others(&self, now: &Installed) -> Result<()> {
+        let Upgrade { installed: before, undo, .. } = self.upgrade();
+        let has_done_more = undo.is_none()
+            && before.packages == now.packages
+            && now.transactions_since(&before).is_some();
+        let others_changed = now.has_other_changes(&before) || has_done_more;
+        if others_changed {
+            let shows = match now.transaction {
+                Some(_) => format!("`{} history list` shows", now.by.name()),
+                None => "/var/log/dpkg.log shows".to_owned(),
+            };
+            self.monitor.warn(&format!(
+                "packages that the profile does not name have changed since, and stay so: {shows} it"
+            ));
+        }
+        self.change_journal(|upgrade| upgrade.others_changed = others_changed)
     }
 }
 
