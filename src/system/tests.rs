@@ -15,6 +15,7 @@ use crate::profile::service::Check;
 use crate::profile::service::Detection;
 use crate::profile::service::Health;
 use crate::system::health::wait_until_well;
+use crate::system::packages::Installed;
 use crate::system::packages::installed;
 use crate::system::units;
 use crate::system::version::detected;
@@ -278,7 +279,7 @@ async fn a_removal_that_would_take_more_than_it_names_is_refused() {
     tools.script("rpm", "if [ $1 = -e ]; then exit $(cat needed); fi; cat rpms");
     tools.write("needed", "0");
     tools.write("rpms", "map-new\t2\tnoarch\n");
-    let ways = ways_back(&Default::default(), &installed(&globs).await.unwrap());
+    let ways = ways_back(&Installed::default(), &installed(&globs).await.unwrap());
     ways[0].refuse_to_remove_others().await.unwrap();
     tools.write("needed", "1");
     let refused = ways[0].refuse_to_remove_others().await.expect_err("something needs it");
