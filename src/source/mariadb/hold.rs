@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 use tokio::time::sleep;
 
 use crate::base::error::Error;
@@ -40,10 +41,11 @@ const PATIENCE: &str = "2";
 const IMPATIENCE: &str = "0.02";
 
 /// How long a reader waits for its turn, in seconds: for all that comes before it.
-const TURN_SECONDS: u32 = 10;
+const TURN_SECONDS: u32 = if cfg!(test) { 5 } else { 10 };
 
-/// How often the guard looks for readers that wait, a millisecond apart at least.
-const LOOKS: usize = 500;
+/// How long the guard looks for readers that wait, and how often at most.
+const LATEST: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(1);
 
 const BEGIN: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
 
@@ -136,9 +138,11 @@ impl Connection {
         const TOO_LATE: u16 = 1644;
         let Turns { turn, held, guard } = turns;
         // One statement: what is asked one after the other takes the network's time each.
+        // Who gave up waiting for its turn may have begun before anybody was held off.
         let statement = format!(
-            "BEGIN NOT ATOMIC DO GET_LOCK({turn}, {TURN_SECONDS}); {BEGIN}; \
-             SET @is_held = IS_USED_LOCK({held}) <=> {guard}; DO RELEASE_LOCK({turn}); \
+            "BEGIN NOT ATOMIC SET @has_turn = GET_LOCK({turn}, {TURN_SECONDS}); {BEGIN}; \
+             SET @is_held = COALESCE(@has_turn, 0) AND IS_USED_LOCK({held}) <=> {guard}; \
+             DO RELEASE_LOCK({turn}); \
              IF NOT @is_held THEN SIGNAL SQLSTATE '45000'; END IF; END"
         );
         match self.execute("cannot open a snapshot", &statement).await {
@@ -163,25 +167,29 @@ impl Connection {
                 _ => error,
             })?;
         }
-        let bound = format!("SET SESSION max_statement_time = {IMPATIENCE}");
-        self.execute("cannot bound how long others wait", &bound).await
+        Ok(())
     }
 
-    /// Returns when all readers wait for their turn, or when they are late.
+    /// Returns when all readers wait for their turn. Fails where they are late, or cannot be seen:
+    /// the guard keeps others from changing tables meanwhile.
     async fn wait_for_readers(&mut self, ids: &[u32]) -> Result<()> {
         let list = ids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         let sql = format!(
             "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
              WHERE ID IN ({list}) AND STATE = 'User lock'"
         );
-        for _ in 0..LOOKS {
+        let late = Instant::now() + LATEST;
+        loop {
             let waiting: Option<usize> = self.first("cannot look for the readers", &sql).await?;
             if waiting == Some(ids.len()) {
-                break;
+                return Ok(());
             }
-            sleep(Duration::from_millis(1)).await;
+            if Instant::now() >= late {
+                // Who waited as long as this need not try again.
+                return Err(Error::failed("cannot see all readers wait for their turn"));
+            }
+            sleep(LOOK).await;
         }
-        Ok(())
     }
 
     /// Holds others off until all readers had their turn. The server is told all of it at once: nobody
@@ -190,7 +198,8 @@ impl Connection {
         let (Hold { begin, end, .. }, Turns { turn, held, .. }) = (hold, turns);
         let seconds = LONGEST.as_secs_f64();
         let statements = format!(
-            "{begin}; SET SESSION max_statement_time = 0; DO RELEASE_LOCK({turn}); \
+            "SET SESSION max_statement_time = {IMPATIENCE}; {begin}; \
+             SET SESSION max_statement_time = 0; DO RELEASE_LOCK({turn}); \
              DO GET_LOCK({turn}, {seconds}); DO RELEASE_LOCK({held}); {end}"
         );
         self.execute("cannot hold others off", &statements).await
@@ -265,6 +274,16 @@ mod tests {
         assert!(reader.begin_in_turn(&turns).await.unwrap());
         let release = format!("DO RELEASE_LOCK({})", turns.held);
         guard.execute("cannot release", &release).await.unwrap();
+        assert!(!reader.begin_in_turn(&turns).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_gives_up_waiting_for_its_turn_is_not_taken_for_one_that_had_it() {
+        let mut guard = server().connection().await;
+        let mut reader = moment::reader(&server().login(server().superuser(), None)).await.unwrap();
+        let turns = Turns::of(&guard);
+        let take = format!("DO GET_LOCK({}, 0), GET_LOCK({}, 0)", turns.turn, turns.held);
+        guard.execute("cannot lock", &take).await.unwrap();
         assert!(!reader.begin_in_turn(&turns).await.unwrap());
     }
 }

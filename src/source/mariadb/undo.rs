@@ -150,7 +150,9 @@ impl Undo {
             }
             Some(live) => live.mend_triggers(connection, monitor).await?,
         }
+        // Last, since nothing of what is live depends on it.
         if *is_kept {
+            self.add_keys_gone(connection, Side::Incoming, staging).await?;
             restore_programs_of(connection, staging, monitor).await?;
         }
         Ok(())
@@ -238,9 +240,7 @@ impl Undo {
     async fn settle_keys(&self, connection: &mut Connection) -> Result<()> {
         let Schemas { target, staging, previous, .. } = &self.schemas;
         connection.prepare_altering().await?;
-        for (side, own) in [(Side::Incoming, staging), (Side::Live, target)] {
-            self.add_keys_gone(connection, side, own).await?;
-        }
+        self.add_keys_gone(connection, Side::Live, target).await?;
         let strays = [
             (Side::Incoming, staging, target),
             (Side::Live, target, previous),

@@ -79,7 +79,6 @@ impl<'a> Watch<'a> {
     /// readers would have to wait for too long.
     pub(super) async fn over<T>(mut self, reading: impl Future<Output = Result<T>>) -> Result<T> {
         let outcome = self.watch(reading).await;
-        // Others of the same verb may read later.
         self.go_on();
         if self.paused >= Duration::from_secs(1) {
             let seconds = self.paused.as_secs();
@@ -156,6 +155,13 @@ impl<'a> Watch<'a> {
         self.pace.release();
         self.monitor.waits(None);
         self.monitor.detail("reading goes on");
+    }
+}
+
+/// Whoever is dropped while readers wait lets them go on: others of the same verb may read later.
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.go_on();
     }
 }
 
@@ -254,8 +260,8 @@ mod tests {
         let (mut observer, mut other) = (server().connection().await, server().connection().await);
         let other = busy(&mut other).await;
         let (pace, monitor) = (at_most(0), Waiting::default());
-        let watch =
-            Watch { patience: Duration::ZERO, ..Watch::new(&mut observer, &[], &pace, &monitor) };
+        let mut watch = Watch::new(&mut observer, &[], &pace, &monitor);
+        watch.patience = Duration::ZERO;
         let error = watch.over(std::future::pending::<Result<()>>()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Busy);
         assert!(error.advice().unwrap().contains("--max-threads-running"));
@@ -263,6 +269,21 @@ mod tests {
         assert!(told[0].as_ref().unwrap().contains("more than 0"), "{told:?}");
         assert_eq!(told.last(), Some(&None), "{told:?}");
         pace.spend(1).await;
+        server().run(&format!("KILL {other}"));
+    }
+
+    #[tokio::test]
+    async fn readers_that_come_after_a_watch_that_was_dropped_do_not_wait() {
+        let (mut observer, mut other) = (server().connection().await, server().connection().await);
+        let other = busy(&mut other).await;
+        let (pace, monitor) = (at_most(0), Waiting::default());
+        let watch = Watch::new(&mut observer, &[], &pace, &monitor);
+        tokio::select! {
+            ended = watch.over(std::future::pending::<Result<()>>()) => panic!("{ended:?}"),
+            () = async { while monitor.0.lock().unwrap().is_empty() { sleep(OFTEN / 10).await } } => {}
+        }
+        pace.spend(1).await;
+        assert_eq!(monitor.0.lock().unwrap().last(), Some(&None));
         server().run(&format!("KILL {other}"));
     }
 
