@@ -35,11 +35,16 @@ impl WayBack {
     /// Returns the command for a shell in which nobody answers: what is asked for is wanted, and the
     /// files that were changed by hand stay.
     pub fn unattended(&self) -> String {
-        let Self { program, arguments, .. } = self;
+        let Self { program, arguments, removes, .. } = self;
         match *program {
-            "apt-get" => format!(
-                "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold {arguments}"
-            ),
+            "apt-get" => {
+                // An older version may want others gone: that is for a person to say.
+                let keeping = if removes.is_empty() { " --no-remove" } else { "" };
+                format!(
+                    "DEBIAN_FRONTEND=noninteractive apt-get -y{keeping} \
+                     -o Dpkg::Options::=--force-confold {arguments}"
+                )
+            }
             "dpkg" => {
                 format!("DEBIAN_FRONTEND=noninteractive dpkg --force-confold {arguments}")
             }
