@@ -532,6 +532,33 @@ fn a_way_back_that_fails_says_what_is_left_and_is_gone_on_with() {
 }
 
 #[test]
+fn what_an_installer_starts_is_stopped_before_the_restore() {
+    let map = UpgradedHost::map();
+    let before = map.all();
+    let undo = "undo-map; systemctl start centreon-map";
+    map.upgrade(&["--undo", undo], "fails").failed(40, &["all is as it was before"]);
+    map.assert_is(&before, RUNNING);
+    let asked = map.read("asked");
+    let of_it =
+        asked.lines().filter(|line| ["start centreon-map", "stop centreon-map"].contains(line));
+    let last: Vec<_> = of_it.collect();
+    assert!(
+        last.ends_with(&["start centreon-map", "stop centreon-map", "start centreon-map"]),
+        "{asked}"
+    );
+}
+
+#[test]
+fn an_upgrade_is_refused_where_the_server_would_not_take_back_what_was_saved() {
+    let map = UpgradedHost::map();
+    map.place.server.sql("SET GLOBAL local_infile = 0");
+    let refused = map.upgrade(&[], "works");
+    let words = ["cannot upgrade: there would be no going back", "SET GLOBAL local_infile = 1"];
+    refused.failed(14, &words);
+    assert!(!map.place.path("asked").exists() || !map.read("asked").contains("stop"));
+}
+
+#[test]
 fn a_service_that_is_not_well_when_it_is_back_is_said_to_be_so() {
     let map = UpgradedHost::map();
     let before = map.all();

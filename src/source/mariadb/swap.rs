@@ -102,13 +102,12 @@ impl Swap<'_> {
         let Schemas { target, staging, previous, .. } = &self.undo.schemas;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.connection.prepare_altering().await?;
-        for (side, own) in [(Side::Live, previous), (Side::Incoming, target)] {
-            self.undo.add_keys_gone(self.connection, side, own).await?;
-        }
+        self.undo.add_keys_gone(self.connection, Side::Live, previous).await?;
         self.undo.bring_keys_home(self.connection, Side::Live, previous, target).await?;
         let incomplete = match &self.undo.incoming {
             Some(incoming) => {
                 dress(self.connection, incoming).await?;
+                self.undo.add_keys_gone(self.connection, Side::Incoming, target).await?;
                 self.undo.bring_keys_home(self.connection, Side::Incoming, target, staging).await?;
                 furnish(self.connection, incoming, started, monitor).await?
             }
