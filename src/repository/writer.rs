@@ -48,6 +48,13 @@ pub struct Writer {
     _lock: Lock,
 }
 
+/// Raw bytes on their way to becoming a blob.
+pub struct Packed {
+    blob: BlobRef,
+    /// The bytes to store, unless an earlier snapshot has stored them.
+    stored: Option<Bytes>,
+}
+
 impl Repository {
     /// Returns a writer that uses these blobs of earlier snapshots again, where they are sound.
     pub async fn writer(&self, known: impl IntoIterator<Item = BlobRef>) -> Result<Writer> {
@@ -61,16 +68,28 @@ impl Repository {
 impl Writer {
     /// Stores raw bytes, and returns where. Raw bytes that an earlier snapshot has cost a hash.
     pub async fn write(&self, raw: Vec<u8>) -> Result<BlobRef> {
+        self.store(self.pack(raw).await?).await
+    }
+
+    /// Hashes raw bytes and compresses them, unless an earlier snapshot has them.
+    pub async fn pack(&self, raw: Vec<u8>) -> Result<Packed> {
         let hash = move || (digest::sha256(&raw), raw);
         let hashed = spawn_blocking(hash).await;
         let (raw_digest, raw) = hashed.context(|| "cannot hash a chunk".to_owned())?;
         if let Some(blob) = self.find_known(&raw_digest, raw.len() as u64).await {
-            return Ok(blob);
+            return Ok(Packed { blob, stored: None });
         }
         let packed = spawn_blocking(move || blob::pack(&raw, raw_digest)).await;
         let (blob, stored) = packed.context(|| "cannot compress a chunk".to_owned())??;
-        self.keep(&blob.digest, stored).await?;
-        Ok(blob)
+        Ok(Packed { blob, stored: Some(stored) })
+    }
+
+    /// Stores what was packed, and returns where.
+    pub async fn store(&self, packed: Packed) -> Result<BlobRef> {
+        if let Some(stored) = packed.stored {
+            self.keep(&packed.blob.digest, stored).await?;
+        }
+        Ok(packed.blob)
     }
 
     /// Stores the index of a source, and returns where.
