@@ -1,9 +1,12 @@
-//! What every layer stands on: errors, digests, progress, interrupts, the programs that are run.
+//! What every layer stands on: errors, digests, progress, pace, stages, the programs that are run.
 
 pub mod error;
 pub mod digest;
 pub mod fault;
 mod lines;
 pub mod lock;
+pub mod masked;
 pub mod monitor;
+pub mod pace;
 pub mod process;
+pub mod stages;

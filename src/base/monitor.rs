@@ -12,6 +12,9 @@ pub trait Monitor: Send + Sync {
     /// The current step got on by so many bytes.
     fn advance(&self, bytes: u64);
 
+    /// The current step waits, and why; or it goes on.
+    fn waits(&self, _why: Option<&str>) {}
+
     /// What only a reader who wants all of it reads, such as a line that a hook printed.
     fn detail(&self, _text: &str) {}
 
@@ -67,6 +70,10 @@ impl Monitor for Recorder<'_> {
 
     fn advance(&self, bytes: u64) {
         self.watched.advance(bytes);
+    }
+
+    fn waits(&self, why: Option<&str>) {
+        self.watched.waits(why);
     }
 
     fn detail(&self, text: &str) {

@@ -1,7 +1,6 @@
 //! `snap create`.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -9,6 +8,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
+use crate::cli::hooked::hooked;
 use crate::cli::human::count;
 use crate::cli::human::listed;
 use crate::cli::human::size;
@@ -20,8 +20,6 @@ use crate::repository::summary::Summary;
 use crate::snapshot::create::CreateOptions;
 use crate::snapshot::create::create;
 use crate::snapshot::execution::Journal;
-use crate::snapshot::execution::record;
-use crate::snapshot::hooks::Hooked;
 
 /// Save the database, the certificates and the files as one snapshot
 ///
@@ -65,7 +63,6 @@ pub(super) async fn run(
     monitor: &dyn Monitor,
     interruption: impl Future<Output = Error>,
 ) -> Result<Answer> {
-    let about = settings.about("create", args.id.clone());
     let options = CreateOptions {
         id: args.id.as_deref().map(str::parse).transpose()?,
         tags: args.tags,
@@ -76,18 +73,13 @@ pub(super) async fn run(
     if let Some(version) = &options.from_version {
         version.parse::<Version>()?;
     }
-    let (profile, journals) = (&settings.profile, &settings.journals());
-    let creating = async |journal: Arc<Journal>| {
-        let (verb, journal) = (Verb::Create, &*journal);
-        let hooked = Hooked { verb, profile, journals, journal, monitor };
-        let create = async |stop: Pin<&mut _>| {
-            let host = settings.host(monitor)?;
-            let repository = settings.open_or_create("create").await?;
-            create(&repository, profile, &host, &options, monitor, journal, stop).await
-        };
-        hooked.run(interruption, create).await
+    let creating = async |journal: &Journal, stop: Pin<&mut _>| {
+        let host = settings.host(monitor)?;
+        let repository = settings.open_or_create("create").await?;
+        create(&repository, &settings.profile, &host, &options, monitor, journal, stop).await
     };
-    Ok(answer(&record(journals, about, monitor, creating).await?))
+    let created = hooked(Verb::Create, args.id, settings, monitor, interruption, creating).await?;
+    Ok(answer(&created))
 }
 
 /// Returns the answer about a snapshot that is new in the repository.

@@ -82,7 +82,7 @@ fn table(executions: &[Execution]) -> String {
 /// Returns what an upgrade was told and found.
 fn told(upgrade: &Upgrade) -> Vec<(&'static str, String)> {
     let mut told = vec![("command", upgrade.line())];
-    let undo = upgrade.undo.as_ref().map(|undo| undo.command.clone());
+    let undo = upgrade.undo.as_ref().map(|undo| undo.line().to_owned());
     let values = [
         ("undo", undo),
         ("version before", upgrade.from.clone()),

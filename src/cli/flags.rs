@@ -6,8 +6,10 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use clap::value_parser;
 
+use crate::base::pace::Rate;
 use crate::profile::LoginFlags;
 use crate::profile::config::MAX_CONNECTIONS;
+use crate::profile::config::MAX_THREADS;
 
 const GLOBAL: &str = "Global options";
 const DATABASE: &str = "Database options";
@@ -57,8 +59,8 @@ pub(super) struct GlobalFlags {
     #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub(super) quiet: bool,
 
-    /// Say how many bytes and seconds each step took, also where no progress is shown, and name
-    /// what a restore leaves alone
+    /// Say how many bytes and seconds each step and each stage took, when reading pauses, and what a
+    /// restore leaves alone
     #[arg(long, short, global = true, conflicts_with = "quiet", help_heading = GLOBAL)]
     pub(super) verbose: bool,
 
@@ -104,10 +106,28 @@ pub(super) struct DatabaseFlags {
 
     /// Read and write the database through so many connections at a time
     ///
-    /// Without it: `connections` of the configuration file, then 4.
+    /// Without it: `connections` of the configuration file, then one for each core, from 2 to 4.
     #[arg(long, global = true, value_name = "N", help_heading = DATABASE)]
     #[arg(value_parser = value_parser!(u16).range(1..=i64::from(MAX_CONNECTIONS)))]
     pub(super) connections: Option<u16>,
+
+    /// Read and load no more than so many bytes of rows per second, such as 50M
+    ///
+    /// All connections share it, and so do the files that are saved. Tables that are locked against
+    /// writes while they are read are read as fast as they can be, since others wait for them.
+    /// Without it: `max-rate` of the configuration file, then no limit.
+    #[arg(long, global = true, value_name = "RATE", help_heading = DATABASE)]
+    pub(super) max_rate: Option<Rate>,
+
+    /// Pause the reading for a snapshot while the server runs more than N threads of others
+    ///
+    /// That is its `Threads_running` without the connections of snap itself, looked at every second. All
+    /// tables stay of one moment. After 5 minutes at a stretch snap gives up with exit code 11: the
+    /// server keeps the old version of everything that changes in the meantime. Without it:
+    /// `max-threads-running` of the configuration file, then no pause.
+    #[arg(long, global = true, value_name = "N", help_heading = DATABASE)]
+    #[arg(value_parser = value_parser!(u32).range(1..=i64::from(MAX_THREADS)))]
+    pub(super) max_threads_running: Option<u32>,
 }
 
 impl DatabaseFlags {

@@ -13,6 +13,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
+use crate::base::stages::Stages;
 use crate::cli::answer::Answer;
 use crate::cli::flags::GlobalFlags;
 use crate::cli::progress::Progress;
@@ -23,6 +24,7 @@ use crate::cli::ui::Ui;
 
 mod answer;
 mod flags;
+mod hooked;
 mod human;
 mod interrupt;
 mod path;
@@ -140,9 +142,10 @@ pub async fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
     let ui = Ui::new(&cli.flags);
     let progress = Progress::new(ui);
     let monitor = Recorder::new(&progress);
-    let outcome = Box::pin(dispatch(cli.command, &cli.flags, &monitor)).await;
+    let stages = Stages::default();
+    let outcome = Box::pin(dispatch(cli.command, &cli.flags, &stages, &monitor)).await;
     progress.finish();
-    ui.finish(outcome, &monitor.said())
+    ui.finish(outcome, &monitor.said(), &stages.spent())
 }
 
 /// Prints that the process could not even begin to run; returns the exit code.
@@ -152,9 +155,18 @@ pub fn cannot_begin(cause: io::Error) -> u8 {
     error.kind().exit_code()
 }
 
-async fn dispatch(command: Command, flags: &GlobalFlags, monitor: &dyn Monitor) -> Result<Answer> {
+async fn dispatch(
+    command: Command,
+    flags: &GlobalFlags,
+    stages: &Stages,
+    monitor: &dyn Monitor,
+) -> Result<Answer> {
     let stop = interrupt::interrupted();
-    let settings = || Settings::merge(flags, Environment::read());
+    let settings = || {
+        let mut settings = Settings::merge(flags, Environment::read())?;
+        settings.stages = stages.clone();
+        Ok::<_, Error>(settings)
+    };
     match command {
         // They take back what they began: dropped at any moment, they would leave it.
         Command::Create(args) => create::run(args, &settings()?, monitor, stop).await,

@@ -19,6 +19,7 @@ use crate::cli::ui::Ui;
 const WITH_TOTAL: &str =
     "{msg:24!} {bar:8} {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12} {eta:>4} left";
 const WITHOUT_TOTAL: &str = "{msg:24!} {spinner:8} {bytes:>10} {bytes_per_sec:>23} {elapsed:>4}";
+const PAUSED: &str = "{msg:24!} {prefix:54!}";
 const FINISHED: &str = "{msg:24!} {bytes:>19} in {elapsed}";
 
 /// How often a line moves when no bytes do.
@@ -76,7 +77,7 @@ impl Monitor for Progress {
     fn step(&self, name: &str, total: Option<u64>) {
         self.finish();
         let bar = ProgressBar::with_draw_target(total, (self.target)());
-        bar.set_style(style(if total.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL }));
+        bar.set_style(running_style(total));
         bar.set_message(printable(name));
         if self.ui.shows_progress() {
             bar.enable_steady_tick(TICK);
@@ -88,6 +89,19 @@ impl Monitor for Progress {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = running.as_ref() {
             bar.inc(bytes);
+        }
+    }
+
+    fn waits(&self, why: Option<&str>) {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bar) = running.as_ref() else { return };
+        match why {
+            Some(why) => {
+                bar.set_prefix(printable(why));
+                bar.set_style(style(PAUSED));
+                bar.suspend(|| self.ui.detail(why));
+            }
+            None => bar.set_style(running_style(bar.length())),
         }
     }
 
@@ -106,6 +120,10 @@ impl Monitor for Progress {
     fn output(&self, line: &str) {
         self.print(|| self.ui.output(line));
     }
+}
+
+fn running_style(total: Option<u64>) -> ProgressStyle {
+    style(if total.is_some() { WITH_TOTAL } else { WITHOUT_TOTAL })
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -195,6 +213,22 @@ mod tests {
         progress.advance(1 << 20);
         assert!(screen.text().contains("1.00 MiB"), "{:?}", screen.text());
         assert!(!screen.text().contains("left"), "{:?}", screen.text());
+    }
+
+    #[test]
+    fn a_step_that_waits_says_why_until_it_goes_on() {
+        let screen = Screen::default();
+        let progress = screen.watch();
+        progress.step("dump database", Some(4 << 20));
+        progress.waits(Some("paused: 40 threads of others run, more than 25"));
+        progress.advance(1);
+        let paused = screen.text();
+        assert!(paused.contains("dump database") && paused.contains("more than 25"), "{paused:?}");
+        progress.waits(None);
+        progress.advance(1 << 20);
+        progress.finish();
+        let after = screen.text().split_off(paused.len());
+        assert!(after.contains("1.00 MiB in 0s"), "{after:?}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! `snap restore`.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -9,6 +8,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
+use crate::cli::hooked::hooked;
 use crate::cli::human::lines;
 use crate::cli::human::printable;
 use crate::cli::plan;
@@ -23,7 +23,6 @@ use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::Execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::record;
-use crate::snapshot::hooks::Hooked;
 use crate::snapshot::restore;
 use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::Outcome;
@@ -206,7 +205,6 @@ pub(super) async fn run(
         return resume(settings, monitor).await;
     }
     let Some(id) = &args.id else { return discard(&args, settings, monitor).await };
-    let about = settings.about("restore", Some(id.clone()));
     let id: SnapshotId = id.parse()?;
     let options = RestoreOptions {
         certificates: args.restore_certificates,
@@ -236,19 +234,15 @@ pub(super) async fn run(
         let answer = Answer::new("restore", &planned, to_text(&planned, detail));
         return Ok(answer.failing(planned.refusal.take()));
     }
-    let journals = &settings.journals();
-    let restoring = async |journal: Arc<Journal>| {
-        let (verb, journal) = (Verb::Restore, &*journal);
-        let hooked = Hooked { verb, profile, journals, journal, monitor };
-        let restore = async |stop: Pin<&mut _>| {
-            let host = &settings.host(monitor)?;
-            let repository = &settings.open("restore").await?;
-            let restoring = Restoring { repository, profile, host, monitor };
-            Box::pin(restore::in_turn(&restoring, &id, &options, journal, stop)).await
-        };
-        hooked.run(interruption, restore).await
+    let restoring = async |journal: &Journal, stop: Pin<&mut _>| {
+        let host = &settings.host(monitor)?;
+        let repository = &settings.open("restore").await?;
+        let restoring = Restoring { repository, profile, host, monitor };
+        Box::pin(restore::in_turn(&restoring, &id, &options, journal, stop)).await
     };
-    let restored = record(journals, about, monitor, restoring).await?;
+    let snapshot = Some(id.to_string());
+    let restored =
+        hooked(Verb::Restore, snapshot, settings, monitor, interruption, restoring).await?;
     let text = to_text(&restored, detail);
     Ok(Answer::new("restore", &restored, text).least(String::new()))
 }

@@ -26,6 +26,9 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Limits;
+use crate::base::pace::Pace;
+use crate::base::stages::Stages;
 use crate::cli::flags::GlobalFlags;
 use crate::profile::Login;
 use crate::profile::LoginFlags;
@@ -132,6 +135,9 @@ pub(super) struct Settings {
     state: PathBuf,
     root: PathBuf,
     connections: u16,
+    limits: Limits,
+    /// Where the time of the verb goes.
+    pub(super) stages: Stages,
     login: LoginFlags,
     environment: Environment,
 }
@@ -155,6 +161,14 @@ impl Settings {
                 .connections
                 .or(config.connections)
                 .unwrap_or_else(default_connections),
+            limits: Limits {
+                rate: flags.database.max_rate.or(config.limits.rate),
+                threads_running: flags
+                    .database
+                    .max_threads_running
+                    .or(config.limits.threads_running),
+            },
+            stages: Stages::default(),
             login: flags.database.over(&config.database),
             environment,
         })
@@ -176,6 +190,8 @@ impl Settings {
             root: self.root.clone(),
             database,
             connections: usize::from(self.connections),
+            pace: Pace::of(self.limits),
+            stages: self.stages.clone(),
         })
     }
 
@@ -206,12 +222,14 @@ impl Settings {
 
     /// Returns the repository, which must exist.
     pub(super) async fn open(&self, verb: &str) -> Result<Repository> {
-        Repository::open(&self.repository, self.holder(verb)).await
+        let opened = Repository::open(&self.repository, self.holder(verb)).await?;
+        Ok(opened.timed(&self.stages))
     }
 
     /// Returns the repository, made where the folder is absent or empty.
     pub(super) async fn open_or_create(&self, verb: &str) -> Result<Repository> {
-        Repository::open_or_create(&self.repository, self.holder(verb)).await
+        let opened = Repository::open_or_create(&self.repository, self.holder(verb)).await?;
+        Ok(opened.timed(&self.stages))
     }
 
     fn holder(&self, verb: &str) -> Holder {

@@ -16,10 +16,12 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Said;
+use crate::base::stages::Spent;
 use crate::cli::answer::Answer;
 use crate::cli::flags::GlobalFlags;
 use crate::cli::human;
 use crate::cli::human::printable_lines;
+use crate::cli::table::Table;
 
 /// The exit code of a verb that is done, but whose result lacks something.
 const DONE_WITH_WARNINGS: u8 = 3;
@@ -91,8 +93,12 @@ impl Ui {
     }
 
     /// Prints how a command ended; returns the exit code.
-    pub(super) fn finish(self, outcome: Result<Answer>, said: &Said) -> u8 {
-        let conclusion = conclude(self.style, outcome, said);
+    pub(super) fn finish(self, outcome: Result<Answer>, said: &Said, spent: &[Spent]) -> u8 {
+        let spent = if self.verbose { spent } else { &[] };
+        if self.style == Style::Text && !spent.is_empty() {
+            eprint_ignoring_errors(&stages(spent));
+        }
+        let conclusion = conclude(self.style, outcome, said, spent);
         if let Some(error) = &conclusion.failure {
             report(error);
         }
@@ -116,7 +122,7 @@ pub(super) fn print_clap(error: &clap::Error, json: bool) -> u8 {
         return exit_code;
     }
     let error = usage_error(&styled.to_string());
-    let conclusion = conclude(Style::Json, Err(error), &Said::default());
+    let conclusion = conclude(Style::Json, Err(error), &Said::default(), &[]);
     write_answer(&conclusion.answer, exit_code)
 }
 
@@ -137,7 +143,17 @@ struct Conclusion {
     exit_code: u8,
 }
 
-fn conclude(style: Style, outcome: Result<Answer>, said: &Said) -> Conclusion {
+/// Returns where the time went, a line for each stage.
+fn stages(spent: &[Spent]) -> String {
+    let mut table = Table::new(&["STAGE", ">SECONDS", ">BYTES"]);
+    for Spent { stage, seconds, bytes } in spent {
+        let bytes = if *bytes == 0 { "-".to_owned() } else { human::size(*bytes) };
+        table.row([stage.name().to_owned(), format!("{seconds:.2}"), bytes]);
+    }
+    table.to_text()
+}
+
+fn conclude(style: Style, outcome: Result<Answer>, said: &Said, spent: &[Spent]) -> Conclusion {
     let (answer, failure) = match outcome {
         Ok(mut answer) => {
             let failure = answer.failure.take();
@@ -151,7 +167,7 @@ fn conclude(style: Style, outcome: Result<Answer>, said: &Said) -> Conclusion {
         None => DONE_WITH_WARNINGS,
     };
     let answer = match style {
-        Style::Json => as_json(answer, failure.as_ref(), said),
+        Style::Json => as_json(answer, failure.as_ref(), said, spent),
         Style::Text => answer.map(|answer| answer.text).unwrap_or_default(),
         Style::Quiet => answer.map(least).unwrap_or_default(),
     };
@@ -162,8 +178,14 @@ fn least(answer: Answer) -> String {
     answer.least.unwrap_or(answer.text)
 }
 
-/// Returns one object: the answer under its name, the error where there is one, and what was said.
-fn as_json(answer: Option<Answer>, failure: Option<&Error>, said: &Said) -> String {
+/// Returns one object: the answer under its name, the error where there is one, what was said, and where
+/// the time went if that was asked for.
+fn as_json(
+    answer: Option<Answer>,
+    failure: Option<&Error>,
+    said: &Said,
+    spent: &[Spent],
+) -> String {
     let mut object = serde_json::Map::new();
     if let Some(answer) = answer {
         object.insert(answer.name.to_owned(), answer.value);
@@ -173,6 +195,9 @@ fn as_json(answer: Option<Answer>, failure: Option<&Error>, said: &Said) -> Stri
     }
     object.insert("notes".to_owned(), json!(said.notes));
     object.insert("warnings".to_owned(), json!(said.warnings));
+    if !spent.is_empty() {
+        object.insert("stages".to_owned(), json!(spent));
+    }
     format!("{:#}\n", Value::Object(object))
 }
 
@@ -228,6 +253,8 @@ fn write_answer(answer: &str, exit_code: u8) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use crate::base::stages::Stage;
+
     use super::*;
 
     fn answer() -> Answer {
@@ -246,26 +273,26 @@ mod tests {
 
     #[test]
     fn an_answer_without_warnings_exits_with_zero() {
-        let conclusion = conclude(Style::Text, Ok(answer()), &Said::default());
+        let conclusion = conclude(Style::Text, Ok(answer()), &Said::default(), &[]);
         assert_eq!((conclusion.answer.as_str(), conclusion.exit_code), ("a\nthe rest\n", 0));
     }
 
     #[test]
     fn notes_keep_zero_and_warnings_make_three() {
         let noted = Said { warnings: Vec::new(), ..warned() };
-        assert_eq!(conclude(Style::Text, Ok(answer()), &noted).exit_code, 0);
-        assert_eq!(conclude(Style::Text, Ok(answer()), &warned()).exit_code, 3);
+        assert_eq!(conclude(Style::Text, Ok(answer()), &noted, &[]).exit_code, 0);
+        assert_eq!(conclude(Style::Text, Ok(answer()), &warned(), &[]).exit_code, 3);
     }
 
     #[test]
     fn quiet_prints_the_least() {
-        let conclusion = conclude(Style::Quiet, Ok(answer()), &Said::default());
+        let conclusion = conclude(Style::Quiet, Ok(answer()), &Said::default(), &[]);
         assert_eq!(conclusion.answer, "a\n");
     }
 
     #[test]
     fn json_is_one_object_with_the_answer_and_what_was_said() {
-        let conclusion = conclude(Style::Json, Ok(answer()), &warned());
+        let conclusion = conclude(Style::Json, Ok(answer()), &warned(), &[]);
         let value: Value = serde_json::from_str(&conclusion.answer).expect("one object");
         let expected = json!({"snapshot": {"id": "a"}, "notes": ["n"], "warnings": ["w"]});
         assert_eq!(value, expected);
@@ -273,8 +300,25 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_the_stages_has_them_in_text_and_in_json() {
+        let spent = [
+            Spent { stage: Stage::Moment, seconds: 0.5, bytes: 0 },
+            Spent { stage: Stage::Reading, seconds: 12.0, bytes: 1 << 30 },
+        ];
+        let expected = "\
+            STAGE    SECONDS    BYTES\n\
+            moment      0.50        -\n\
+            reading    12.00  1.0 GiB\n";
+        assert_eq!(stages(&spent), expected);
+        let conclusion = conclude(Style::Json, Ok(answer()), &Said::default(), &spent);
+        let value: Value = serde_json::from_str(&conclusion.answer).expect("one object");
+        let reading = json!({"stage": "reading", "seconds": 12.0, "bytes": 1 << 30});
+        assert_eq!(value["stages"][1], reading);
+    }
+
+    #[test]
     fn an_error_has_the_exit_code_of_its_kind_in_json_too() {
-        let conclusion = conclude(Style::Json, Err(failure()), &warned());
+        let conclusion = conclude(Style::Json, Err(failure()), &warned(), &[]);
         let value: Value = serde_json::from_str(&conclusion.answer).expect("one object");
         let expected = json!({
             "error": {
@@ -293,7 +337,7 @@ mod tests {
     #[test]
     fn an_answer_that_fails_is_printed_and_fails() {
         let outcome = Ok(answer().failing(Some(failure())));
-        let conclusion = conclude(Style::Text, outcome, &warned());
+        let conclusion = conclude(Style::Text, outcome, &warned(), &[]);
         assert_eq!((conclusion.answer.as_str(), conclusion.exit_code), ("a\nthe rest\n", 20));
         assert!(conclusion.failure.is_some());
     }

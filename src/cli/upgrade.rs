@@ -1,7 +1,6 @@
 //! `snap upgrade`.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 
@@ -10,6 +9,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::cli::answer::Answer;
+use crate::cli::hooked::hooked;
 use crate::cli::path;
 use crate::cli::settings::Settings;
 use crate::cli::upgraded;
@@ -19,13 +19,12 @@ use crate::profile::upgrade::Users;
 use crate::profile::upgrade::plan::Situation;
 use crate::profile::version::Version;
 use crate::snapshot::execution::Journal;
-use crate::snapshot::execution::record;
-use crate::snapshot::hooks::Hooked;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::outline::outline;
 use crate::snapshot::upgrade::path::Asked;
 use crate::snapshot::upgrade::path::path;
+use crate::snapshot::upgrade::resume::Ending;
 use crate::snapshot::upgrade::resume::resume;
 use crate::snapshot::upgrade::upgrade;
 
@@ -35,8 +34,9 @@ use crate::snapshot::upgrade::upgrade;
 /// units are started, and the health checks of the profile are awaited. Where the command fails, or
 /// the service does not become well, or Ctrl-C ends it, all goes back: the packages by --undo or the
 /// profile's own command, then everything that was saved, exactly; the units are started, the health
-/// is checked again, and the exit code is 40. Without a way back for the packages the data is
-/// restored and the units stay stopped: new programs would change old data again.
+/// is checked again, and the exit code is 40, or 130 where Ctrl-C was all that was wrong. Without a
+/// way back for the packages the data is restored and the units stay stopped: new programs would
+/// change old data again.
 ///
 /// The command runs as it is given, without a shell, and reads nothing: give it its flag for yes. Its
 /// output is shown, and kept beside the journal of this execution.
@@ -49,7 +49,9 @@ Examples:
       --undo 'yum -y downgrade centreon-map-server-20.04.8' \\
       -- yum -y update centreon-map-server
                                upgrade, or be back where it was; --dry-run says how
-  snap upgrade --resume        go back from an upgrade that was killed")]
+  snap upgrade --resume        go back from an upgrade that was killed
+  snap upgrade --resume --as-it-is
+                               end one that was put right by hand, and touch nothing")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// Print the whole path to a version with every step, and do nothing
@@ -95,6 +97,10 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "command")]
     resume: bool,
 
+    /// End it with all as it is now, put right by hand; start and restore nothing
+    #[arg(long, requires = "resume", conflicts_with = "undo")]
+    as_it_is: bool,
+
     /// The command and its arguments, after `--`
     #[arg(last = true, required_unless_present_any = ["plan", "resume"])]
     command: Vec<String>,
@@ -107,7 +113,8 @@ pub(super) async fn run(
     interruption: impl Future<Output = Error>,
 ) -> Result<Answer> {
     if args.resume {
-        return go_back(args.undo.as_deref(), settings, monitor).await;
+        let ending = if args.as_it_is { Ending::AsItIs } else { Ending::Back(args.undo) };
+        return end(&ending, settings, monitor).await;
     }
     let situation = Situation {
         place: if args.new_host { Move::NewHost } else { Move::InPlace },
@@ -137,25 +144,17 @@ pub(super) async fn run(
             answer = outlined(settings, &options, monitor) => answer,
         };
     }
-    let profile = &settings.profile;
-    let journals = &settings.journals();
     let mut report = None;
-    let upgrading = async |journal: Arc<Journal>| {
-        let (verb, journal) = (Verb::Upgrade, &*journal);
-        let hooked = Hooked { verb, profile, journals, journal, monitor };
-        let upgrade = async |stop: Pin<&mut _>| {
-            let host = &settings.host(monitor)?;
-            let repository = &settings.open_or_create("upgrade").await?;
-            let upgrading = Upgrading { repository, profile, host, monitor, journal };
-            let mut upgraded = upgrade(&upgrading, &options, stop).await?;
-            let failure = upgraded.failure.take();
-            report = Some(upgraded);
-            failure.map_or(Ok(()), Err)
-        };
-        hooked.run(interruption, upgrade).await
+    let upgrading = async |journal: &Journal, stop: Pin<&mut _>| {
+        let (profile, host) = (&settings.profile, &settings.host(monitor)?);
+        let repository = &settings.open_or_create("upgrade").await?;
+        let upgrading = Upgrading { repository, profile, host, monitor, journal };
+        let mut upgraded = upgrade(&upgrading, &options, stop).await?;
+        let failure = upgraded.failure.take();
+        report = Some(upgraded);
+        failure.map_or(Ok(()), Err)
     };
-    let about = settings.about("upgrade", None);
-    let ended = record(journals, about, monitor, upgrading).await;
+    let ended = hooked(Verb::Upgrade, None, settings, monitor, interruption, upgrading).await;
     let Some(report) = report else {
         return Err(ended.expect_err("an upgrade with nothing to report has failed"));
     };
@@ -182,9 +181,9 @@ async fn plan(settings: &Settings, asked: &Asked) -> Result<Answer> {
     Ok(Answer::new("plan", &path, text))
 }
 
-async fn go_back(undo: Option<&str>, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
+async fn end(ending: &Ending, settings: &Settings, monitor: &dyn Monitor) -> Result<Answer> {
     let host = settings.host(monitor)?;
-    let mut resumed = resume(&settings.profile, &host, undo, monitor).await?;
+    let mut resumed = resume(&settings.profile, &host, ending, monitor).await?;
     let text = if resumed.is_empty() {
         "no upgrade is unfinished\n".to_owned()
     } else {

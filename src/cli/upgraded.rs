@@ -30,19 +30,21 @@ pub(super) fn outline_text(outline: &Outline) -> String {
 }
 
 fn heading(upgraded: &Upgraded) -> String {
-    let seconds = upgraded.seconds;
+    let (seconds, health) = (upgraded.seconds, upgraded.upgrade.health());
+    let but = printable(&upgraded.upgrade.but());
     match upgraded.state {
-        State::Upgraded => format!("upgraded in {seconds:.1} s, and the service is well"),
+        State::Upgraded => format!("upgraded in {seconds:.1} s{health}"),
         State::Returned => {
-            format!("not upgraded: all is as it was before, and well, after {seconds:.1} s")
+            format!("not upgraded: after {seconds:.1} s all is as it was before{but}{health}")
         }
         State::Unwell => {
-            format!("not upgraded: all is as it was before after {seconds:.1} s, but not well")
+            format!("not upgraded: after {seconds:.1} s all is as it was before{but}, but not well")
         }
         State::Stopped => {
-            "not upgraded: the data is as it was before, the units stay stopped".to_owned()
+            format!("not upgraded: the data is as it was before{but}, the units stay stopped")
         }
         State::Unfinished => "not upgraded, and not back yet".to_owned(),
+        State::LeftAsItIs => "ended: all is left as it is, nothing was touched".to_owned(),
     }
 }
 

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::pace::Limits;
+use crate::base::pace::Rate;
 use crate::profile::LoginFlags;
 use crate::profile::Profile;
 use crate::profile::built_in::built_in;
@@ -22,8 +24,20 @@ use crate::profile::section::nearest;
 /// More connections than this cost the server more than they bring.
 pub const MAX_CONNECTIONS: u16 = 64;
 
-const KEYS: &[&str] =
-    &["repository", "profile", "state", "root", "connections", "database", "profiles"];
+/// More threads than any server is allowed to have.
+pub const MAX_THREADS: u32 = 100_000;
+
+const KEYS: &[&str] = &[
+    "repository",
+    "profile",
+    "state",
+    "root",
+    "connections",
+    "max-rate",
+    "max-threads-running",
+    "database",
+    "profiles",
+];
 const DATABASE_KEYS: &[&str] = &["defaults-file", "socket", "host", "port", "user"];
 
 /// What the configuration file says.
@@ -39,6 +53,8 @@ pub struct Config {
     pub root: Option<PathBuf>,
     /// The number of database connections.
     pub connections: Option<u16>,
+    /// What the database is spared.
+    pub limits: Limits,
     /// How to reach the database.
     pub database: LoginFlags,
     /// The profiles of the file alone.
@@ -84,6 +100,10 @@ impl Config {
             state: top.path("state")?,
             root: top.path("root")?,
             connections: top.number("connections", 1..=MAX_CONNECTIONS)?,
+            limits: Limits {
+                rate: rate(&top)?,
+                threads_running: top.number("max-threads-running", 1..=MAX_THREADS)?,
+            },
             database: database(&top)?,
             profiles: profiles(&top, parents)?,
         })
@@ -120,6 +140,12 @@ fn location(top: &Section<'_>) -> Result<Option<String>> {
         return Ok(Some(location));
     }
     Err(top.refuse("repository", "`repository` must be an absolute path or a URL"))
+}
+
+fn rate(top: &Section<'_>) -> Result<Option<Rate>> {
+    let Some(text) = top.text("max-rate")? else { return Ok(None) };
+    let allowed = "`max-rate` must be bytes per second such as \"50M\", 64K at least";
+    text.parse().map(Some).map_err(|_| top.refuse("max-rate", allowed))
 }
 
 fn database(top: &Section<'_>) -> Result<LoginFlags> {
@@ -175,6 +201,8 @@ mod tests {
             state = "/srv/state"
             root = "/mnt/disk"
             connections = 8
+            max-rate = "50M"
+            max-threads-running = 20
             [database]
             defaults-file = "/etc/snap/my.cnf"
             socket = "/run/db.sock"
@@ -194,6 +222,7 @@ mod tests {
             state: Some("/srv/state".into()),
             root: Some("/mnt/disk".into()),
             connections: Some(8),
+            limits: Limits { rate: "50M".parse().ok(), threads_running: Some(20) },
             database: LoginFlags {
                 defaults_file: Some("/etc/snap/my.cnf".into()),
                 socket: Some("/run/db.sock".into()),
@@ -250,6 +279,14 @@ mod tests {
             ("repository = 'here'", "line 1: `repository` must be an absolute path or a URL"),
             ("connections = 0", "line 1: `connections` must be a number from 1 to 64"),
             ("connections = -1", "line 1: `connections` must be a number from 1 to 64"),
+            (
+                "max-rate = '5'",
+                "line 1: `max-rate` must be bytes per second such as \"50M\", 64K at least",
+            ),
+            (
+                "max-threads-running = 0",
+                "line 1: `max-threads-running` must be a number from 1 to 100000",
+            ),
             ("[database]\nport = 65_536", "line 2: `port` must be a number from 1 to 65535"),
             ("database = 'x'", "line 1: `database` must be a table"),
             ("state = '/a'\nstate = '/b'", "line 2: duplicate key"),

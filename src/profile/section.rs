@@ -194,6 +194,11 @@ impl<'a> Section<'a> {
         list.iter().map(read).collect::<Result<_>>().map(Some)
     }
 
+    /// Returns whether the section has a table under this key.
+    pub(super) fn has_section(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| matches!(value.get_ref(), DeValue::Table(_)))
+    }
+
     /// Returns whether the section has this key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)

@@ -23,7 +23,7 @@ pub struct Service {
     /// The packages whose versions are recorded before an upgrade, as globs.
     pub packages: Vec<String>,
     /// What brings the recorded packages back.
-    pub undo: Option<Command>,
+    pub undo: Option<Undo>,
     /// The product whose version rules hold.
     pub rules: Option<String>,
     /// Where roles are held; nothing is remapped where nothing is said.
@@ -45,6 +45,15 @@ pub struct Command {
     pub text: String,
     /// After this time it is ended, and has failed.
     pub limit: Duration,
+}
+
+/// What brings packages back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// Their installer, to the versions that were recorded.
+    Packages,
+    /// A command.
+    Command(Command),
 }
 
 /// How one sees that a service is well.

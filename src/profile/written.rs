@@ -25,6 +25,7 @@ use crate::profile::service::Hook;
 use crate::profile::service::Remark;
 use crate::profile::service::Retention;
 use crate::profile::service::Roles;
+use crate::profile::service::Undo;
 use crate::profile::upgrade::Doer;
 
 /// A profile in the words of the configuration file.
@@ -42,7 +43,7 @@ pub struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    undo: Option<WrittenCommand<'a>>,
+    undo: Option<WrittenUndo<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     versions: Vec<WrittenVersion<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -70,7 +71,7 @@ impl<'a> Written<'a> {
             units: &service.units,
             packages: &service.packages,
             rules: service.rules.as_deref(),
-            undo: service.undo.as_ref().map(WrittenCommand::of),
+            undo: service.undo.as_ref().map(WrittenUndo::of),
             versions: service.versions.iter().map(WrittenVersion::of).collect(),
             health: service.health.iter().map(WrittenHealth::of).collect(),
             sources: profile.sources.iter().map(WrittenSource::of).collect(),
@@ -99,6 +100,22 @@ struct WrittenCommand<'a> {
 impl<'a> WrittenCommand<'a> {
     fn of(command: &'a Command) -> Self {
         Self { command: &command.text, seconds: command.limit.as_secs() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum WrittenUndo<'a> {
+    Word(&'static str),
+    Command(WrittenCommand<'a>),
+}
+
+impl<'a> WrittenUndo<'a> {
+    fn of(undo: &'a Undo) -> Self {
+        match undo {
+            Undo::Packages => Self::Word("packages"),
+            Undo::Command(command) => Self::Command(WrittenCommand::of(command)),
+        }
     }
 }
 

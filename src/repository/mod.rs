@@ -29,6 +29,7 @@ use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::stages::Stages;
 use crate::repository::lock::Holder;
 use crate::repository::store::Store;
 
@@ -65,6 +66,7 @@ const MAX_LAYOUT_BYTES: u64 = 4096;
 pub struct Repository {
     store: Store,
     holder: Arc<Holder>,
+    stages: Stages,
 }
 
 /// What lies at a location.
@@ -100,6 +102,12 @@ impl Repository {
         Self::open_folder(&folder, holder).await
     }
 
+    /// Returns the repository, which tells these stages where its time goes.
+    #[must_use]
+    pub fn timed(self, stages: &Stages) -> Self {
+        Self { stages: stages.clone(), ..self }
+    }
+
     /// Returns the folder that it lies in.
     pub fn folder(&self) -> &Path {
         &self.store.folder
@@ -111,7 +119,7 @@ impl Repository {
         check_layout(&layout).map_err(|error| {
             error.while_doing(&format!("cannot open repository {}", folder.display()))
         })?;
-        Ok(Self { store, holder: Arc::new(holder) })
+        Ok(Self { store, holder: Arc::new(holder), stages: Stages::default() })
     }
 }
 

@@ -20,6 +20,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::stages::Stage;
 use crate::repository::Repository;
 use crate::repository::blob;
 use crate::repository::catalog::BlobRef;
@@ -73,13 +74,27 @@ impl Writer {
 
     /// Hashes raw bytes and compresses them, unless an earlier snapshot has them.
     pub async fn pack(&self, raw: Vec<u8>) -> Result<Packed> {
-        let hash = move || (digest::sha256(&raw), raw);
+        let raw_bytes = raw.len() as u64;
+        let mut lap = self.repository.stages.begin();
+        let hash = move || {
+            lap.skip();
+            let raw_digest = digest::sha256(&raw);
+            lap.end(Stage::Hashing, raw_bytes);
+            (raw_digest, raw)
+        };
         let hashed = spawn_blocking(hash).await;
         let (raw_digest, raw) = hashed.context(|| "cannot hash a chunk".to_owned())?;
-        if let Some(blob) = self.find_known(&raw_digest, raw.len() as u64).await {
+        if let Some(blob) = self.find_known(&raw_digest, raw_bytes).await {
             return Ok(Packed { blob, stored: None });
         }
-        let packed = spawn_blocking(move || blob::pack(&raw, raw_digest)).await;
+        let mut lap = self.repository.stages.begin();
+        let pack = move || {
+            lap.skip();
+            let packed = blob::pack(&raw, raw_digest);
+            lap.end(Stage::Compressing, raw_bytes);
+            packed
+        };
+        let packed = spawn_blocking(pack).await;
         let (blob, stored) = packed.context(|| "cannot compress a chunk".to_owned())??;
         Ok(Packed { blob, stored: Some(stored) })
     }
@@ -87,7 +102,8 @@ impl Writer {
     /// Stores what was packed, and returns where.
     pub async fn store(&self, packed: Packed) -> Result<BlobRef> {
         if let Some(stored) = packed.stored {
-            self.keep(&packed.blob.digest, stored).await?;
+            let (size, keeping) = (stored.len() as u64, self.keep(&packed.blob.digest, stored));
+            self.repository.stages.time(Stage::Writing, size, keeping).await?;
         }
         Ok(packed.blob)
     }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::Sender;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Pace;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Chunk;
@@ -33,17 +34,20 @@ pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
 }
 
 /// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed. What
-/// an attempt that was given up has stored is in no list, and goes with the next prune.
+/// an attempt that was given up has stored is in no list, and goes with the next prune. A source that
+/// keeps no pace itself is kept waiting.
 pub(super) async fn store(
     writer: &Writer,
     receiver: Receiver<RawChunk>,
     items: usize,
+    pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<ItemIndex>> {
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let packed = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
+        pace.spend(bytes.len() as u64).await;
         let packed = writer.pack(bytes).await?;
         Ok::<_, Error>((item, (attempt, order), packed, rows, from))
     });

@@ -10,6 +10,8 @@ use crate::base::error::Result;
 use crate::base::fault;
 use crate::base::monitor::Monitor;
 use crate::base::monitor::Recorder;
+use crate::base::pace::Pace;
+use crate::base::stages::Stage;
 use crate::profile::CommandPair;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
@@ -35,6 +37,7 @@ use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::outputs;
 use crate::source::files;
+use crate::source::files::globs::Globs;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
 use crate::source::mariadb::login::Binlog;
@@ -146,7 +149,7 @@ pub(super) async fn in_turn(
         warnings: said.warnings,
     };
     fault::point("create.before-commit");
-    let summary = save.writer.commit(catalog).await?;
+    let summary = host.stages.time(Stage::Catalog, 0, save.writer.commit(catalog)).await?;
     fault::point("create.committed");
     Ok(summary)
 }
@@ -239,13 +242,7 @@ impl Save<'_> {
     async fn source(&self, spec: &SourceSpec) -> Result<SourceRecord> {
         let saved = match &spec.what {
             What::Database { database, users } => self.database(spec, database, *users).await?,
-            What::Files { globs, .. } if globs.is_empty() => self.files(spec).await?,
-            What::Files { .. } => {
-                let text =
-                    format!("cannot save {}: a part of a folder cannot be saved yet", spec.name);
-                return Err(Error::new(Kind::Usage, text)
-                    .hint("leave `include` and `exclude` out: the whole folder is saved then"));
-            }
+            What::Files { globs, .. } => self.files(spec, globs).await?,
             What::Command(pair) => Some(self.command(spec, pair).await?),
         };
         match saved {
@@ -305,9 +302,11 @@ impl Save<'_> {
         let bytes = if earlier_bytes > 0 { earlier_bytes } else { dump.estimated_bytes() };
         self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
         let (sender, receiver) = chunks::channel();
+        // Its readers keep the pace themselves.
+        let free = Pace::default();
         let (dumped, mut stored) = tokio::try_join!(
             dump.read(&known, sender, self.monitor),
-            chunks::store(&self.writer, receiver, names.len(), self.monitor),
+            chunks::store(&self.writer, receiver, names.len(), &free, self.monitor),
         )?;
         let items = names.iter().zip(&dumped.totals).map(item).collect();
         for ((item, name), key) in stored.iter_mut().zip(names).zip(keys) {
@@ -322,13 +321,13 @@ impl Save<'_> {
         }))
     }
 
-    async fn files(&self, spec: &SourceSpec) -> Result<Option<SourceRecord>> {
+    async fn files(&self, spec: &SourceSpec, globs: &Globs) -> Result<Option<SourceRecord>> {
         let path = self.host.locate(spec)?;
         self.monitor.step(&format!("read {}", spec.name), None);
         let (sender, receiver) = chunks::channel();
         let (tree, mut stored) = tokio::try_join!(
-            files::read(&path, files::CHUNK_BYTES, sender, self.monitor),
-            chunks::store(&self.writer, receiver, 1, self.monitor),
+            files::read(&path, globs, files::CHUNK_BYTES, sender, self.monitor),
+            chunks::store(&self.writer, receiver, 1, &self.host.pace, self.monitor),
         )?;
         let Some(tree) = tree else { return Ok(None) };
         let saved = record(spec, SourceState::Saved);
@@ -342,12 +341,14 @@ impl Save<'_> {
             generated_digest: None,
         };
         let index = self.write_index(stored, tree.list.to_detail()).await?;
-        Ok(Some(SourceRecord { items: vec![item], index: Some(index), ..saved }))
+        let detail = tree.list.patterns();
+        Ok(Some(SourceRecord { detail, items: vec![item], index: Some(index), ..saved }))
     }
 
     async fn command(&self, spec: &SourceSpec, pair: &CommandPair) -> Result<SourceRecord> {
         let (item, index) =
-            outputs::save(&self.writer, &spec.name, pair, self.id, self.monitor).await?;
+            outputs::save(&self.writer, &spec.name, pair, self.id, &self.host.pace, self.monitor)
+                .await?;
         let index = self.write_index(vec![index], serde_json::Value::Null).await?;
         let saved = record(spec, SourceState::Saved);
         Ok(SourceRecord { items: vec![item], index: Some(index), ..saved })

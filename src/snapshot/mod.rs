@@ -16,6 +16,8 @@ use jiff::Timestamp;
 
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Pace;
+use crate::base::stages::Stages;
 use crate::profile::Login;
 use crate::profile::Profile;
 use crate::profile::SourceSpec;
@@ -66,6 +68,10 @@ pub struct Host {
     pub database: Login,
     /// The number of connections to it.
     pub connections: usize,
+    /// How fast it is read and written.
+    pub pace: Pace,
+    /// Where the time of the verb goes.
+    pub stages: Stages,
 }
 
 impl Host {
@@ -95,7 +101,8 @@ impl Host {
 
     /// Returns the host with a login whose connections an execution remembers.
     fn on_record(&self, journal: &Journal, binlog: Binlog) -> Self {
-        let database = Login { sessions: journal.sessions(), ..self.database.clone() };
+        let (sessions, stages) = (journal.sessions(), self.stages.clone());
+        let database = Login { sessions, pace: self.pace.clone(), stages, ..self.database.clone() };
         Self { database, ..self.clone() }.with_binlog(binlog)
     }
 

@@ -1,10 +1,13 @@
 //! What commands print, between their sources and the repository.
 
+use std::path::Path;
+
 use tokio::sync::mpsc;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Pace;
 use crate::base::process::program_of;
 use crate::profile::CommandPair;
 use crate::repository::Repository;
@@ -32,6 +35,7 @@ pub(super) async fn save(
     source: &str,
     pair: &CommandPair,
     id: &SnapshotId,
+    pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<(Item, ItemIndex)> {
     let command = SourceCommand {
@@ -39,11 +43,12 @@ pub(super) async fn save(
         limit: pair.limit,
         source: source.to_owned(),
         snapshot: id.to_string(),
+        signed: None,
     };
     monitor.step(&format!("save {}", command.source), None);
     let (sender, receiver) = chunks::channel();
     let saved =
-        tokio::try_join!(command.save(sender), chunks::store(writer, receiver, 1, monitor),);
+        tokio::try_join!(command.save(sender), chunks::store(writer, receiver, 1, pace, monitor),);
     let doing = format!("cannot save {}", command.source);
     let (printed, mut stored) = saved.map_err(|error| error.while_doing(&doing))?;
     let name = command.source.clone();
@@ -95,11 +100,12 @@ impl Output {
         Ok(())
     }
 
-    /// Gives it to the command of a profile that takes it back.
+    /// Gives it to the command of a profile that takes it back, and that signs this file.
     pub(super) async fn load(
         &self,
         repository: &Repository,
         pair: &CommandPair,
+        signed: &Path,
         monitor: &dyn Monitor,
     ) -> Result<()> {
         let command = SourceCommand {
@@ -107,6 +113,7 @@ impl Output {
             limit: pair.limit,
             source: self.source.clone(),
             snapshot: self.snapshot.clone(),
+            signed: Some(signed.to_owned()),
         };
         monitor.step(&format!("load {}", self.source), Some(self.bytes));
         let (sender, receiver) = mpsc::channel(1);

@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::process::Ended;
 use crate::base::process::Process;
 
+pub mod cluster;
 pub mod health;
 pub mod packages;
 pub mod units;

@@ -1,11 +1,14 @@
 //! The packages of a service: their versions, and the commands that bring those back.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::process::End;
+use crate::base::process::Ended;
 use crate::system::ask;
 
 const RPM_FORMAT: &str = "%{NAME}\\t%{EVR}\\t%{ARCH}\\n";
@@ -28,7 +31,7 @@ pub struct Package {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Installer {
-    /// `rpm`, by `dnf`
+    /// `rpm`, by `dnf` or `yum`
     Rpm,
     /// `dpkg`, by `apt-get`
     Dpkg,
@@ -39,9 +42,32 @@ pub enum Installer {
 pub struct Installed {
     /// The packages, by installer and name.
     pub packages: Vec<Package>,
-    /// The last transaction of dnf, where there is dnf.
+    /// The last transaction of dnf, or of yum, where there is one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<u32>,
+    /// Who installs the packages of rpm; dnf, where nothing is said.
+    #[serde(default)]
+    pub by: RpmInstaller,
+}
+
+/// Who installs the packages of rpm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RpmInstaller {
+    /// `dnf`, from EL8 on
+    #[default]
+    Dnf,
+    /// `yum`, of EL7: from EL8 on it is another name of dnf
+    Yum,
+}
+
+impl RpmInstaller {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dnf => "dnf",
+            Self::Yum => "yum",
+        }
+    }
 }
 
 /// Returns the installed packages that match one of these globs.
@@ -55,31 +81,74 @@ pub async fn installed(globs: &[String]) -> Result<Installed> {
     packages.sort();
     packages.dedup();
     let has_rpm = packages.iter().any(|package| package.installer == Installer::Rpm);
-    let transaction = if has_rpm { last_transaction().await? } else { None };
-    Ok(Installed { packages, transaction })
+    if !has_rpm {
+        return Ok(Installed { packages, ..Installed::default() });
+    }
+    for by in [RpmInstaller::Dnf, RpmInstaller::Yum] {
+        let history = ask(by.name(), &["history", "list"]).await?;
+        if !history.end.is_absent() {
+            return Ok(Installed { packages, transaction: last_transaction(&history), by });
+        }
+    }
+    Ok(Installed { packages, ..Installed::default() })
+}
+
+/// A command that brings packages back; as a text it is what a person types, who is asked before
+/// anything is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WayBack {
+    program: &'static str,
+    arguments: String,
+}
+
+impl WayBack {
+    const fn new(program: &'static str, arguments: String) -> Self {
+        Self { program, arguments }
+    }
+
+    /// Returns the command for a shell in which nobody answers: what is asked for is wanted, and the
+    /// files that were changed by hand stay.
+    pub fn unattended(&self) -> String {
+        let Self { program, arguments } = self;
+        match *program {
+            "apt-get" => format!(
+                "DEBIAN_FRONTEND=noninteractive apt-get -y -o Dpkg::Options::=--force-confold {arguments}"
+            ),
+            program => format!("{program} -y {arguments}"),
+        }
+    }
+}
+
+impl fmt::Display for WayBack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.program, self.arguments)
+    }
 }
 
 /// Returns the commands that bring back the packages of `before`, where `after` are installed now,
 /// in the order in which they are given. None are needed where nothing changed.
-pub fn ways_back(before: &Installed, after: &Installed) -> Vec<String> {
+pub fn ways_back(before: &Installed, after: &Installed) -> Vec<WayBack> {
     let mut commands = of_rpm(before, after);
     let Changes { back, added } = Changes::between(before, after, Installer::Dpkg);
     let versions = back.iter().map(|package| format!("{}={}", package.name, package.version));
-    commands.extend(command("apt-get install --allow-downgrades", versions));
-    commands.extend(command("apt-get remove", added.iter().map(|package| package.name.clone())));
+    commands.extend(command("apt-get", "install --allow-downgrades", versions));
+    let added = added.iter().map(|package| package.name.clone());
+    commands.extend(command("apt-get", "remove", added));
     commands
 }
 
-/// What dnf did is undone by dnf, transaction by transaction; what another has installed, package
+/// What dnf or yum did is undone by it, transaction by transaction; what another has installed, package
 /// by package.
-fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
+fn of_rpm(before: &Installed, after: &Installed) -> Vec<WayBack> {
+    let by = after.by.name();
     let Changes { back, added } = Changes::between(before, after, Installer::Rpm);
     if back.is_empty() && added.is_empty() {
         return Vec::new();
     }
     let transactions = before.transaction.zip(after.transaction);
     let undone = transactions.into_iter().flat_map(|(before, after)| (before + 1..=after).rev());
-    let undone: Vec<_> = undone.map(|number| format!("dnf history undo {number}")).collect();
+    let undone: Vec<_> =
+        undone.map(|number| WayBack::new(by, format!("history undo {number}"))).collect();
     if !undone.is_empty() {
         return undone;
     }
@@ -89,9 +158,9 @@ fn of_rpm(before: &Installed, after: &Installed) -> Vec<String> {
     let (older, gone): (Vec<_>, Vec<_>) =
         back.into_iter().partition(|package| package.is_in(&after.packages));
     let commands = [
-        command("dnf downgrade", older.iter().map(exact)),
-        command("dnf install", gone.iter().map(exact)),
-        command("dnf remove", added.iter().map(exact)),
+        command(by, "downgrade", older.iter().map(exact)),
+        command(by, "install", gone.iter().map(exact)),
+        command(by, "remove", added.iter().map(exact)),
     ];
     commands.into_iter().flatten().collect()
 }
@@ -127,9 +196,14 @@ impl Package {
 }
 
 /// Returns the command for these packages, unless there are none.
-fn command(command: &str, packages: impl Iterator<Item = String>) -> Option<String> {
+fn command(
+    program: &'static str,
+    verb: &str,
+    packages: impl Iterator<Item = String>,
+) -> Option<WayBack> {
     let packages: Vec<_> = packages.collect();
-    (!packages.is_empty()).then(|| format!("{command} {}", packages.join(" ")))
+    let arguments = || format!("{verb} {}", packages.join(" "));
+    (!packages.is_empty()).then(|| WayBack::new(program, arguments()))
 }
 
 /// Asks an installer; one that is absent has installed nothing.
@@ -159,16 +233,19 @@ fn package(installer: Installer, line: &str) -> Option<Package> {
     is_installed.then_some(Package { installer, name, version, architecture })
 }
 
-/// Returns the number of the last transaction of dnf, which `dnf history undo` takes.
-async fn last_transaction() -> Result<Option<u32>> {
-    let ended = ask("dnf", &["history", "list"]).await?;
+/// Returns the number of the last transaction, which `dnf history undo` takes.
+fn last_transaction(history: &Ended) -> Option<u32> {
     let number = |line: &String| line.split_whitespace().next()?.parse().ok();
-    Ok(ended.output.iter().filter_map(number).max())
+    history.output.iter().filter_map(number).max()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn texts(before: &Installed, after: &Installed) -> Vec<String> {
+        ways_back(before, after).iter().map(ToString::to_string).collect()
+    }
 
     fn of(installer: Installer, transaction: Option<u32>, lines: &[&str]) -> Installed {
         let package = |line: &&str| {
@@ -176,7 +253,8 @@ mod tests {
             let (name, version) = (words.next().unwrap(), words.next().unwrap());
             Package { installer, name, version, architecture: "noarch".to_owned() }
         };
-        Installed { packages: lines.iter().map(package).collect(), transaction }
+        let packages = lines.iter().map(package).collect();
+        Installed { packages, transaction, ..Installed::default() }
     }
 
     #[test]
@@ -196,8 +274,20 @@ mod tests {
     fn what_dnf_did_is_undone_by_transaction_the_last_first() {
         let before = of(Installer::Rpm, Some(11), &["map 20.04.8-2"]);
         let after = of(Installer::Rpm, Some(13), &["map 20.10.1-1"]);
-        assert_eq!(ways_back(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
-        assert!(ways_back(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
+        assert_eq!(texts(&before, &after), ["dnf history undo 13", "dnf history undo 12"]);
+        assert!(texts(&before, &of(Installer::Rpm, Some(13), &["map 20.04.8-2"])).is_empty());
+    }
+
+    #[test]
+    fn yum_is_named_where_there_is_no_dnf() {
+        let map = |transaction, version: &str| Installed {
+            by: RpmInstaller::Yum,
+            ..of(Installer::Rpm, transaction, &[&format!("map {version}")])
+        };
+        let undone = texts(&map(Some(11), "19.10.1-1"), &map(Some(12), "20.04.8-2"));
+        assert_eq!(undone, ["yum history undo 12"]);
+        let older = texts(&map(None, "19.10.1-1"), &map(None, "20.04.8-2"));
+        assert_eq!(older, ["yum downgrade map-19.10.1-1.noarch"]);
     }
 
     #[test]
@@ -209,7 +299,7 @@ mod tests {
             "dnf install gone-1-1.noarch",
             "dnf remove new-2-1.noarch",
         ];
-        assert_eq!(ways_back(&before, &after), expected);
+        assert_eq!(texts(&before, &after), expected);
     }
 
     #[test]
@@ -218,6 +308,8 @@ mod tests {
         let after = of(Installer::Dpkg, None, &["map 24.10.3", "web 24.04.1", "new 2"]);
         let expected =
             ["apt-get install --allow-downgrades map=24.04.1 gone=1", "apt-get remove new"];
-        assert_eq!(ways_back(&before, &after), expected);
+        assert_eq!(texts(&before, &after), expected);
+        let remove = ways_back(&before, &after)[1].unattended();
+        assert!(remove.contains("noninteractive apt-get -y -o ") && remove.ends_with("remove new"));
     }
 }

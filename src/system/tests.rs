@@ -15,6 +15,7 @@ use crate::profile::service::Check;
 use crate::profile::service::Detection;
 use crate::profile::service::Health;
 use crate::system::health::wait_until_well;
+use crate::system::packages::WayBack;
 use crate::system::packages::installed;
 use crate::system::packages::ways_back;
 use crate::system::units;
@@ -145,7 +146,7 @@ async fn the_health_of_a_unit_that_the_host_has_not_is_not_asked() {
         unit: Some(unit.to_owned()),
         limit: Duration::from_millis(1),
     };
-    wait_until_well(&[check("legacy")], &Silent).await.unwrap();
+    assert_eq!(wait_until_well(&[check("legacy")], &Silent).await.unwrap(), 0);
     wait_until_well(&[check("engine")], &Silent).await.expect_err("it is not well");
 }
 
@@ -162,6 +163,40 @@ async fn what_a_cluster_runs_is_left_alone() {
     tools.script("pcs", "exit 1");
     tools.script("crm_mon", "echo '  * it (systemd:centreon-map.service): Started node-1'");
     refusal(&["centreon-map"]).await;
+}
+
+/// What the monitor of a cluster prints, with and without what its clones and groups are made of.
+const MONITOR: &str = r"
+echo 'Full List of Resources:'
+case $* in
+*-R*) echo '  * Clone Set: map-clone [map]:'; printf '    * map:0\t(systemd:centreon-map):\t Started node-1\n' ;;
+*) echo '  * Clone Set: map-clone [map]:'; echo '    * Started: [ node-1 node-2 ]' ;;
+esac
+";
+
+/// What pcs prints when it is asked for what its resources run, in the words of EL7.
+const PCS_OF_EL7: &str = r"
+case $* in
+'resource config') echo 'Usage: pcs resource [commands]...' >&2; exit 1 ;;
+'resource show --full') echo ' Clone: map-clone'; echo '  Resource: map (class=systemd type=centreon-map)' ;;
+*) echo ' Clone Set: map-clone [map]'; echo '     Started: [ node-1 node-2 ]' ;;
+esac
+";
+
+#[tokio::test]
+async fn what_a_cluster_runs_as_a_clone_is_left_alone_too() {
+    let tools = Tools::with_units(&["centreon-map", "pacemaker"]);
+    tools.script("crm_mon", MONITOR);
+    let error = refusal(&["centreon-map"]).await;
+    assert!(error.advice().unwrap().contains("pcs resource disable map --wait"), "{error}");
+    tools.script("crm_mon", "exit 1");
+    tools.script("pcs", PCS_OF_EL7);
+    let error = refusal(&["centreon-map"]).await;
+    assert!(error.to_string().contains("Pacemaker runs it as map,"), "{error}");
+    let pcs = PCS_OF_EL7.replace("resource config", "resource").replace("show --full", "config");
+    tools.script("pcs", &pcs);
+    refusal(&["centreon-map"]).await;
+    assert_eq!(tools.calls(), "");
 }
 
 #[tokio::test]
@@ -186,7 +221,8 @@ async fn packages_are_recorded_with_the_way_back() {
         "rpm",
         "printf 'centreon-map-server\\t%s\\tnoarch\\n' \"$(cat version)\"; printf '%s;' \"$@\" >>calls",
     );
-    tools.script("dnf", "echo ' ID | Command | Date'; echo '-----'; echo \" $(cat number) | update\"; echo ' 1 | install'");
+    let history = "echo ' ID | Command | Date'; echo '-----'; echo \" $(cat number) | update\"; echo ' 1 | install'";
+    tools.script("dnf", history);
     tools.script("dpkg-query", "echo 'no packages found' >&2; exit 1");
     tools.write("version", "20.04.8-2.el7");
     tools.write("number", "11");
@@ -197,7 +233,13 @@ async fn packages_are_recorded_with_the_way_back() {
     tools.write("version", "20.10.1-1.el7");
     tools.write("number", "12");
     let after = installed(&globs).await.unwrap();
-    assert_eq!(ways_back(&before, &after), ["dnf history undo 12"]);
+    let ways =
+        |after: &_| ways_back(&before, after).iter().map(WayBack::unattended).collect::<Vec<_>>();
+    assert_eq!(ways(&after), ["dnf -y history undo 12"]);
+    // On EL7 there is no dnf; the lists of yum have the same numbers.
+    fs::remove_file(tools.0.path().join("dnf")).unwrap();
+    tools.script("yum", history);
+    assert_eq!(ways(&installed(&globs).await.unwrap()), ["yum -y history undo 12"]);
     tools.script("rpm", "echo 'error: cannot open Packages database' >&2; exit 2");
     let error = installed(&globs).await.expect_err("the database is broken");
     assert_eq!(error.to_string(), "cannot list the installed packages: rpm ended with exit code 2");

@@ -1,12 +1,13 @@
 //! The units of systemd that a service is made of: stopped in reverse order, started in order.
 //!
-//! Only units that this host has are touched: a profile names those of all its variants. One that
-//! Pacemaker runs is not touched at all: it would be started again at once, or on another node, and
-//! a stop counts there as a failure. The operator is told the command that the cluster understands.
+//! Only units that this host has are touched: a profile names those of all its variants. One that a
+//! cluster runs is not touched at all.
 
 use std::future::pending;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::Serialize;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
@@ -15,6 +16,7 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::system::ask;
+use crate::system::cluster::refuse_managed;
 use crate::system::tool;
 
 /// How long a unit may take to stop or to start; systemd's own limit is 90 seconds.
@@ -26,41 +28,99 @@ const BECOMES_ACTIVE: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What runs a cluster.
-const CLUSTER: &[&str] = &["pacemaker", "corosync"];
+/// A unit that this host has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name.
+    pub name: String,
+    /// Whether it runs, or is about to.
+    pub is_active: bool,
+    /// Whether it can be started, in systemd's own word: `loaded`, or `masked`.
+    load: String,
+    /// Whether it starts with the host, in systemd's own word, such as `enabled`.
+    file: String,
+    /// What its package or its distribution would have of that.
+    preset: String,
+}
 
-/// How the resources of a cluster are asked for; one of both is enough.
-const RESOURCES: &[(&str, &[&str])] = &[("pcs", &["resource"]), ("crm_mon", &["-1", "-r"])];
+impl Unit {
+    /// Returns whether it starts with the host.
+    pub fn is_enabled(&self) -> bool {
+        self.file == "enabled"
+    }
 
-/// Returns those of the units that this host has.
-pub async fn present(units: &[String]) -> Result<Vec<String>> {
-    let mut present = Vec::new();
-    for unit in units {
-        let ended = ask("systemctl", &["show", "--property=LoadState", unit]).await?;
+    /// Returns whether somebody has turned it off: one that is only not enabled by anybody is as its
+    /// package brings it.
+    fn is_turned_off(&self) -> bool {
+        self.load == "masked" || (self.file == "disabled" && self.preset == "enabled")
+    }
+}
+
+/// Returns those of the units that this host has, each as it is now.
+pub async fn known(units: &[String]) -> Result<Vec<Unit>> {
+    let mut known = Vec::new();
+    for name in units {
+        let properties = "--property=LoadState,UnitFileState,UnitFilePreset";
+        let ended = ask("systemctl", &["show", properties, name]).await?;
         if ended.end.is_absent() {
             return Ok(Vec::new());
         }
-        let Some(state) = ended.output.iter().find_map(|line| line.strip_prefix("LoadState="))
-        else {
-            let told = format!("cannot ask systemd for {unit}: systemctl {}", ended.end);
+        let told = |property: &str| {
+            let line = ended.output.iter().find_map(|line| line.strip_prefix(property));
+            line.and_then(|line| line.strip_prefix('=')).map(str::to_owned)
+        };
+        let Some(load) = told("LoadState") else {
+            let told = format!("cannot ask systemd for {name}: systemctl {}", ended.end);
             return Err(Error::failed(told));
         };
-        if state == "loaded" {
-            present.push(unit.clone());
+        if matches!(load.as_str(), "loaded" | "masked") {
+            let is_active =
+                matches!(state(name).await?.as_str(), "active" | "activating" | "reloading");
+            let file = told("UnitFileState").unwrap_or_default();
+            let preset = told("UnitFilePreset").unwrap_or_default();
+            known.push(Unit { name: name.clone(), is_active, load, file, preset });
         }
     }
-    Ok(present)
+    Ok(known)
+}
+
+/// Returns those of the units that this host has, and that may be started.
+pub async fn present(units: &[String]) -> Result<Vec<String>> {
+    let known = known(units).await?.into_iter().filter(|unit| unit.load == "loaded");
+    Ok(known.map(|unit| unit.name).collect())
 }
 
 /// Returns those of the units that run on this host.
 pub async fn active(units: &[String]) -> Result<Vec<String>> {
-    let mut active = Vec::new();
-    for unit in units {
-        if matches!(state(unit).await?.as_str(), "active" | "activating" | "reloading") {
-            active.push(unit.clone());
+    let known = known(units).await?.into_iter().filter(|unit| unit.is_active);
+    Ok(known.map(|unit| unit.name).collect())
+}
+
+/// Returns the units to start after a change, in their order: those that ran before, and those that it
+/// has brought, but for what has been turned off by it.
+pub fn due(before: &[Unit], now: &[Unit]) -> Vec<String> {
+    let is_due = |unit: &&Unit| match before.iter().find(|before| before.name == unit.name) {
+        Some(before) => {
+            let is_disabled = before.is_enabled() && unit.file == "disabled";
+            before.is_active && unit.load == "loaded" && !is_disabled
+        }
+        None => !unit.is_turned_off(),
+    };
+    now.iter().filter(is_due).map(|unit| unit.name.clone()).collect()
+}
+
+/// Lets those units start with the host again that did so before.
+pub async fn enable_again(before: &[Unit]) -> Result<()> {
+    let enabled = before.iter().filter(|unit| unit.is_enabled()).map(|unit| unit.name.clone());
+    for unit in known(&enabled.collect::<Vec<_>>()).await? {
+        if unit.load == "masked" {
+            control("unmask", &unit.name).await?;
+        }
+        if matches!(unit.file.as_str(), "disabled" | "masked") {
+            control("enable", &unit.name).await?;
         }
     }
-    Ok(active)
+    Ok(())
 }
 
 /// Stops the units, the last one first; those that do not run stay as they are.
@@ -87,59 +147,8 @@ pub async fn start(units: &[String], monitor: &dyn Monitor) -> Result<()> {
     Ok(())
 }
 
-/// Fails with [`Kind::Refused`] where Pacemaker runs one of the units, or may.
-pub async fn refuse_managed(units: &[String]) -> Result<()> {
-    if units.is_empty() {
-        return Ok(());
-    }
-    let mut is_answered = false;
-    for (program, arguments) in RESOURCES {
-        let ended = ask(program, arguments).await?;
-        is_answered |= ended.is_success();
-        for (unit, line) in
-            units.iter().flat_map(|unit| ended.output.iter().map(move |it| (unit, it)))
-        {
-            if let Some(resource) = resource(line, unit) {
-                return Err(managed(unit, resource));
-            }
-        }
-    }
-    for service in CLUSTER {
-        if !is_answered && state(service).await? == "active" {
-            let told = format!(
-                "cannot stop or start {}: {service} is active, and tells nothing of its resources",
-                units.join(", ")
-            );
-            let hint =
-                "where the cluster does not run it, make `pcs resource` or `crm_mon -1` work";
-            return Err(Error::new(Kind::Refused, told).hint(hint));
-        }
-    }
-    Ok(())
-}
-
-fn managed(unit: &str, resource: &str) -> Error {
-    let told = format!(
-        "cannot stop or start {unit}: Pacemaker runs it as {resource}, and would start it again or elsewhere"
-    );
-    Error::new(Kind::Refused, told).hint(format!(
-        "`pcs resource disable {resource} --wait` stops it, `pcs resource enable {resource} --wait` starts it"
-    ))
-}
-
-/// Returns the name of the resource, where the line tells of one that is this unit:
-/// `* centreon_map (systemd:centreon-map): Started node-1`.
-fn resource<'a>(line: &'a str, unit: &str) -> Option<&'a str> {
-    let (before, rest) = line.split_once('(')?;
-    let (agent, _) = rest.split_once(')')?;
-    let runs = agent.rsplit(':').next().unwrap_or_default();
-    let plain = |name: &'_ str| name.strip_suffix(".service").unwrap_or(name).to_owned();
-    let name = before.split_whitespace().next_back()?;
-    (agent.contains(':') && plain(runs) == plain(unit)).then_some(name)
-}
-
 /// Returns the state of a unit in systemd's own word; `unknown` where there is no systemd.
-async fn state(unit: &str) -> Result<String> {
+pub(super) async fn state(unit: &str) -> Result<String> {
     let ended = ask("systemctl", &["is-active", unit]).await?;
     Ok(ended.output.into_iter().next().unwrap_or_else(|| "unknown".to_owned()))
 }
@@ -175,27 +184,38 @@ fn failed(told: &str, unit: &str) -> Error {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_resource_of_a_cluster_is_known_by_what_it_runs() {
-        let new = "  * centreon_map\t(systemd:centreon-map):\t Started node-1";
-        let old = " centreon_map\t(systemd:centreon-map):\tStopped (disabled)";
-        for line in [new, old] {
-            assert_eq!(resource(line, "centreon-map"), Some("centreon_map"));
-            assert_eq!(resource(line, "centreon-map.service"), Some("centreon_map"));
-            assert_eq!(resource(line, "centreon-map-engine"), None);
-            assert_eq!(resource(line, "map"), None);
-        }
-        for line in ["Full List of Resources:", "  * Node node-1: online (centreon-map)", "(x", ""]
-        {
-            assert_eq!(resource(line, "centreon-map"), None, "{line}");
-        }
+    /// Returns a unit, by the words for what it is.
+    fn unit(name: &str, words: &str) -> Unit {
+        let mut words = words.split(' ').map(str::to_owned);
+        let mut word = || words.next().unwrap_or_default();
+        let is_active = word() == "active";
+        let (load, file, preset) = (word(), word(), word());
+        Unit { name: name.to_owned(), is_active, load, file, preset }
     }
 
     #[test]
-    fn a_refusal_names_the_reason_and_the_command_of_the_cluster() {
-        let error = managed("centreon-map", "centreon_map");
-        assert_eq!(error.kind(), Kind::Refused);
-        assert!(error.chain().contains("Pacemaker runs it as centreon_map"), "{error}");
-        assert!(error.advice().unwrap().contains("pcs resource disable centreon_map --wait"));
+    fn after_a_change_what_ran_and_what_is_new_is_due_unless_it_was_turned_off() {
+        let before = [
+            unit("kept", "active loaded enabled disabled"),
+            unit("by-hand", "active loaded disabled disabled"),
+            unit("idle", "inactive loaded enabled enabled"),
+            unit("disabled", "active loaded enabled disabled"),
+            unit("masked", "active loaded enabled disabled"),
+            unit("gone", "active loaded enabled disabled"),
+        ];
+        let now = [
+            unit("kept", "inactive loaded enabled disabled"),
+            unit("by-hand", "inactive loaded disabled disabled"),
+            unit("idle", "inactive loaded enabled enabled"),
+            unit("disabled", "inactive loaded disabled disabled"),
+            unit("masked", "inactive masked masked disabled"),
+            unit("new", "inactive loaded disabled disabled"),
+            unit("new-enabled", "inactive loaded enabled enabled"),
+            unit("new-disabled", "inactive loaded disabled enabled"),
+            unit("new-masked", "inactive masked masked enabled"),
+            unit("new-static", "inactive loaded static"),
+        ];
+        let expected = ["kept", "by-hand", "new", "new-enabled", "new-static"];
+        assert_eq!(due(&before, &now), expected);
     }
 }

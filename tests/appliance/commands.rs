@@ -3,9 +3,16 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::Pid;
+use rustix::process::Signal;
+use rustix::process::kill_process_group;
 
 use crate::place::Output;
 use crate::place::Place;
+use crate::server::until;
+use crate::stopped::signal;
 
 /// What the stand-in holds when it is saved.
 const SAVED: &str = "saved rows\n";
@@ -184,6 +191,31 @@ fn a_restore_that_is_killed_when_the_command_had_begun_is_taken_back_by_a_resume
         commands.snap(&["restore", "--resume"]).succeeded();
         assert_eq!(commands.live(), [LIVE, "live file\n"], "{point}");
     }
+}
+
+#[test]
+fn a_restore_whose_command_is_at_work_still_is_resumed_once_that_has_ended() {
+    let commands = Commands::new();
+    commands.snap(&["create", "before"]).succeeded();
+    commands.set(LIVE, "live file\n");
+    let begun = commands.place.path("begun");
+    commands.configure(&commands.save(), &format!("touch {}; sleep 1000", begun.display()));
+    let mut restore = commands.place.command(&["restore", "before"]);
+    let mut restore = restore.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start");
+    until("the command has begun", || begun.exists());
+    signal(&mut restore, Signal::KILL);
+    restore.wait().expect("it has ended");
+    commands.configure(&commands.save(), &commands.load());
+    let busy = commands.snap(&["restore", "--resume"]);
+    busy.failed(11, &["cannot resume execution_", "its command is at work still", "kill -- -"]);
+    assert_eq!(commands.live(), [LIVE, "saved file\n"]);
+    let (_, group) = busy.stderr.split_once("as process ").expect("it is named");
+    let group: String = group.chars().take_while(char::is_ascii_digit).collect();
+    let group = Pid::from_raw(group.parse().expect("a number")).expect("a process");
+    kill_process_group(group, Signal::KILL).expect("end the command");
+    until("the command has ended", || kill_process_group(group, Signal::KILL).is_err());
+    commands.snap(&["restore", "--resume"]).succeeded();
+    assert_eq!(commands.live(), [LIVE, "live file\n"]);
 }
 
 #[test]

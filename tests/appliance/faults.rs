@@ -15,6 +15,7 @@ use crate::place::Place;
 use crate::place::SECURITY_FILE;
 use crate::place::files_below;
 use crate::roles;
+use crate::stray_keys;
 use crate::tally;
 use crate::upgrade;
 
@@ -567,6 +568,7 @@ fn every_fault_point_is_come_to() {
     assert!(place.all() == old, "it did not go back");
     seen.extend(place.points(WITH_USERS));
     seen.extend(roles::points());
+    seen.extend(stray_keys::points());
     seen.extend(commands::points());
     seen.extend(upgrade::points());
     let written = written(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));

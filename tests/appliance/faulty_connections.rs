@@ -200,6 +200,8 @@ fn a_connection_cut_in_a_restore_fails_it_and_the_next_one_makes_all_whole() {
         network.mend(at, round % 2 == 0);
         let earlier = studio.previous_schemas();
         let output = restore(&studio);
+        let seed = studio.seed;
+        tally::say(&format!("round {round}: cut at {at} of {all} bytes (SNAP_TEST_SEED={seed})"));
         assert!([0, 20].contains(&output.code), "{at} of {all}: {output:#?}");
         assert!(output.code == 0 || output.stderr.contains("hint: "), "{output:#?}");
         studio.place.wait_until_alone();

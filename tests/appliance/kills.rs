@@ -86,7 +86,7 @@ pub(crate) struct Studio {
     pub(crate) current: usize,
     /// The phases that kills landed in.
     phases: BTreeMap<Phase, usize>,
-    seed: u64,
+    pub(crate) seed: u64,
     pub(crate) dice: Dice,
 }
 

@@ -54,14 +54,18 @@ mod upgraded_host;
 mod upgrade;
 mod every_profile;
 mod security_file;
+mod busy;
 mod certificates;
 mod roles;
 mod in_place;
 mod mounts;
+mod globs;
 #[cfg(feature = "fault-points")]
 mod faults;
 #[cfg(feature = "fault-points")]
 mod faults_in_place;
+#[cfg(feature = "fault-points")]
+mod stray_keys;
 mod users;
 mod users_hostile;
 mod users_failures;

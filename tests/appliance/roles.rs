@@ -677,3 +677,19 @@ fn a_restore_in_place_that_is_killed_goes_on_with_the_roles_that_it_began_with()
     place.snap(&["restore", "--resume"]).succeeded();
     assert_eq!(Tables::live(&place), old);
 }
+
+#[test]
+fn a_role_that_is_mapped_where_no_roles_become_others_is_said() {
+    let place = Place::empty();
+    place.make_security_file();
+    place.save_security_file_only();
+    place.snap(&["create", "before"]).succeeded();
+    for more in [&["--dry-run"][..], &[]] {
+        let words = [RESTORE, &["--map-role", "custom=default"], more].concat();
+        let restored = place.snap(&words);
+        restored.succeeded();
+        assert!(restored.stderr.contains("note: --map-role changes nothing"), "{restored:#?}");
+        let silent = place.snap(&[RESTORE, more].concat());
+        assert!(!silent.stderr.contains("--map-role"), "{silent:#?}");
+    }
+}

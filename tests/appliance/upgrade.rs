@@ -11,10 +11,12 @@ use rustix::process::Pid;
 use rustix::process::Signal;
 use rustix::process::kill_process_group;
 
+use crate::disk::Disk;
 use crate::place::CERTIFICATES;
 use crate::place::Output;
 use crate::place::Place;
 use crate::place::SECURITY_FILE;
+use crate::place::run_by;
 use crate::restore_failures::finished;
 use crate::server::until;
 use crate::stopped::signal;
@@ -59,6 +61,15 @@ echo undone >>"$PLACE/undone"
 "#;
 
 const PCS: &str = r"printf '  * centreon_map\t(systemd:centreon-map):\t Started node-1\n'";
+
+/// What stands for a dnf that brings back what it has changed.
+const DNF_UNDO: &str = r#"
+if [ "$*" = "-y history undo 12" ]; then
+  if [ -e "$PLACE/no-undo" ]; then echo "No package centreon-map-server-20.04.8 available" >&2; exit 1; fi
+  echo OLD >"$PLACE/packages/centreon-map-server"
+  rm -f "$PLACE/unwell"
+fi
+"#;
 
 /// A studio whose server is a unit of systemd, with packages and a health check by HTTP.
 impl UpgradedHost {
@@ -222,6 +233,72 @@ fn a_command_that_fails_is_undone_with_packages_database_and_files() {
 }
 
 #[test]
+fn what_came_with_a_failed_upgrade_stays_and_is_named_by_all_that_tell_of_the_end() {
+    let map = UpgradedHost::map();
+    map.configure(
+        "[[profiles.map.sources]]
+         name = 'late'
+         kind = 'database'
+         database = 'late_studio'
+         optional = true",
+    );
+    let file = map.place.root().join(SECURITY_FILE);
+    fs::remove_file(&file).expect("remove the security file");
+    let create = "mariadb --defaults-file=\"$PLACE/my.cnf\" -e 'CREATE DATABASE late_studio'";
+    map.script("upgrade-late", &format!("{create}\nupgrade-map fails"));
+    let words = [&["upgrade"], UNDOING, &["--", "upgrade-late"]].concat();
+    let place = file.canonicalize().unwrap_or_else(|_| file.clone());
+    let came = format!("users ({}) and late (late_studio), which came since", place.display());
+    let failed = map.snap(&words);
+    let told =
+        format!("all is as it was before, but for {came} and stays, and the service is well");
+    failed.failed(40, &["late was absent when saved, and is there now: late_studio stays", &told]);
+    assert!(failed.stdout.starts_with("not upgraded: after "), "{failed:#?}");
+    assert!(failed.stdout.contains(&told), "{failed:#?}");
+    let error = map.last_upgrade()["error"].as_str().expect("an error").to_owned();
+    assert!(error.ends_with(&told), "{error}");
+    assert_eq!(fs::read_to_string(&file).expect("it stays"), "{\"upgraded\": true}\n");
+    assert_eq!(map.place.server.sql("SHOW DATABASES LIKE 'late%'"), "late_studio\n");
+
+    // Whoever restores the same snapshot is told, and lacks nothing.
+    let id = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    let restored = map.snap(&["restore", &id, "--force"]);
+    restored.succeeded();
+    assert!(restored.stderr.contains("note: users was absent when saved"), "{restored:#?}");
+    assert!(restored.stdout.contains("what is there stays"), "{restored:#?}");
+}
+
+#[test]
+fn a_secret_in_a_command_is_kept_nowhere() {
+    let map = UpgradedHost::map();
+    let undo = "undo-map --token hunter2";
+    let command = ["upgrade-map", "fails", "https://snap:hunter2@host/", "--password=hunter2"];
+    let words = [&["upgrade", "--undo", undo, "--"][..], &command].concat();
+    let failed = map.snap(&words);
+    failed.failed(40, &["all is as it was before"]);
+    assert_eq!(map.read("undone"), "undone");
+    let shown = "upgrade-map fails https://snap:***@host/ --password=***";
+    assert!(failed.stdout.contains(shown), "{failed:#?}");
+    assert!(!format!("{failed:?}").contains("hunter2"), "{failed:#?}");
+    let mut folders = vec![map.place.path("state"), map.place.repository()];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("list a folder") {
+            let path = entry.expect("read a folder").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = fs::read(&path).expect("read a file");
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(!text.contains("hunter2"), "{}: {text}", path.display());
+            read += usize::from(text.contains("--password=***"));
+        }
+    }
+    assert!(read >= 2, "the command stands in {read} files: the journal and the snapshot's note");
+}
+
+#[test]
 fn a_service_that_does_not_become_well_goes_back_and_says_so_in_json_too() {
     let map = UpgradedHost::map();
     let before = map.all();
@@ -254,6 +331,25 @@ fn without_an_undo_the_data_is_restored_and_the_units_stay_stopped_beside_the_wa
     // It is over: the next one begins anew.
     assert_eq!(map.last_upgrade()["status"], "failed");
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn a_profile_may_have_its_packages_brought_back_by_their_installer() {
+    let map = UpgradedHost::map();
+    map.configure("undo = 'packages'");
+    map.script("dnf", &format!("{DNF_UNDO}{DNF}").replace("OLD", OLD).replace("NEW", NEW));
+    let before = map.all();
+    let failed = map.upgrade(&[], "breaks");
+    failed.failed(40, &["all is as it was before, and the service is well"]);
+    map.assert_is(&before, RUNNING);
+    // Where that fails the data goes back all the same, and a person goes on.
+    map.write("no-undo", "");
+    let failed = map.upgrade(&[], "breaks");
+    let told = "the packages could not be brought back: dnf ended with exit code 1";
+    failed.failed(40, &[told, "the data is as it was before, and the units stay stopped"]);
+    assert!(failed.stdout.contains("# dnf history undo 12"), "{failed:#?}");
+    map.assert_is(&(before.0, before.1, NEW.to_owned()), STOPPED);
+    assert_eq!(map.last_upgrade()["status"], "failed");
 }
 
 #[test]
@@ -328,6 +424,56 @@ fn a_start_that_fails_goes_back_too() {
 }
 
 #[test]
+fn an_upgrade_may_put_another_unit_in_the_place_of_the_old_one() {
+    let map = UpgradedHost::map();
+    let profile = fs::read_to_string(map.place.path("snap.toml")).expect("read snap.toml");
+    let profile = profile.replace("units = [", "units = ['tomcat', ");
+    map.place.configure(&profile.replace("contains =", "unit = 'centreon-map'\ncontains ="));
+    fs::remove_file(map.place.path("units/centreon-map")).expect("the old server runs in Tomcat");
+    map.write("units/tomcat", "active");
+    map.write("files/tomcat", "enabled");
+    let upgrade = |change: &str, end: &str| {
+        let text = format!("{change}\necho inactive >$PLACE/units/centreon-map\n{UPGRADE}");
+        map.script("upgrade-map", &text.replace("NEW", NEW));
+        map.upgrade(UNDOING, end)
+    };
+    let undo = "rm $PLACE/units/centreon-map; echo inactive >$PLACE/units/tomcat";
+    map.script("undo-map", &format!("{undo}\n{}", UNDO.replace("OLD", OLD)));
+    let before = map.all();
+    let units = ["units/tomcat", "files/tomcat", "units/centreon-map", "units/centreon-gateway"];
+    let states = || units.map(|unit| map.read(unit));
+    // It is taken away, or turned off.
+    for change in
+        ["rm $PLACE/units/tomcat; echo disabled >$PLACE/files/tomcat", "systemctl disable tomcat"]
+    {
+        let failed = upgrade(change, "breaks");
+        failed.failed(40, &["centreon-map is new, and starts, but not when the host does"]);
+        let told = "all is as it was before; no health check was asked";
+        assert!(failed.stderr.contains(told) && failed.stdout.contains(told), "{failed:#?}");
+        assert_eq!(states(), ["active", "enabled", "", "active"], "{change}");
+        assert_eq!(map.all(), before);
+    }
+    let done = upgrade("systemctl disable tomcat", "works");
+    assert!(done.succeeded().contains(", and the service is well"), "{done:#?}");
+    assert!(
+        done.stderr.contains("tomcat ran before, and was taken away or turned off"),
+        "{done:#?}"
+    );
+    assert_eq!(states(), ["inactive", "disabled", "active", "active"]);
+    assert_eq!(map.read(VERSION), NEW);
+}
+
+#[test]
+fn an_upgrade_that_leaves_nothing_to_start_goes_back() {
+    let map = UpgradedHost::map();
+    map.script("upgrade-map", "rm $PLACE/units/*");
+    let text = "for unit in map gateway idle; do echo inactive >$PLACE/units/centreon-$unit; done";
+    map.script("undo-map", text);
+    map.upgrade(UNDOING, "works").failed(40, &["cannot start the service", "nothing has come"]);
+    assert_eq!(map.units(), RUNNING);
+}
+
+#[test]
 fn what_is_not_to_be_upgraded_is_refused_before_anything_is_done() {
     let map = UpgradedHost::map();
     map.write(VERSION, "4.0.7-1.el6");
@@ -396,16 +542,27 @@ fn a_dry_run_says_all_that_would_be_done_and_touches_nothing() {
 }
 
 #[test]
-fn ctrl_c_goes_back_and_the_command_is_gone() {
+fn an_upgrade_that_is_told_to_end_goes_back_and_its_command_is_gone() {
     let map = UpgradedHost::map();
     let before = map.all();
-    let mut upgrade = map.waiting(UNDOING);
-    let group = map.group();
+    for (told, code, words) in
+        [(Signal::INT, 130, "interrupted by Ctrl-C"), (Signal::TERM, 143, "terminated by SIGTERM")]
+    {
+        let mut upgrade = map.waiting(UNDOING);
+        let group = map.group();
+        signal(&mut upgrade, told);
+        finished(upgrade)
+            .failed(code, &[words, "all is as it was before, and the service is well"]);
+        let is_gone = kill_process_group(group, Signal::KILL).is_err();
+        assert!(is_gone, "the command is at work still");
+        map.assert_is(&before, RUNNING);
+        assert_eq!(map.last_upgrade()["status"], "cancelled");
+        fs::remove_file(map.place.path("waiting")).expect("it has waited");
+    }
+    // What is not as it was counts more than why.
+    let mut upgrade = map.waiting(&[]);
     signal(&mut upgrade, Signal::INT);
-    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "all is as it was before"]);
-    assert!(kill_process_group(group, Signal::KILL).is_err(), "the command is at work still");
-    map.assert_is(&before, RUNNING);
-    assert_eq!(map.last_upgrade()["status"], "cancelled");
+    finished(upgrade).failed(40, &["interrupted by Ctrl-C", "the units stay stopped"]);
 }
 
 #[test]
@@ -432,6 +589,76 @@ fn an_upgrade_that_is_killed_goes_back_once_its_command_has_ended() {
     assert!(resumed.succeeded().contains("all is as it was before"), "{resumed:#?}");
     map.assert_is(&before, RUNNING);
     assert_eq!(map.snap(&["upgrade", "--resume"]).succeeded(), "no upgrade is unfinished");
+}
+
+#[test]
+fn an_upgrade_that_was_put_right_by_hand_is_ended_as_it_is() {
+    let map = UpgradedHost::map();
+    let mut upgrade = map.waiting(UNDOING);
+    let group = map.group();
+    signal(&mut upgrade, Signal::KILL);
+    finished(upgrade);
+    let as_it_is = ["upgrade", "--resume", "--as-it-is"];
+    map.snap(&as_it_is).failed(11, &["at work still", "kill -- -"]);
+    kill_process_group(group, Signal::KILL).expect("end the command");
+    until("the command has ended", || kill_process_group(group, Signal::KILL).is_err());
+    let snapshot = map.last_upgrade()["snapshot"].as_str().expect("a snapshot").to_owned();
+    // What is restored over it would be replaced by who goes back; what lies beside it would not.
+    let refused = map.snap(&["restore", &snapshot, "--force"]);
+    refused.failed(11, &["was killed when it was running", "--resume", "--resume --as-it-is"]);
+    let planned = map.snap(&["restore", &snapshot, "--force", "--dry-run"]);
+    planned.failed(11, &["cannot restore: upgrade execution_"]);
+    map.snap(&["restore", &snapshot, "--only", "database", "--database", "beside"]).succeeded();
+    map.snap(&["upgrade", "--as-it-is"]).failed(2, &["--resume"]);
+    map.write("units/centreon-map", "active");
+    let (before, asked) = (map.all(), map.read("asked"));
+    let ended = map.snap(&as_it_is);
+    assert!(ended.succeeded().contains("all is left as it is, nothing was touched"), "{ended:#?}");
+    assert!(map.all() == before && map.read("asked") == asked, "something was done");
+    let execution = map.last_upgrade();
+    assert_eq!(execution["status"], "failed");
+    let told = "its process was killed when it was running; all is left as it is, by the operator";
+    assert_eq!(execution["error"], told);
+    assert_eq!(map.snap(&as_it_is).succeeded(), "no upgrade is unfinished");
+    map.snap(&["restore", &snapshot, "--force"]).succeeded();
+}
+
+#[test]
+fn without_room_to_go_back_nothing_is_stopped() {
+    let place = Place::empty();
+    let disk = Disk::mount(place.root().join("srv"), 3 << 20);
+    let seen = disk.seen();
+    fs::create_dir(seen.join("tree")).expect("make a tree");
+    fs::write(seen.join("tree/file"), vec![b'x'; 1000 << 10]).expect("fill it");
+    let map = UpgradedHost::around(place, "map");
+    map.script("upgrade-map", "echo upgraded >$PLACE/root/srv/tree/file");
+    map.write("units/centreon-map", "active");
+    map.place.configure(
+        "[profiles.map]
+         units = ['centreon-map']
+         [[profiles.map.sources]]
+         name = 'tree'
+         kind = 'files'
+         path = '/srv/tree'
+        ",
+    );
+    let upgrade = || {
+        let words = disk.words();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let command = map.command(&["upgrade", "--", "upgrade-map"]);
+        Output::of(run_by(&words, &command).output().expect("start nsenter, of util-linux"))
+    };
+    disk.leave(1 << 19);
+    let refused = upgrade();
+    let words =
+        ["cannot upgrade: there would be no going back", "it takes about 1 MiB on the disk"];
+    refused.failed(14, &words);
+    assert!(refused.stderr.contains("hint: nothing was touched"), "{refused:#?}");
+    assert!(!map.read("asked").contains("stop"), "{}", map.read("asked"));
+    disk.leave(3 << 19);
+    let upgraded = upgrade();
+    assert!(upgraded.succeeded().contains("no health check was asked"), "{upgraded:#?}");
+    assert_eq!(fs::read(seen.join("tree/file")).expect("read"), b"upgraded\n");
 }
 
 #[test]

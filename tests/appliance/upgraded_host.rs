@@ -18,7 +18,8 @@ use serde_json::Value;
 use crate::place::Output;
 use crate::place::Place;
 
-/// What stands for systemd: a file for each unit, with its state. What is unwell has started, and
+/// What stands for systemd: a file for each unit, with its state, and one that says whether it starts
+/// with the host. What is unwell has started, and
 /// ends at once.
 pub(crate) const SYSTEMCTL: &str = r#"
 verb=$1
@@ -26,7 +27,11 @@ for unit; do :; done
 echo "$verb $unit" >>"$PLACE/asked"
 case $* in *--quiet*) if [ -e "$PLACE/unwell" ]; then exit 3; fi ;; esac
 case $verb in
-show) if [ -e "$PLACE/units/$unit" ]; then echo LoadState=loaded; else echo LoadState=not-found; fi ;;
+show)
+  if [ -e "$PLACE/units/$unit" ]; then echo LoadState=loaded; else echo LoadState=not-found; fi
+  echo "UnitFileState=$(cat "$PLACE/files/$unit" 2>/dev/null || echo disabled)"
+  echo UnitFilePreset=disabled ;;
+enable|disable) echo "${verb}d" >"$PLACE/files/$unit" ;;
 is-active) cat "$PLACE/units/$unit" 2>/dev/null || { echo inactive; exit 3; } ;;
 start)
   if [ -e "$PLACE/no-start" ]; then echo "Job for $unit failed" >&2; exit 1; fi
@@ -88,7 +93,7 @@ pub(crate) struct UpgradedHost {
 impl UpgradedHost {
     /// Makes a place the host of such a service; no unit and no package is there yet.
     pub(crate) fn around(place: Place, profile: &'static str) -> Self {
-        for folder in ["bin", "units", "packages"] {
+        for folder in ["bin", "units", "files", "packages"] {
             fs::create_dir(place.path(folder)).expect("make a folder");
         }
         let host = Self { address: serve(&place), place, profile };

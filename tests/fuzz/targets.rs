@@ -30,6 +30,7 @@ use studio_snap::snapshot::verify::verify;
 use studio_snap::source::files;
 use studio_snap::source::files::FileList;
 use studio_snap::source::files::Serving;
+use studio_snap::source::files::globs::Globs;
 use studio_snap::source::mariadb::schema;
 use studio_snap::source::mariadb::statement::CreateTable;
 use tempfile::TempDir;
@@ -233,7 +234,8 @@ impl Trees {
         }
         self.runtime.block_on(async {
             let (sender, mut chunks) = mpsc::channel(8);
-            let read = files::read(&tree, files::CHUNK_BYTES, sender, &Silent).await;
+            let read =
+                files::read(&tree, &Globs::default(), files::CHUNK_BYTES, sender, &Silent).await;
             let list = read.expect("read the tree").expect("it is there").list;
             let (sender, receiver) = mpsc::channel(8);
             while let Some(chunk) = chunks.recv().await {

@@ -19,6 +19,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitStatus;
 use std::process::Stdio;
@@ -41,9 +42,11 @@ use crate::base::error::Result;
 use crate::base::lines::Lines;
 
 mod naming;
+pub mod sign;
 mod streams;
 
 pub use crate::base::process::naming::program_of;
+use crate::base::process::sign::SIGN;
 
 /// How long a program that is told to end has for it.
 const GRACE: Duration = Duration::from_millis(if cfg!(test) { 500 } else { 5000 });
@@ -75,8 +78,12 @@ const ABSENT: i32 = 127;
 /// A program to run.
 pub struct Process {
     name: String,
-    /// What the shell is given.
+    /// What the shell runs.
+    script: String,
+    /// What the script is given.
     words: Vec<OsString>,
+    /// The file that it signs.
+    signed: Option<PathBuf>,
     environment: Vec<(String, String)>,
     limit: Duration,
     grace: Duration,
@@ -107,8 +114,7 @@ pub enum End {
 impl Process {
     /// Returns a command for the shell, and how long it may take.
     pub fn shell(command: &str, limit: Duration) -> Self {
-        let words = vec!["-c".into(), format!("{BEFORE}{command}").into()];
-        Self::new(OsStr::new(program_of(command)), words, limit)
+        Self::new(OsStr::new(program_of(command)), command, Vec::new(), limit)
     }
 
     /// Returns a program with its arguments, and how long it may take.
@@ -118,16 +124,23 @@ impl Process {
         limit: Duration,
     ) -> Self {
         let program = program.as_ref();
-        let started = format!("{BEFORE}exec \"$@\"");
-        let mut words = vec!["-c".into(), started.into(), "sh".into(), program.to_owned()];
+        let mut words = vec![program.to_owned()];
         words.extend(arguments.into_iter().map(Into::into));
-        Self::new(program, words, limit)
+        Self::new(program, "exec \"$@\"", words, limit)
     }
 
-    fn new(program: &OsStr, words: Vec<OsString>, limit: Duration) -> Self {
+    fn new(program: &OsStr, script: &str, words: Vec<OsString>, limit: Duration) -> Self {
         let name = Path::new(program).file_name().unwrap_or(program);
-        let name = name.to_string_lossy().into_owned();
-        Self { name, words, environment: Vec::new(), limit, grace: GRACE }
+        let (name, script) = (name.to_string_lossy().into_owned(), script.to_owned());
+        Self { name, script, words, signed: None, environment: Vec::new(), limit, grace: GRACE }
+    }
+
+    /// Lets it sign this file before it begins: whoever comes after this process can see by
+    /// [`sign::at_work`] whether it is at work still.
+    #[must_use]
+    pub fn signing(mut self, file: PathBuf) -> Self {
+        self.signed = Some(file);
+        self
     }
 
     /// Adds a variable to the environment.
@@ -181,7 +194,10 @@ impl Process {
     /// Starts it between these streams.
     pub fn start(&self, input: Stdio, output: Stdio, errors: Stdio) -> Result<Running> {
         let mut command = Command::new("/bin/sh");
-        command.args(&self.words).stdin(input).stdout(output).stderr(errors).process_group(0);
+        let sign = self.signed.as_ref().map_or("", |_| SIGN);
+        command.arg("-c").arg(format!("{BEFORE}{sign}{}", self.script)).arg("sh");
+        command.args(&self.signed).args(&self.words).process_group(0);
+        command.stdin(input).stdout(output).stderr(errors);
         for secret in SECRETS {
             command.env_remove(secret);
         }

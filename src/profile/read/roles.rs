@@ -1,5 +1,7 @@
 //! Where a profile says that roles are held: `[profiles.NAME.roles]`.
 
+use std::path::Path;
+
 use crate::base::error::Result;
 use crate::profile::Profile;
 use crate::profile::What;
@@ -66,11 +68,24 @@ fn check_source(profile: &Profile, place: &Section<'_>, key: &str, name: &str) -
         ));
     };
     let kind = match &source.what {
-        What::Files { .. } if wants_file => return Ok(()),
+        What::Files { path, certificates, globs } if wants_file => {
+            let is_folder = *certificates || !globs.is_empty() || names_folder(path);
+            if !is_folder {
+                return Ok(());
+            }
+            let complaint = format!("roles: source `{name}` is a folder, not the file itself");
+            return Err(place.refuse(key, &complaint));
+        }
         What::Database { .. } if !wants_file => return Ok(()),
         _ if wants_file => "files",
         _ => "database",
     };
     let complaint = format!("roles: source `{name}` is not of kind \"{kind}\"");
     Err(place.refuse(key, &complaint))
+}
+
+/// Returns whether a path can be that of a folder alone, as it is written.
+fn names_folder(path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    [&b"/"[..], b"/.", b"/.."].iter().any(|end| path.ends_with(end))
 }

@@ -15,6 +15,7 @@ use crate::profile::service::Hook;
 use crate::profile::service::Remark;
 use crate::profile::service::Retention;
 use crate::profile::service::Service;
+use crate::profile::service::Undo;
 use crate::profile::service::Verb;
 use crate::profile::service::When;
 use crate::profile::upgrade::Doer;
@@ -58,9 +59,8 @@ pub(super) fn change(service: &mut Service, section: &Section<'_>) -> Result<()>
     if let Some(packages) = section.list("packages", package_glob)? {
         service.packages = packages;
     }
-    if let Some(undo) = section.section("undo")? {
-        undo.allow(&["command", "seconds"])?;
-        service.undo = Some(command(&undo, "undo", UNDO_SECONDS)?);
+    if let Some(undo) = undo(section)? {
+        service.undo = Some(undo);
     }
     if let Some(rules) = rules(section)? {
         service.rules = Some(rules);
@@ -124,6 +124,18 @@ fn package(section: &Section<'_>, key: &str) -> Result<Option<String>> {
 fn command(section: &Section<'_>, thing: &str, seconds: u64) -> Result<Command> {
     let text = section.required(thing, "command", section.text("command")?)?;
     Ok(Command { text, limit: section.seconds(seconds)? })
+}
+
+/// Returns what brings the packages back: a word, or a command.
+fn undo(section: &Section<'_>) -> Result<Option<Undo>> {
+    if !section.has_section("undo") {
+        return Ok(section.word("undo", &[("packages", ())])?.map(|()| Undo::Packages));
+    }
+    let read = |undo: Section<'_>| {
+        undo.allow(&["command", "seconds"])?;
+        Ok(Undo::Command(command(&undo, "undo", UNDO_SECONDS)?))
+    };
+    section.section("undo")?.map(read).transpose()
 }
 
 fn health(section: &Section<'_>) -> Result<Health> {

@@ -10,7 +10,7 @@ use crate::profile::What;
 use crate::profile::read::is_plain;
 use crate::profile::section::Section;
 use crate::source::files::globs::Globs;
-use crate::source::files::globs::check_glob;
+use crate::source::files::globs::check_path_glob;
 
 /// How long the commands of a source may take where nothing is said.
 const SECONDS: u64 = 3600;
@@ -124,9 +124,10 @@ fn files(section: &Section<'_>, earlier: Option<&SourceSpec>) -> Result<What> {
     if section.has("certificates") {
         certificates = section.flag("certificates")?;
     }
-    let glob = |glob: &str| check_glob(glob).map(|()| glob.to_owned());
+    let glob = |glob: &str| check_path_glob(glob).map(|()| glob.to_owned());
     globs.include = section.list("include", glob)?.unwrap_or(globs.include);
     globs.exclude = section.list("exclude", glob)?.unwrap_or(globs.exclude);
+    globs.check().map_err(|why| section.refuse("exclude", &why))?;
     let path = section.path("path")?.or(path);
     Ok(What::Files { path: section.required("source", "path", path)?, certificates, globs })
 }

@@ -133,9 +133,14 @@ impl UnknownRoles {
         }
     }
 
+    /// Returns whether there is no such role.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Fails where there is any such role.
     pub fn check(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.into()) }
+        if self.is_empty() { Ok(()) } else { Err(self.into()) }
     }
 }
 

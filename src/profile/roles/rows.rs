@@ -60,13 +60,16 @@ fn add_missing(
     by_name: &mut BTreeMap<String, RoleId>,
     mapping: &Mapping,
 ) {
-    let mut free = rows.keys().next_back().map_or(1, |last| last + 1);
+    // Behind the last one, or in the gaps where there is no number behind it.
+    let last = rows.keys().next_back().copied().unwrap_or_default();
+    let behind = (last..=RoleId::MAX).skip(1);
+    let mut free = behind.chain((1..last).filter(|id| !rows.contains_key(id)));
     let since = &mapping.rule().since;
     for role in since.system.iter().chain(&since.tenant) {
         if !by_name.contains_key(role) {
-            plan.added.insert(free, role.clone());
-            by_name.insert(role.clone(), free);
-            free += 1;
+            let id = free.next().expect("there are more numbers than rows");
+            plan.added.insert(id, role.clone());
+            by_name.insert(role.clone(), id);
         }
     }
 }
@@ -102,6 +105,14 @@ mod tests {
             table.insert(*id, name.clone());
         }
         table
+    }
+
+    #[test]
+    fn behind_the_last_number_of_all_roles_are_added_in_the_gaps() {
+        let old = rows(&[(1, "admin"), (3, "user"), (RoleId::MAX, "custom")]);
+        let plan = plan_rows(&old, &mapping(&[]));
+        assert!(plan.added.len() > 1, "{plan:?}");
+        assert!(plan.added.keys().copied().eq([2, 4, 5, 6].into_iter().take(plan.added.len())));
     }
 
     #[test]

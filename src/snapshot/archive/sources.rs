@@ -27,7 +27,7 @@ pub(super) async fn check(repository: &Repository, contents: &Contents) -> Resul
 }
 
 fn check_list(record: &SourceRecord, index: &Index) -> Result<()> {
-    let digest = FileList::from_detail(&index.detail)?.digest();
+    let digest = FileList::from_detail(&index.detail)?.with_patterns(&record.detail)?.digest();
     match record.items.as_slice() {
         [item] if item.digest == digest => Ok(()),
         _ => Err(Error::damaged("the list of files is not the catalog's")),

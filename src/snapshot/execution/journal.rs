@@ -32,6 +32,7 @@ use crate::snapshot::execution::Journals;
 use crate::snapshot::execution::Part;
 use crate::snapshot::execution::Status;
 use crate::snapshot::execution::Step;
+use crate::snapshot::execution::Upgrade;
 use crate::snapshot::execution::settle;
 use crate::source::files::durable;
 use crate::source::mariadb::sessions::Sessions;
@@ -156,6 +157,11 @@ impl Journal {
         self.sessions.clone()
     }
 
+    /// Returns where a command of this execution says which process it is.
+    pub(in crate::snapshot) fn process(&self) -> PathBuf {
+        self.folder.join(format!("{}.process", self.locked().id))
+    }
+
     /// Changes what the journal holds; durable when this returns.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Execution)) -> Result<()> {
         let mut execution = self.locked();
@@ -207,6 +213,7 @@ impl Journal {
             let mut execution = self.locked();
             execution.error = error;
             execution.parts.iter_mut().for_each(|part| part.note = None);
+            execution.upgrade.iter_mut().for_each(Upgrade::mask_undo);
             execution.id.clone()
         };
         self.reach(step)?;

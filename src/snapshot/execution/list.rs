@@ -20,7 +20,7 @@ pub fn list(journals: &Journals, monitor: &dyn Monitor) -> Result<Vec<Execution>
     let mut executions = Vec::new();
     for read in all(journals)? {
         match read {
-            Ok(execution) => executions.push(execution),
+            Ok(execution) => executions.push(execution.shown()),
             Err(error) => monitor.warn(&error.chain()),
         }
     }
@@ -36,7 +36,8 @@ pub fn get(journals: &Journals, id: &str) -> Result<Execution> {
     if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(absent());
     }
-    read(&journals.folder().join(format!("{id}.json")))?.ok_or_else(absent)
+    let found = read(&journals.folder().join(format!("{id}.json")))?;
+    found.map(Execution::shown).ok_or_else(absent)
 }
 
 /// Returns all journals, the oldest first, and the errors of those that cannot be read last.

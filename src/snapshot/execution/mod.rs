@@ -17,6 +17,7 @@ use crate::base::lock::Holder;
 use crate::source::files::Exchange;
 use crate::source::mariadb::ready::Schemas;
 
+mod at_work;
 mod hook;
 mod in_place;
 mod journal;
@@ -36,6 +37,7 @@ pub(super) use crate::snapshot::execution::list::rewrite;
 pub use crate::snapshot::execution::settle::refuse_needed;
 pub use crate::snapshot::execution::settle::refuse_unfinished;
 pub(super) use crate::snapshot::execution::settle::refuse_unfinished_at;
+pub(super) use crate::snapshot::execution::settle::refuse_unfinished_upgrade;
 pub(super) use crate::snapshot::execution::settle::unfinished;
 pub use crate::snapshot::execution::upgrade::Undo;
 pub use crate::snapshot::execution::upgrade::Upgrade;

@@ -80,6 +80,19 @@ pub fn refuse_unfinished(journals: &Journals, verb: &str) -> Result<()> {
     }
 }
 
+/// Fails with [`Kind::Busy`] where an upgrade of a profile is unfinished: whoever goes back from it
+/// would replace what a restore brings, and nobody knows of which version the programs are.
+pub(in crate::snapshot) fn refuse_unfinished_upgrade(
+    journals: &Journals,
+    profile: &str,
+    verb: &str,
+) -> Result<()> {
+    let is_in_the_way =
+        |execution: &Execution| execution.upgrade.is_some() && execution.profile == profile;
+    let unfinished = unfinished(journals)?.into_iter().find(is_in_the_way);
+    unfinished.map_or(Ok(()), |execution| Err(execution.refuse(verb)))
+}
+
 /// Fails with [`Kind::Busy`] where an execution was killed that replaces one of these databases or
 /// paths too; one that replaces others is noted. Returns those that do, and do not count.
 pub(in crate::snapshot) fn refuse_unfinished_at(

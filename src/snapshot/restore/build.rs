@@ -182,7 +182,9 @@ async fn stage_parts(
             (Some(Site::Command(pair)), _) => {
                 let output = Output::of(contents, &plan.snapshot, &source.name)?;
                 let places = command_places(&source.name, execution);
-                let part = CommandPart::prepare(repository, pair, output, places, monitor).await;
+                let signed = host.journals().process(&execution.id);
+                let part =
+                    CommandPart::prepare(repository, pair, output, places, signed, monitor).await;
                 part.map(|part| Staged::Command(Box::new(part)))
             }
             _ => continue,

@@ -3,15 +3,13 @@
 use crate::base::error::Result;
 use crate::profile::What;
 use crate::profile::certificates;
-use crate::repository::contents::Contents;
-use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
+use crate::snapshot::restore::files::Deciding;
 use crate::snapshot::restore::files::read;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::plan::SourcePlan;
-use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::saved;
 use crate::source::files::FileList;
 use crate::source::files::Wanted;
@@ -20,13 +18,8 @@ use crate::source::files::Wanted;
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Returns the plan with what happens to certificates, where the user wants them.
-pub(super) async fn planned(
-    mut plan: Plan,
-    restoring: &Restoring<'_>,
-    contents: &Contents,
-    crossing: &Crossing,
-    options: &RestoreOptions,
-) -> Result<Plan> {
+pub(super) async fn planned(mut plan: Plan, deciding: Deciding<'_>) -> Result<Plan> {
+    let Deciding { restoring, options, .. } = deciding;
     let Restoring { profile, host, monitor, .. } = *restoring;
     let is_wanted = |name: &String| options.only.is_empty() || options.only.contains(name);
     for spec in profile.sources.iter().filter(|spec| options.certificates && is_wanted(&spec.name))
@@ -38,7 +31,7 @@ pub(super) async fn planned(
             None => monitor.note(&absent()),
             Some(source) if source.action == Action::Skip => source.notes.push(absent()),
             Some(source) => {
-                add_authority(source, restoring, contents, crossing, options).await?;
+                add_authority(source, deciding).await?;
                 if source.is_restored() {
                     let units = &profile.service.units;
                     source.notes.push(certificates::in_use(options.reboot, units));
@@ -50,17 +43,12 @@ pub(super) async fn planned(
 }
 
 /// Lets copies stand in for an authority that the target wants and the snapshot does not have.
-async fn add_authority(
-    source: &mut SourcePlan,
-    restoring: &Restoring<'_>,
-    contents: &Contents,
-    crossing: &Crossing,
-    options: &RestoreOptions,
-) -> Result<()> {
+async fn add_authority(source: &mut SourcePlan, deciding: Deciding<'_>) -> Result<()> {
+    let Deciding { restoring, contents, crossing, options } = deciding;
     let Some(Site::Files { path, .. }) = &source.site else { return Ok(()) };
     let has_one = path.join(certificates::AUTHORITY).symlink_metadata().is_ok();
-    let (_, index) = saved(contents, &source.name)?;
-    let list = FileList::from_detail(&index.detail)?;
+    let (record, index) = saved(contents, &source.name)?;
+    let list = FileList::from_detail(&index.detail)?.with_patterns(&record.detail)?;
     let copies = certificates::STAND_INS;
     // Where all comes back as it was saved, nothing is added. What has none of the files is not the
     // folder of such a manager.

@@ -6,6 +6,9 @@
 //! written down before it is, for one whose process is killed. The commands are those of this
 //! host's profile, whatever snapshot is restored.
 
+use std::path::Path;
+use std::path::PathBuf;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -72,6 +75,8 @@ pub(super) struct CommandPart {
     pair: CommandPair,
     output: Output,
     before: Option<Output>,
+    /// Where the command says which process it is.
+    signed: PathBuf,
     /// Keeps the blobs from being removed.
     _lock: Lock,
 }
@@ -84,6 +89,7 @@ impl CommandPart {
         pair: &CommandPair,
         output: Output,
         places: CommandPlaces,
+        signed: PathBuf,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         let lock = repository.lock(Access::Shared).await?;
@@ -93,7 +99,7 @@ impl CommandPart {
             None => None,
         };
         let (repository, pair) = (repository.clone(), pair.clone());
-        Ok(Self { places, repository, pair, output, before, _lock: lock })
+        Ok(Self { places, repository, pair, output, before, signed, _lock: lock })
     }
 
     /// Writes down that the command begins.
@@ -115,7 +121,7 @@ impl CommandPart {
 
     /// Gives the command what the snapshot holds.
     pub(super) async fn load(&self, monitor: &dyn Monitor) -> Result<()> {
-        self.output.load(&self.repository, &self.pair, monitor).await?;
+        self.output.load(&self.repository, &self.pair, &self.signed, monitor).await?;
         fault::point("command.loaded");
         Ok(())
     }
@@ -126,7 +132,7 @@ impl CommandPart {
             monitor.warn(&stays(&self.places));
             return Ok(());
         };
-        put_back(before, &self.repository, &self.pair, monitor).await
+        put_back(before, &self.repository, &self.pair, &self.signed, monitor).await
     }
 
     /// Returns the error of a restore that takes this part back: where there is no way back it says
@@ -191,14 +197,21 @@ impl<'a> Commands<'a> {
     }
 
     /// Returns the parts that the commands do, ready to begin.
-    pub(super) async fn ready(self, parts: &[Part], monitor: &dyn Monitor) -> Result<Vec<Ready>> {
+    pub(super) async fn ready(
+        self,
+        parts: &[Part],
+        signed: PathBuf,
+        monitor: &dyn Monitor,
+    ) -> Result<Vec<Ready>> {
         let places = parts.iter().filter_map(|part| match &part.places {
             Places::Command(places) => Some(places.clone()),
             _ => None,
         });
         let mut ready = Vec::new();
         for (places, (output, _, pair)) in places.zip(self.outputs) {
-            let part = CommandPart::prepare(&self.repository, pair, output, places, monitor);
+            let signed = signed.clone();
+            let part =
+                CommandPart::prepare(&self.repository, pair, output, places, signed, monitor);
             ready.push(Ready::Command(Box::new(part.await?)));
         }
         Ok(ready)
@@ -261,6 +274,7 @@ pub(super) async fn put_back_all(
     monitor: &dyn Monitor,
 ) -> Result<Vec<String>> {
     let mut left = Vec::new();
+    let signed = &host.journals().process(&execution.id);
     for places in of_commands(execution) {
         match &places.saved_as {
             _ if !places.begun => {}
@@ -274,7 +288,7 @@ pub(super) async fn put_back_all(
                 let repository = Repository::open(&execution.repository, holder).await?;
                 let _lock = repository.lock(Access::Shared).await?;
                 let before = saved(&repository, id, &places.of).await?;
-                put_back(&before, &repository, pair, monitor).await?;
+                put_back(&before, &repository, pair, signed, monitor).await?;
             }
         }
     }
@@ -285,9 +299,10 @@ async fn put_back(
     before: &Output,
     repository: &Repository,
     pair: &CommandPair,
+    signed: &Path,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    before.load(repository, pair, monitor).await?;
+    before.load(repository, pair, signed, monitor).await?;
     monitor.note(&format!("what a command replaced is loaded again from {}", before.snapshot));
     Ok(())
 }

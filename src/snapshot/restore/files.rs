@@ -23,17 +23,21 @@ use crate::source::files::Listed;
 use crate::source::files::Wanted;
 use crate::source::files::Way;
 
+/// What it takes to decide which files come back otherwise than they were saved.
+#[derive(Clone, Copy)]
+pub(super) struct Deciding<'a> {
+    pub(super) restoring: &'a Restoring<'a>,
+    /// What the snapshot holds.
+    pub(super) contents: &'a Contents,
+    pub(super) crossing: &'a Crossing,
+    pub(super) options: &'a RestoreOptions,
+}
+
 /// Returns the plan with the files that do not come back as they were saved, and what is said of them.
-pub(super) async fn planned(
-    plan: Plan,
-    restoring: &Restoring<'_>,
-    contents: &Contents,
-    crossing: &Crossing,
-    options: &RestoreOptions,
-) -> Result<Plan> {
+pub(super) async fn planned(plan: Plan, deciding: Deciding<'_>) -> Result<Plan> {
     // Each holds a good deal while it reads, and most restores need neither.
-    let plan = Box::pin(security::planned(plan, restoring, contents, crossing, options)).await?;
-    Box::pin(certificates::planned(plan, restoring, contents, crossing, options)).await
+    let plan = Box::pin(security::planned(plan, deciding)).await?;
+    Box::pin(certificates::planned(plan, deciding)).await
 }
 
 /// Returns the contents of these files of a saved tree, which should be few and small.
@@ -55,6 +59,9 @@ pub(super) async fn read(
 /// What is said of a target that cannot be renamed.
 const FILLED_IN_PLACE: &str = "it is a mount point: filled in place";
 
+/// What is said of a target of which patterns leave out a part.
+const LEFT_OUT: &str = "what its patterns leave out stays as it is";
+
 impl SourcePlan {
     /// Decides what is done with files by what is live: nothing, where that is what is to come back.
     pub(super) async fn compare_files(
@@ -64,6 +71,7 @@ impl SourcePlan {
     ) -> Result<()> {
         let Some(Site::Files { path, way, .. }) = &self.site else { return Ok(()) };
         let is_there = path.symlink_metadata().is_ok();
+        self.obstacle = files::obstacle(path, list).await?;
         self.parts = parts::of_files(files::changes(path, list).await?);
         let is_identical = self.parts.iter().all(|part| part.fate == Fate::Identical);
         let (action, reason) = match (is_there, is_identical && !options.full) {
@@ -72,11 +80,15 @@ impl SourcePlan {
             (true, false) if is_identical => (Action::Replace, "--full restores everything"),
             (true, false) => (Action::Replace, "it differs"),
         };
+        let is_divided = action == Action::Replace && list.leaves_out();
+        let further = [
+            (*way == Way::Inside && action.is_restored()).then_some(FILLED_IN_PLACE),
+            is_divided.then_some(LEFT_OUT),
+        ];
         self.action = action;
-        self.reason = Some(match way {
-            Way::Inside if action.is_restored() => format!("{reason}; {FILLED_IN_PLACE}"),
-            _ => reason.to_owned(),
-        });
+        self.reason = Some(
+            [Some(reason)].iter().chain(&further).flatten().copied().collect::<Vec<_>>().join("; "),
+        );
         Ok(())
     }
 

@@ -12,6 +12,8 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::profile::Profile;
+use crate::profile::What;
 use crate::profile::certificates::Reboot;
 use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
@@ -21,6 +23,7 @@ use crate::snapshot::execution::InPlace;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Step;
 use crate::snapshot::execution::refuse_unfinished_at;
+use crate::snapshot::execution::refuse_unfinished_upgrade;
 use crate::snapshot::execution::unfinished;
 use crate::snapshot::restore::Binlog;
 use crate::snapshot::restore::Outcome;
@@ -31,6 +34,7 @@ use crate::snapshot::restore::complete;
 use crate::snapshot::restore::database::Job;
 use crate::snapshot::restore::database::fill;
 use crate::snapshot::restore::plan::Plan;
+use crate::snapshot::restore::plan::Site;
 use crate::snapshot::restore::plan::SourcePlan;
 use crate::snapshot::restore::planned;
 use crate::snapshot::restore::resume;
@@ -178,7 +182,10 @@ pub(super) fn demanded(
     plan: &Plan,
     options: &RestoreOptions,
 ) -> Result<(Safety, Vec<Execution>)> {
-    let Restoring { host, monitor, .. } = *restoring;
+    let Restoring { profile, host, monitor, .. } = *restoring;
+    if is_of_service(plan, profile) {
+        refuse_unfinished_upgrade(&host.journals(), &profile.name, "restore")?;
+    }
     let counts = |execution: &Execution| !is_way_back(execution, restoring, plan, options);
     let given_up = refuse_unfinished_at(&host.journals(), &plan.targets(), counts, monitor)?;
     let safety = match (options.in_place, options.safety_snapshot) {
@@ -189,6 +196,17 @@ pub(super) fn demanded(
         (false, false) => Safety::Unwanted,
     };
     Ok((safety, given_up))
+}
+
+/// Returns whether a restore replaces anything of its service: it does not where all goes to a database
+/// of another name.
+fn is_of_service(plan: &Plan, profile: &Profile) -> bool {
+    plan.restored().any(|source| match &source.site {
+        Some(Site::Database { database: target }) => profile.sources.iter().any(
+            |spec| matches!(&spec.what, What::Database { database, .. } if database == target),
+        ),
+        _ => true,
+    })
 }
 
 /// Returns whether a restore brings back all that an execution in place has replaced, where it did.

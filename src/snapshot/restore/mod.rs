@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::stages::Stage;
 use crate::profile::Profile;
 use crate::profile::certificates::Reboot;
 use crate::profile::roles::choices::Remap;
@@ -26,6 +27,7 @@ use crate::repository::lock::Lock;
 use crate::snapshot::Host;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::restore::build::build;
+use crate::snapshot::restore::files::Deciding;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::roles::Crossing;
 use crate::snapshot::restore::safety::Safety;
@@ -45,6 +47,7 @@ mod database;
 mod definers;
 mod files;
 mod in_place;
+mod left_alone;
 mod new_host;
 mod parts;
 mod refusals;
@@ -173,7 +176,9 @@ pub async fn in_turn(
     let restoring = &Restoring { host, ..*restoring };
     let mut stop = pin!(stop);
     let building = async {
+        let mut lap = host.stages.begin();
         let mut planned = planned(restoring, id, options).await?;
+        lap.end(Stage::Preflight, 0);
         let (safety, given_up) = in_place::demanded(restoring, &planned.plan, options)?;
         if !given_up.is_empty() {
             in_place::give_up(restoring, given_up, journal).await?;
@@ -204,6 +209,21 @@ pub async fn in_turn(
     Ok(Restored { new_host, ..restored })
 }
 
+/// Fails with [`Kind::Refused`](crate::base::error::Kind::Refused) where the disks of this host do not
+/// hold all that a snapshot has beside what is live, for who will have to go back to it.
+pub(super) async fn demand_room(
+    restoring: &Restoring<'_>,
+    id: &SnapshotId,
+    options: &RestoreOptions,
+) -> Result<()> {
+    let options = &RestoreOptions { full: true, ..options.clone() };
+    let host = &restoring.host.clone().with_binlog(options.binlog);
+    let restoring = &Restoring { host, ..*restoring };
+    let Planned { lock: _lock, contents, plan, .. } = planned(restoring, id, options).await?;
+    let plan = survey::surveyed(plan, restoring, &contents, options).await?;
+    room::demand(&plan, options)
+}
+
 /// Swaps all that is ready, and ends what came before it.
 async fn complete(
     restoring: &Restoring<'_>,
@@ -215,7 +235,10 @@ async fn complete(
     // Of a restore that is done again, all may have been in already.
     let is_swapped = !ready.is_empty() || journal.execution().is_mixed();
     monitor.step("swap", None);
-    let swapped = match swap_all(ready, journal, monitor).await {
+    let mut lap = host.stages.begin();
+    let swapped = swap_all(ready, journal, monitor).await;
+    lap.end(Stage::Swap, 0);
+    let swapped = match swapped {
         Ok(swapped) => swapped,
         Err(error) => {
             // Where all is put back nothing was replaced.
@@ -287,7 +310,9 @@ async fn planned(
     survey::demand_blobs(&plan, repository, &contents).await?;
     let crossing = Crossing::find(restoring, &contents, options).await?;
     let plan = roles::planned(plan, restoring, &contents, &crossing).await?;
-    let plan = files::planned(plan, restoring, &contents, &crossing, options).await?;
+    let deciding = Deciding { restoring, contents: &contents, crossing: &crossing, options };
+    let plan = files::planned(plan, deciding).await?;
+    roles::note_unused(&plan, options, monitor);
     let refusal = crossing.check(restoring).and_then(|()| plan.check(options)).err();
     for warning in &contents.catalog.warnings {
         monitor.warn(&format!("the snapshot is partial: {warning}"));

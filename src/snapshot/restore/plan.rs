@@ -28,6 +28,7 @@ use crate::snapshot::definitions;
 use crate::snapshot::outputs;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::command;
+use crate::snapshot::restore::left_alone::left_alone;
 use crate::snapshot::restore::parts;
 pub use crate::snapshot::restore::parts::Fate;
 pub use crate::snapshot::restore::parts::Part;
@@ -96,6 +97,9 @@ pub struct SourcePlan {
     /// back as they were saved.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Line>,
+    /// Whether it was absent when the rest was saved, and is there now: it stays.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub came_since: bool,
     /// What else is to be known, and stands in no way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -111,6 +115,9 @@ pub struct SourcePlan {
     /// What becomes of the roles in a database, where they become others.
     #[serde(skip)]
     pub(super) remapping: Option<Remapping>,
+    /// What is left out of a live folder and has the place of something that comes back.
+    #[serde(skip)]
+    pub(super) obstacle: Option<PathBuf>,
     /// What is in the way, unless it may be replaced.
     #[serde(skip)]
     live: Option<Target>,
@@ -169,7 +176,13 @@ pub(super) async fn plan(
                 let saved = Saved { repository, record, index: index.as_ref() };
                 with_live(&saved, spec, host, options, monitor).await?
             }
-            (Some((action, reason)), _) => outline(record, action, Some(reason)),
+            (Some((action, reason)), spec) => {
+                let mut plan = outline(record, action, Some(reason));
+                if let Some(spec) = spec.filter(|_| record.state == SourceState::Absent) {
+                    plan.look_again(spec, host, options, monitor).await;
+                }
+                plan
+            }
             (None, None) => {
                 let reason = "the profile has no such source".to_owned();
                 outline(record, Action::Skip, Some(reason))
@@ -235,6 +248,12 @@ impl Plan {
         restored.map(|source| source.target.clone()).collect()
     }
 
+    /// Returns what was absent when the rest was saved, and is there now.
+    pub fn came_since(&self) -> impl Iterator<Item = String> {
+        let came = self.sources.iter().filter(|source| source.came_since);
+        came.map(|source| format!("{} ({})", source.name, source.target))
+    }
+
     /// Returns those that it has looked at, whether it replaces them or finds them as they are to be.
     pub(super) fn seen(&self) -> Vec<String> {
         let seen = self.sources.iter().filter(|source| source.site.is_some());
@@ -254,6 +273,7 @@ impl Plan {
     pub(super) fn check(&self, options: &RestoreOptions) -> Result<()> {
         for source in &self.sources {
             refusals::demand_trust(source)?;
+            refusals::demand_way(source)?;
             if options.in_place && source.remapping.is_some() {
                 return Err(refusals::remapped_in_place(&source.name));
             }
@@ -276,35 +296,6 @@ impl Plan {
     }
 }
 
-/// Returns why a source is not restored, where it is not.
-fn left_alone(
-    record: &SourceRecord,
-    spec: Option<&SourceSpec>,
-    options: &RestoreOptions,
-) -> Option<(Action, String)> {
-    match record.state {
-        SourceState::Absent => return Some((Action::Skip, "it was absent when saved".to_owned())),
-        SourceState::Excluded => {
-            return Some((Action::Skip, "it was excluded when saved".to_owned()));
-        }
-        SourceState::Saved => {}
-    }
-    if !options.only.is_empty() && !options.only.contains(&record.name) {
-        return Some((Action::Keep, "--only names other sources".to_owned()));
-    }
-    match spec.map(|spec| &spec.what) {
-        Some(What::Files { certificates: true, .. }) if !options.certificates => Some((
-            Action::Keep,
-            "certificates stay as they are without --restore-certificates".to_owned(),
-        )),
-        Some(What::Command(_)) if options.database.is_some() => Some((
-            Action::Keep,
-            "a command knows no other place, as --database wants it".to_owned(),
-        )),
-        _ => None,
-    }
-}
-
 fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> SourcePlan {
     let raw_bytes = record.items.iter().map(|item| item.raw_bytes).sum();
     let items = match record.kind.as_str() {
@@ -324,11 +315,13 @@ fn outline(record: &SourceRecord, action: Action, reason: Option<String>) -> Sou
         fed_program: None,
         pins: Vec::new(),
         roles: Vec::new(),
+        came_since: false,
         notes: Vec::new(),
         parts: Vec::new(),
         site: None,
         wanted: None,
         remapping: None,
+        obstacle: None,
         live: None,
         live_folder: None,
     }
@@ -374,7 +367,8 @@ async fn with_live(
         }
         (What::Files { certificates, .. }, "files") => {
             let path = host.locate(spec)?;
-            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?;
+            let list = FileList::from_detail(index.map_or(&Value::Null, |index| &index.detail))?
+                .with_patterns(&record.detail)?;
             let way = Way::of_list(&path, &list)?;
             let mut plan = SourcePlan {
                 target: path.display().to_string(),

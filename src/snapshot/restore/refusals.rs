@@ -4,6 +4,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::snapshot::restore::plan::SourcePlan;
+use crate::source::files::in_the_way;
 
 /// Returns the error for a target that is not empty.
 pub(super) fn not_empty(database: &str, tables: usize) -> Error {
@@ -35,6 +36,14 @@ pub(super) fn demand_trust(source: &SourcePlan) -> Result<()> {
     let text = format!("cannot restore {name}: the snapshot was uploaded, and {why}");
     Err(Error::new(Kind::Refused, text)
         .hint("--trust-definers restores it so, if you trust whoever made the archive"))
+}
+
+/// Fails where what patterns leave out has the place of something that comes back.
+pub(super) fn demand_way(source: &SourcePlan) -> Result<()> {
+    match &source.obstacle {
+        Some(obstacle) if source.is_restored() => Err(in_the_way(obstacle)),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the error for roles that would have to become others table by table.

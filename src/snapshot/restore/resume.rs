@@ -12,8 +12,9 @@
 //!
 //! How far a part came is read from its own durable state: the note in the schema that keeps what
 //! was live, and the names that trees of files have, or their entries in a mount point. The
-//! statements that the dead process left running in the server are ended first. Resuming may itself
-//! be killed, and resumed.
+//! statements that the dead process left running in the server are ended first; a command that it
+//! left at work is not, and nobody resumes before it has ended. Resuming may itself be killed, and
+//! resumed.
 
 use serde::Serialize;
 
@@ -81,6 +82,7 @@ pub(in crate::snapshot) async fn in_turn(
             continue;
         }
         check_server("resume", &execution, host)?;
+        execution.refuse_at_work(&journals)?;
         let journal = Journal::take_up(&journals, execution).await?;
         let outcome = settle(&journal, profile, host, monitor).await?;
         resumed.push(Resumed { execution: journal.execution(), outcome });

@@ -125,7 +125,7 @@ async fn prepare(
     journal.plan(parts.clone())?;
     let mut ready = ready(&parts, host, execution.suffix(), monitor).await?;
     if let Some(commands) = commands {
-        match commands.ready(&parts, monitor).await {
+        match commands.ready(&parts, journal.process(), monitor).await {
             Ok(commands) => ready.extend(commands),
             Err(error) => {
                 swapping::discard(ready, monitor).await;

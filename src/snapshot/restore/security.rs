@@ -20,6 +20,7 @@ use crate::repository::contents::Contents;
 use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::files;
+use crate::snapshot::restore::files::Deciding;
 use crate::snapshot::restore::plan::Action;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
@@ -35,13 +36,8 @@ const OLD_ROLES: &str = "the roles in the security file are older than the versi
     is of, and come back as they are: that version may be wrong";
 
 /// Returns the plan with what comes back as the security file, where the profile names one.
-pub(super) async fn planned(
-    mut plan: Plan,
-    restoring: &Restoring<'_>,
-    contents: &Contents,
-    crossing: &Crossing,
-    options: &RestoreOptions,
-) -> Result<Plan> {
+pub(super) async fn planned(mut plan: Plan, deciding: Deciding<'_>) -> Result<Plan> {
+    let Deciding { restoring, contents, crossing, options } = deciding;
     // Where all comes back as it was saved, this does too.
     let Some(mapping) = crossing.mapping() else { return Ok(plan) };
     let Restoring { profile, monitor, .. } = *restoring;
@@ -94,8 +90,8 @@ impl Saved {
         contents: &Contents,
     ) -> Result<Option<Self>> {
         let Some(Site::Files { path, .. }) = source.site.clone() else { return Ok(None) };
-        let (_, index) = saved(contents, &source.name)?;
-        let list = FileList::from_detail(&index.detail)?;
+        let (record, index) = saved(contents, &source.name)?;
+        let list = FileList::from_detail(&index.detail)?.with_patterns(&record.detail)?;
         let Some(file) = list.only_file() else {
             let text =
                 format!("cannot restore {} as the security file: it is a folder", source.name);

@@ -64,7 +64,7 @@ pub(super) async fn stage_files(
             leftover.discard()?;
         }
     }
-    let list = FileList::from_detail(&index.detail)?;
+    let list = FileList::from_detail(&index.detail)?.with_patterns(&record.detail)?;
     let proof = record.items.first().map(|item| item.digest.as_str());
     if proof != Some(list.digest().as_str()) {
         return Err(Error::damaged(format!("the list of {} is not the catalog's", record.name)));

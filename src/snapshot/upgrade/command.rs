@@ -1,19 +1,17 @@
 //! The commands of an upgrade: their output is told and kept, and whoever comes later can see
 //! whether they are at work still.
 
-use std::ffi::OsString;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::masked;
 use crate::base::process::Process;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
 use crate::snapshot::upgrade::log::Log;
-use crate::snapshot::upgrade::sign::SIGN;
 
 /// How long it may take to find a program.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,9 +55,9 @@ impl Upgrading<'_> {
         words: &[String],
         stop: impl Future<Output = Error>,
     ) -> std::result::Result<(), Broken> {
-        let name = Path::new(words.first().map_or("", String::as_str)).file_name();
-        let name = name.unwrap_or_default().to_string_lossy();
-        self.run(&name, &words.join(" "), words.to_vec(), Duration::MAX, stop).await
+        let (program, arguments) = words.split_first().expect("the command was looked for before");
+        let process = Process::program(program, arguments, Duration::MAX);
+        self.run(process, &masked::words(words).join(" "), stop).await
     }
 
     /// Runs a command of the shell.
@@ -68,46 +66,41 @@ impl Upgrading<'_> {
         command: &str,
         limit: Duration,
     ) -> std::result::Result<(), Broken> {
-        let name = Process::shell(command, limit).name().to_owned();
-        let words = ["sh", "-c", command].map(str::to_owned).to_vec();
-        self.run(&name, command, words, limit, std::future::pending()).await
+        let line = masked::line(command);
+        self.run(Process::shell(command, limit), &line, std::future::pending()).await
     }
 
     async fn run(
         &self,
-        name: &str,
+        process: Process,
         line: &str,
-        words: Vec<String>,
-        limit: Duration,
         stop: impl Future<Output = Error>,
     ) -> std::result::Result<(), Broken> {
-        let (journals, id) = (self.host.journals(), self.journal.execution().id);
+        let (journals, execution) = (self.host.journals(), self.journal.execution());
+        let (id, upgrade) = (execution.id, execution.upgrade.unwrap_or_default());
         let log = Log::open(&journals.log(&id), line);
-        let mut signing: Vec<OsString> =
-            vec!["-c".into(), SIGN.into(), journals.process(&id).into()];
-        signing.extend(words.into_iter().map(OsString::from));
         let tell = |line: &str| {
             log.line(line);
             self.monitor.output(line);
         };
-        let execution = self.journal.execution();
-        let upgrade = execution.upgrade.unwrap_or_default();
-        let stop = async {
-            let stopped = stop.await;
-            self.monitor.note(&format!("{name} is told to end, and has the time that it takes"));
-            stopped
-        };
-        let process = Process::program("sh", signing, limit)
+        let process = process
+            .signing(journals.process(&id))
             .with_grace(GRACE)
             .with("SNAP_EXECUTION", id)
             .with("SNAP_SNAPSHOT_ID", execution.snapshot.unwrap_or_default())
             .with("SNAP_FROM_VERSION", upgrade.from.unwrap_or_default())
             .with("SNAP_TO_VERSION", upgrade.to.unwrap_or_default());
+        let stop = async {
+            let stopped = stop.await;
+            let told = format!("{} is told to end, and has the time that it takes", process.name());
+            self.monitor.note(&told);
+            stopped
+        };
         let ended = match process.run(&tell, stop).await {
             Ok(ended) => ended,
             Err(error) => {
                 log.end(&[], &error.chain());
-                return Err(Error::new(error.kind(), error.chain().replacen("sh", name, 1)).into());
+                return Err(error.into());
             }
         };
         log.end(&ended.output, &ended.end.to_string());
@@ -116,6 +109,6 @@ impl Upgrading<'_> {
         }
         let first = ended.output.len().saturating_sub(LAST_LINES);
         let lines = ended.output[first..].to_vec();
-        Err(Broken { error: failed(format!("{name} {}", ended.end)), lines })
+        Err(Broken { error: failed(format!("{} {}", process.name(), ended.end)), lines })
     }
 }

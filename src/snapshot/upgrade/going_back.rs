@@ -10,8 +10,10 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::monitor::Silent;
 use crate::profile::What;
 use crate::profile::roles::choices::Remap;
+use crate::repository::id::SnapshotId;
 use crate::snapshot::execution::About;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::execution::Journals;
@@ -25,6 +27,7 @@ use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::command::Broken;
 use crate::snapshot::upgrade::failed;
+use crate::system::packages;
 use crate::system::packages::Installed;
 
 /// How far it has come on the way back: what is known of the service where it does not go on.
@@ -46,6 +49,17 @@ enum Back {
     Data(Installed),
 }
 
+/// How an upgrade ends that goes back.
+struct End<'a> {
+    /// Why it does.
+    why: &'a str,
+    /// With which step it ends, where it comes through.
+    step: Step,
+    /// The kind of its error where all is as it was, and well: who has interrupted it sees that in
+    /// the exit code. Where it is not, that counts more.
+    kind: Kind,
+}
+
 impl Upgrading<'_> {
     /// Goes back from an upgrade that has failed; what comes of it is no error. It ends with `end`
     /// where it comes through.
@@ -59,15 +73,17 @@ impl Upgrading<'_> {
         let mut stage = Stage::Stopping;
         let back = self.bring_back(&mut stage).await;
         let end = match broken.error.kind() {
-            Kind::Interrupted | Kind::Terminated if end == Step::Failed => Step::Cancelled,
-            _ => end,
+            kind @ (Kind::Interrupted | Kind::Terminated) if end == Step::Failed => {
+                End { why: &why, step: Step::Cancelled, kind }
+            }
+            _ => End { why: &why, step: end, kind: Kind::Hook },
         };
         let mut report = match back {
-            Ok(Back::Well) => self.ended(State::Returned, end, &why, None),
-            Ok(Back::Unwell(error)) => self.ended(State::Unwell, end, &why, Some(&error)),
+            Ok(Back::Well) => self.ended(State::Returned, &end, None),
+            Ok(Back::Unwell(error)) => self.ended(State::Unwell, &end, Some(&error)),
             Ok(Back::Data(now)) => Upgraded {
                 ways_back: self.ways_back(&now),
-                ..self.ended(State::Stopped, end, &why, None)
+                ..self.ended(State::Stopped, &end, None)
             },
             Err(halted) => self.halted(&why, stage, &halted.error),
         };
@@ -100,14 +116,32 @@ impl Upgrading<'_> {
         Ok(well.await.map_or_else(Back::Unwell, |()| Back::Well))
     }
 
-    /// Brings the packages back, where there is a command that does, unless it has.
+    /// Brings the packages back, where there is something that does, unless it has.
     async fn undo(&self) -> std::result::Result<(), Broken> {
         let Some(undo) = self.upgrade().undo.filter(|undo| !undo.done) else { return Ok(()) };
         self.monitor.step("undo", None);
-        self.run_shell(&undo.command, Duration::from_secs(undo.seconds)).await?;
+        let limit = Duration::from_secs(undo.seconds);
+        let Some(command) = &undo.command else {
+            // Whether they are back is seen later, by what is installed then.
+            if let Err(broken) = self.bring_packages_back(limit).await {
+                let why = broken.error.chain();
+                self.monitor.note(&format!("the packages could not be brought back: {why}"));
+            }
+            return Ok(());
+        };
+        self.run_shell(command, limit).await?;
         Ok(self.change_journal(|upgrade| {
             upgrade.undo.iter_mut().for_each(|undo| undo.done = true);
         })?)
+    }
+
+    /// Lets the installer bring the packages back to the versions that were recorded.
+    async fn bring_packages_back(&self, limit: Duration) -> std::result::Result<(), Broken> {
+        let (before, now) = (self.upgrade().installed, self.installed().await?);
+        for way in packages::ways_back(&before, &now) {
+            self.run_shell(&way.unattended(), limit).await?;
+        }
+        Ok(())
     }
 
     /// Restores all that was saved, exactly. A restore that was killed comes to its end before.
@@ -121,14 +155,7 @@ impl Upgrading<'_> {
             repository: upgrade.repository.clone(),
             snapshot: upgrade.snapshot.clone(),
         };
-        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
-        let options = RestoreOptions {
-            certificates: true,
-            force: true,
-            users: profile.sources.iter().any(|source| saves_users(&source.what)),
-            remap: Remap::Never,
-            ..RestoreOptions::default()
-        };
+        let options = self.exactly();
         let restoring = Restoring { repository, profile, host, monitor };
         let restore = async |inner: Arc<Journal>| {
             let own = inner.execution().id;
@@ -142,26 +169,56 @@ impl Upgrading<'_> {
         if !kept.is_empty() {
             monitor.note(&format!("what the upgrade made of the data is kept aside: {kept}"));
         }
+        let came_since = restored.plan.came_since().collect();
+        self.note_failure(self.change_journal(|upgrade| upgrade.came_since = came_since));
         Ok(())
     }
 
+    /// Returns how all that was saved is restored: as it was, whatever is there.
+    fn exactly(&self) -> RestoreOptions {
+        let saves_users = |what: &What| matches!(what, What::Database { users: true, .. });
+        RestoreOptions {
+            certificates: true,
+            force: true,
+            users: self.profile.sources.iter().any(|source| saves_users(&source.what)),
+            remap: Remap::Never,
+            ..RestoreOptions::default()
+        }
+    }
+
+    /// Fails with [`Kind::Refused`] where going back would not have the room that it takes: what was
+    /// saved is built beside what the upgrade makes of it.
+    pub(super) async fn demand_room(&self, id: &SnapshotId) -> Result<()> {
+        let Self { repository, profile, host, .. } = *self;
+        let restoring = Restoring { repository, profile, host, monitor: &Silent };
+        let demanded = restore::demand_room(&restoring, id, &self.exactly()).await;
+        demanded.map_err(|error| {
+            let hint = "nothing was touched: free as much and begin again; `snap restore \
+                --discard-previous` drops what earlier restores kept aside";
+            error.while_doing("cannot upgrade: there would be no going back").hint(hint)
+        })
+    }
+
     /// Ends the execution, in this state.
-    fn ended(&self, state: State, end: Step, why: &str, unwell: Option<&Error>) -> Upgraded {
+    fn ended(&self, state: State, end: &End<'_>, unwell: Option<&Error>) -> Upgraded {
         let id = self.journal.execution().id;
+        let upgrade = self.upgrade();
+        let but = upgrade.but();
         let what = match (state, unwell) {
-            (State::Stopped, _) => {
-                "the data is as it was before, and the units stay stopped: other programs would \
+            (State::Stopped, _) => format!(
+                "the data is as it was before{but}, and the units stay stopped: other programs would \
                  change it again"
-                    .to_owned()
-            }
-            (_, Some(error)) => {
-                format!("all is as it was before, but the service is not well: {}", error.chain())
-            }
-            _ => "all is as it was before, and the service is well".to_owned(),
+            ),
+            (_, Some(error)) => format!(
+                "all is as it was before{but}, but the service is not well: {}",
+                error.chain()
+            ),
+            _ => format!("all is as it was before{but}{}", upgrade.health()),
         };
-        let told = format!("{why}; {what}");
-        self.note_failure(self.journal.conclude(end, Some(told.clone())));
-        let failure = failed(format!("cannot upgrade: {told} ({id})"));
+        let told = format!("{}; {what}", end.why);
+        self.note_failure(self.journal.conclude(end.step, Some(told.clone())));
+        let kind = if state == State::Returned { end.kind } else { Kind::Hook };
+        let failure = Error::new(kind, format!("cannot upgrade: {told} ({id})"));
         let failure = failure.hint(format!("`snap executions get {id}` shows all of it"));
         Upgraded { failure: Some(failure), ..self.report(state) }
     }

@@ -23,7 +23,7 @@ struct Kept {
 }
 
 impl Log {
-    /// Opens the log for what this command prints.
+    /// Opens the log for what this command prints; its line is kept as it is given here.
     pub(super) fn open(path: &Path, command: &str) -> Self {
         let mut options = OpenOptions::new();
         let file = options.append(true).create(true).mode(0o600).open(path);

@@ -48,7 +48,6 @@ pub mod outline;
 pub mod path;
 pub mod resume;
 mod service;
-mod sign;
 
 /// What `snap list` shows of the snapshot that an upgrade takes.
 const TAG: &str = "upgrade";
@@ -117,9 +116,9 @@ pub struct Upgraded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It is upgraded, and well.
+    /// It is upgraded, and well, as far as anything was asked.
     Upgraded,
-    /// It is as it was before, and well.
+    /// It is as it was before, and well, as far as anything was asked.
     Returned,
     /// It is as it was before, and not well.
     Unwell,
@@ -127,6 +126,8 @@ pub enum State {
     Stopped,
     /// It is on its way back, which is to be gone on with.
     Unfinished,
+    /// It is as somebody has left it, who says that it is well so.
+    LeftAsItIs,
 }
 
 /// Upgrades a service, in a turn that the caller has.
@@ -191,6 +192,7 @@ impl Upgrading<'_> {
             Some(_) => error,
             None => error.hint("nothing was touched: see to what is named, and begin again"),
         })?;
+        self.demand_room(&saved.id).await?;
         journal.change(|execution| execution.snapshot = Some(saved.id.to_string()))?;
         journal.reach(Step::Saved)
     }
@@ -207,7 +209,7 @@ impl Upgrading<'_> {
         self.monitor.step("upgrade", None);
         self.run_command(&options.command, &mut stop).await?;
         self.journal.reach(Step::Starting)?;
-        until(&mut stop, self.start_units()).await?;
+        until(&mut stop, self.start_upgraded()).await?;
         Ok(until(&mut stop, self.await_health()).await?)
     }
 
@@ -249,19 +251,24 @@ impl Upgrading<'_> {
     }
 
     fn report(&self, state: State) -> Upgraded {
-        let execution = self.journal.execution();
-        Upgraded {
-            log: self.host.journals().log(&execution.id),
-            execution: execution.id,
-            snapshot: execution.snapshot,
-            upgrade: execution.upgrade.unwrap_or_default(),
-            state,
-            seconds: 0.0,
-            last_lines: Vec::new(),
-            follow_ups: Vec::new(),
-            ways_back: Vec::new(),
-            failure: None,
-        }
+        report(self.host, self.journal, state)
+    }
+}
+
+/// Returns what the journal tells of an upgrade that has come to this state.
+fn report(host: &Host, journal: &Journal, state: State) -> Upgraded {
+    let execution = journal.execution();
+    Upgraded {
+        log: host.journals().log(&execution.id),
+        execution: execution.id,
+        snapshot: execution.snapshot,
+        upgrade: execution.upgrade.unwrap_or_default(),
+        state,
+        seconds: 0.0,
+        last_lines: Vec::new(),
+        follow_ups: Vec::new(),
+        ways_back: Vec::new(),
+        failure: None,
     }
 }
 

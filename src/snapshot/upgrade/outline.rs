@@ -11,14 +11,19 @@ use crate::profile::service::Verb;
 use crate::profile::service::When;
 use crate::profile::upgrade::Doer;
 use crate::profile::upgrade::StepKind;
+use crate::profile::upgrade::plan::Hop;
 use crate::profile::upgrade::plan::Step;
 use crate::snapshot::Host;
+use crate::snapshot::execution::Undo;
 use crate::snapshot::execution::refuse_unfinished;
 use crate::snapshot::upgrade::UpgradeOptions;
 use crate::snapshot::upgrade::follow_ups;
+use crate::snapshot::upgrade::follow_ups::FollowUp;
 use crate::snapshot::upgrade::path;
 use crate::snapshot::upgrade::service;
+use crate::system::cluster;
 use crate::system::units;
+use crate::system::units::Unit;
 
 /// What an upgrade would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,51 +41,68 @@ pub async fn outline(
     options: &UpgradeOptions,
     monitor: &dyn Monitor,
 ) -> Result<Outline> {
+    let units = &profile.service.units;
     refuse_unfinished(&host.journals(), "upgrade")?;
-    units::refuse_managed(&profile.service.units).await?;
+    cluster::refuse_managed(units).await?;
     let hop = path::hop(profile, &host.root, options, monitor).await?;
-    let active = units::active(&profile.service.units).await?;
+    let known = units::known(units).await?;
+    let active: Vec<_> = known.iter().filter(|unit| unit.is_active).collect();
+    let absent = units.iter().filter(|name| known.iter().all(|unit| unit.name != **name));
     let undo = service::undo(options.undo.as_deref(), profile.service.undo.as_ref());
-    let mut steps = vec![
-        step(StepKind::Backup, "Save all that the profile names, and read it back", "snap create"),
-        Step { command: Some(options.command.join(" ")), ..upgrade("Run the command") },
+    let steps = [
+        hooks(profile, When::Before, StepKind::Prepare),
+        vec![save()],
+        stops(StepKind::Prepare, &active),
+        vec![step(StepKind::Upgrade, "Run the command", &options.command.join(" "))],
+        starts(StepKind::Upgrade, &active),
+        starts_of_new(&absent.cloned().collect::<Vec<_>>()),
+        checks(StepKind::Upgrade, profile),
+        follow_ups(profile, hop.as_ref()),
+        hooks(profile, When::After, StepKind::FollowUp),
+        hooks(profile, When::Finally, StepKind::FollowUp),
     ];
-    steps.splice(0..0, hooks(profile, When::Before, StepKind::Prepare));
-    let saved = steps.len() - 1;
-    steps.splice(saved..saved, controls(StepKind::Prepare, "stop", active.iter().rev()));
-    steps.extend(controls(StepKind::Upgrade, "start", active.iter()));
-    steps.extend(checks(profile));
-    steps.extend(follow_ups::due(profile, hop.as_ref()).into_iter().map(|follow_up| Step {
-        kind: StepKind::FollowUp,
-        by: follow_up.by,
-        text: follow_up.text,
-        command: follow_up.command,
-    }));
-    steps.extend(hooks(profile, When::After, StepKind::FollowUp));
-    steps.extend(hooks(profile, When::Finally, StepKind::FollowUp));
-    let mut way_back = controls(StepKind::Restore, "stop", active.iter().rev());
-    way_back.extend(
-        undo.as_ref().map(|undo| step(StepKind::Restore, "Bring the packages back", &undo.command)),
-    );
-    let restore = "snap restore ID --force --restore-certificates";
-    way_back.push(step(StepKind::Restore, "Restore exactly what was saved", restore));
-    if undo.is_some() {
-        way_back.extend(controls(StepKind::Restore, "start", active.iter()));
-        way_back
-            .extend(checks(profile).into_iter().map(|it| Step { kind: StepKind::Restore, ..it }));
-    } else {
-        way_back.push(Step {
-            by: Doer::Person,
-            ..said(
-                StepKind::Restore,
-                "Bring the packages back, with the commands that are printed then, and start the \
-                 units: where the packages have changed they stay stopped, since there is no --undo",
-            )
-        });
+    let well_again = match undo {
+        Some(_) => {
+            [starts(StepKind::Restore, &active), checks(StepKind::Restore, profile)].concat()
+        }
+        None => vec![by_hand()],
+    };
+    let way_back = [
+        stops(StepKind::Restore, &active),
+        undo.iter().map(bring_back).collect(),
+        vec![restore()],
+        well_again,
+        hooks(profile, When::Failed, StepKind::FollowUp),
+        hooks(profile, When::Finally, StepKind::FollowUp),
+    ];
+    Ok(Outline { steps: steps.concat(), way_back: way_back.concat() })
+}
+
+fn save() -> Step {
+    step(StepKind::Backup, "Save all that the profile names, and read it back", "snap create")
+}
+
+fn bring_back(undo: &Undo) -> Step {
+    match &undo.command {
+        Some(command) => step(StepKind::Restore, "Bring the packages back", command),
+        None => said(
+            StepKind::Restore,
+            "Bring the packages back to their versions of now, by their installer; where it cannot, \
+             what is stopped stays so",
+        ),
     }
-    way_back.extend(hooks(profile, When::Failed, StepKind::FollowUp));
-    way_back.extend(hooks(profile, When::Finally, StepKind::FollowUp));
-    Ok(Outline { steps, way_back })
+}
+
+fn restore() -> Step {
+    let command = "snap restore ID --force --restore-certificates";
+    step(StepKind::Restore, "Restore exactly what was saved", command)
+}
+
+/// Returns what remains for a person where nothing brings the packages back.
+fn by_hand() -> Step {
+    let text = "Bring the packages back, with the commands that are printed then, and start the \
+        units: where the packages have changed they stay stopped, since there is no --undo";
+    Step { by: Doer::Person, ..said(StepKind::Restore, text) }
 }
 
 fn said(kind: StepKind, text: &str) -> Step {
@@ -91,16 +113,25 @@ fn step(kind: StepKind, text: &str, command: &str) -> Step {
     Step { command: Some(command.to_owned()), ..said(kind, text) }
 }
 
-fn upgrade(text: &str) -> Step {
-    said(StepKind::Upgrade, text)
+/// Returns a step for each unit, the last one first.
+fn stops(kind: StepKind, units: &[&Unit]) -> Vec<Step> {
+    units.iter().rev().map(|unit| control(kind, "Stop", &unit.name)).collect()
 }
 
 /// Returns a step for each unit.
-fn controls<'a>(kind: StepKind, verb: &str, units: impl Iterator<Item = &'a String>) -> Vec<Step> {
-    let text = if verb == "stop" { "Stop" } else { "Start" };
-    units
-        .map(|unit| step(kind, &format!("{text} {unit}"), &format!("systemctl {verb} {unit}")))
-        .collect()
+fn starts(kind: StepKind, units: &[&Unit]) -> Vec<Step> {
+    units.iter().map(|unit| control(kind, "Start", &unit.name)).collect()
+}
+
+fn control(kind: StepKind, doing: &str, unit: &str) -> Step {
+    let command = format!("systemctl {} {unit}", doing.to_lowercase());
+    step(kind, &format!("{doing} {unit}"), &command)
+}
+
+/// Returns a step for the units that this host has not, and may have then.
+fn starts_of_new(absent: &[String]) -> Vec<Step> {
+    let text = format!("Start what the command brings of {}", absent.join(", "));
+    if absent.is_empty() { Vec::new() } else { vec![said(StepKind::Upgrade, &text)] }
 }
 
 /// Returns a step for each hook that runs then.
@@ -112,19 +143,29 @@ fn hooks(profile: &Profile, when: When, kind: StepKind) -> Vec<Step> {
 }
 
 /// Returns a step for each check of health.
-fn checks(profile: &Profile) -> Vec<Step> {
+fn checks(kind: StepKind, profile: &Profile) -> Vec<Step> {
     let check = |health: &Health| {
         let seconds = health.limit.as_secs();
         match &health.check {
             Check::Http { url, status, .. } => {
-                upgrade(&format!("Wait until {url} answers {status}, {seconds} s at most"))
+                said(kind, &format!("Wait until {url} answers {status}, {seconds} s at most"))
             }
-            Check::Command(command) => step(
-                StepKind::Upgrade,
-                &format!("Wait until this command succeeds, {seconds} s at most"),
-                command,
-            ),
+            Check::Command(command) => {
+                let text = format!("Wait until this command succeeds, {seconds} s at most");
+                step(kind, &text, command)
+            }
         }
     };
     profile.service.health.iter().map(check).collect()
+}
+
+/// Returns a step for all that follows.
+fn follow_ups(profile: &Profile, hop: Option<&Hop>) -> Vec<Step> {
+    let follow_up = |follow_up: FollowUp| Step {
+        kind: StepKind::FollowUp,
+        by: follow_up.by,
+        text: follow_up.text,
+        command: follow_up.command,
+    };
+    follow_ups::due(profile, hop).into_iter().map(follow_up).collect()
 }

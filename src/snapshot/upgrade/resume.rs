@@ -1,7 +1,8 @@
 //! `upgrade --resume`: goes back from an upgrade whose process was killed, or that could not go back.
 //!
 //! It never goes forward: the command may have come half-way. One after which the service was well
-//! already has succeeded, and is brought to its end.
+//! already has succeeded, and is brought to its end. What somebody has put right by hand is left as it
+//! is, where that is said.
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -23,28 +24,51 @@ use crate::snapshot::upgrade::State;
 use crate::snapshot::upgrade::Upgraded;
 use crate::snapshot::upgrade::Upgrading;
 use crate::snapshot::upgrade::failed;
+use crate::snapshot::upgrade::report;
 use crate::snapshot::upgrade::service;
-use crate::snapshot::upgrade::sign;
 
-/// Brings the unfinished upgrades of a profile to their end; returns what came of each. `undo` takes
-/// the place of the command that they were told.
+/// How an upgrade that is unfinished comes to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// All goes back to what it was, the packages by this command, or by the one that the upgrade
+    /// was told.
+    Back(Option<String>),
+    /// Nothing is touched: somebody has put it right.
+    AsItIs,
+}
+
+/// Brings the unfinished upgrades of a profile to their end; returns what came of each.
 pub async fn resume(
     profile: &Profile,
     host: &Host,
-    undo: Option<&str>,
+    ending: &Ending,
     monitor: &dyn Monitor,
 ) -> Result<Vec<Upgraded>> {
     let turn = Turn::take(host, profile, "upgrade --resume").await?;
     let mut resumed = Vec::new();
-    for execution in unfinished(&host.journals())? {
-        if execution.upgrade.is_none() {
-            continue;
+    let unfinished = unfinished(&host.journals())?;
+    // Also a restore, which the way back of an upgrade may have begun.
+    for execution in unfinished.iter().filter(|execution| execution.profile == profile.name) {
+        execution.refuse_at_work(&host.journals())?;
+    }
+    for execution in unfinished {
+        let is_own = execution.profile == profile.name;
+        match (execution.upgrade.is_some(), is_own) {
+            (true, true) => {}
+            // The way back of an upgrade finishes the restores of its profile.
+            (false, true) if *ending != Ending::AsItIs => continue,
+            (false, false) => continue,
+            _ => {
+                execution.tell_unfinished(monitor);
+                continue;
+            }
         }
-        if execution.profile != profile.name {
-            execution.tell_unfinished(monitor);
-            continue;
-        }
-        resumed.push(settle(profile, host, execution, undo, monitor).await?);
+        resumed.push(match ending {
+            Ending::Back(undo) => {
+                settle(profile, host, execution, undo.as_deref(), monitor).await?
+            }
+            Ending::AsItIs => leave(host, execution).await?,
+        });
     }
     turn.end();
     Ok(resumed)
@@ -58,7 +82,6 @@ async fn settle(
     monitor: &dyn Monitor,
 ) -> Result<Upgraded> {
     refuse_elsewhere(profile, host, &execution)?;
-    refuse_at_work(host, &execution)?;
     let holder = host.journals().holder("upgrade --resume");
     let repository = &Repository::open(&execution.repository, holder).await?;
     let (step, upgrade) = (execution.step, execution.upgrade.clone().unwrap_or_default());
@@ -78,6 +101,18 @@ async fn settle(
     Ok(Upgraded { failure: upgraded.failure.filter(|_| !is_back), ..upgraded })
 }
 
+/// Ends an upgrade with the service as it is.
+async fn leave(host: &Host, execution: Execution) -> Result<Upgraded> {
+    let (step, before) = (execution.step, execution.upgrade.clone().unwrap_or_default());
+    let killed = format!("its process was killed when it was {}", step.name());
+    let why = before.failure.unwrap_or(killed);
+    let journal = Journal::take_up(&host.journals(), execution).await?;
+    // One after which the service was well has succeeded.
+    let end = if step == Step::Upgraded { Step::Done } else { Step::Failed };
+    journal.conclude(end, Some(format!("{why}; all is left as it is, by the operator")))?;
+    Ok(report(host, &journal, State::LeftAsItIs))
+}
+
 /// Fails with [`Kind::Refused`] where the upgrade was that of another database server's data.
 fn refuse_elsewhere(profile: &Profile, host: &Host, execution: &Execution) -> Result<()> {
     let has_database = |spec: &SourceSpec| matches!(spec.what, What::Database { .. });
@@ -92,20 +127,6 @@ fn refuse_elsewhere(profile: &Profile, host: &Host, execution: &Execution) -> Re
         }
         _ => Ok(()),
     }
-}
-
-/// Fails with [`Kind::Busy`] where a command of the upgrade is at work still.
-fn refuse_at_work(host: &Host, execution: &Execution) -> Result<()> {
-    let Some(group) = sign::at_work(&host.journals().process(&execution.id))? else {
-        return Ok(());
-    };
-    let id = &execution.id;
-    let text =
-        format!("cannot go back from {id}: its command is at work still, as process {group}");
-    Err(Error::new(Kind::Busy, text).hint(format!(
-        "wait until it has ended; `ps -o pid,etime,args -g {group}` shows it, and \
-         `kill -- -{group}` ends it, half-way"
-    )))
 }
 
 impl Upgrading<'_> {

@@ -6,6 +6,7 @@
 //!
 //! Commands are bash's, whose `pipefail` is on: a pipeline that fails anywhere fails.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ pub struct SourceCommand {
     pub source: String,
     /// The snapshot that is written or read: `SNAP_SNAPSHOT_ID`.
     pub snapshot: String,
+    /// The file that it signs, so that another process can see whether it is at work still.
+    pub signed: Option<PathBuf>,
 }
 
 /// What a command printed.
@@ -47,9 +50,13 @@ pub struct Printed {
 
 impl SourceCommand {
     fn process(&self) -> Process {
-        Process::program("bash", ["-o", "pipefail", "-c", &self.text], self.limit)
+        let process = Process::program("bash", ["-o", "pipefail", "-c", &self.text], self.limit)
             .with("SNAP_SOURCE", self.source.clone())
-            .with("SNAP_SNAPSHOT_ID", self.snapshot.clone())
+            .with("SNAP_SNAPSHOT_ID", self.snapshot.clone());
+        match &self.signed {
+            Some(file) => process.signing(file.clone()),
+            None => process,
+        }
     }
 
     /// Runs the command and sends all that it prints. Fails where it does not end well, and where it

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -18,6 +19,8 @@ use crate::base::digest::Hasher;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::source::files::byte_string::ByteString;
+use crate::source::files::globs::Choice;
+use crate::source::files::globs::Globs;
 use crate::source::files::leftovers::is_hidden_inside;
 
 /// The path of the top folder of a tree.
@@ -33,6 +36,9 @@ const MAX_DEPTH: usize = 2048;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileList {
     pub(super) entries: Vec<Entry>,
+    /// What was left out of it; the catalog keeps that.
+    #[serde(skip)]
+    pub(super) globs: Globs,
 }
 
 /// One file, folder or link.
@@ -99,7 +105,36 @@ impl FileList {
         let StoredList { entries } = StoredList::deserialize(detail)
             .map_err(|cause| Error::damaged("cannot read the list of files").caused_by(cause))?;
         check(&entries)?;
-        Ok(Self { entries })
+        Ok(Self { entries, globs: Globs::default() })
+    }
+
+    /// Returns the same with the patterns that the catalog kept of its source, or `Damaged` where
+    /// these are none, or leave out what the list holds.
+    pub fn with_patterns(mut self, detail: &Value) -> Result<Self> {
+        let globs = Globs::from_detail(detail)?;
+        if !globs.is_empty() && !self.is_single_file() {
+            let chooser = globs.chooser()?;
+            let is_strange = |entry: &&Entry| match chooser.of(&entry.path) {
+                Choice::Taken => false,
+                Choice::Passage => entry.content != Content::Folder,
+                Choice::LeftOut => true,
+            };
+            if let Some(entry) = self.entries.iter().find(is_strange) {
+                return Err(refusal(entry, "the patterns of its source leave it out"));
+            }
+        }
+        self.globs = globs;
+        Ok(self)
+    }
+
+    /// Returns the patterns as the catalog keeps them.
+    pub fn patterns(&self) -> Value {
+        self.globs.to_detail()
+    }
+
+    /// Returns whether something of a live folder may be left as it is.
+    pub fn leaves_out(&self) -> bool {
+        !self.globs.is_empty() && !self.is_single_file()
     }
 
     /// Returns the list as a repository keeps it.
@@ -120,6 +155,12 @@ impl FileList {
             hasher.update(b"\n");
         }
         hasher.finish()
+    }
+
+    /// Returns whether its patterns leave out a file of this path.
+    pub(super) fn leaves(&self, path: &ByteString) -> bool {
+        let chooser = self.globs.chooser();
+        self.leaves_out() && !chooser.is_ok_and(|chooser| chooser.of(path) == Choice::Taken)
     }
 
     /// Returns the folder that the entries lie in when they lie at `target`.
@@ -169,12 +210,22 @@ pub(super) fn join(folder: &ByteString, name: &[u8]) -> ByteString {
     [folder.bytes(), b"/", name].concat().as_slice().into()
 }
 
+/// Returns the folder that the entry at `path` lies in.
+pub(super) fn folder_of(path: &ByteString) -> ByteString {
+    let end = path.bytes().iter().rposition(|byte| *byte == b'/');
+    end.map_or(TOP, |end| &path.bytes()[..end]).into()
+}
+
 /// Returns where the entry at `path` lies, as a message has it; `base` is the top folder, or the
 /// folder of a single file.
 pub(super) fn place(base: &Path, path: &ByteString) -> ByteString {
+    place_of(base, path).as_os_str().into()
+}
+
+/// Returns where the entry at `path` lies below `base`.
+pub(super) fn place_of(base: &Path, path: &ByteString) -> PathBuf {
     let is_top = path.bytes() == TOP;
-    let place = if is_top { base.to_owned() } else { base.join(path.os()) };
-    place.as_os_str().into()
+    if is_top { base.to_owned() } else { base.join(path.os()) }
 }
 
 /// Returns the components of a path.

@@ -10,6 +10,7 @@
 use std::ffi::OsStr;
 use std::panic;
 use std::path::Path;
+use std::path::PathBuf;
 
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::Sender;
@@ -24,14 +25,18 @@ use crate::base::monitor::Silent;
 use crate::source::RawChunk;
 use crate::source::files::accounts::Accounts;
 use crate::source::files::chunks::ChunkWriter;
+use crate::source::files::globs::Chooser;
+use crate::source::files::globs::Globs;
 use crate::source::files::list::Entry;
 use crate::source::files::prove::differences;
 use crate::source::files::publish::Staging;
+use crate::source::files::walk::Walked;
 
 pub use crate::source::files::certificates::Serving;
 pub use crate::source::files::contents::Contents;
 pub use crate::source::files::contents::Listed;
 pub use crate::source::files::exchange::Exchange;
+pub use crate::source::files::left_out::in_the_way;
 pub use crate::source::files::leftovers::Leftover;
 pub use crate::source::files::leftovers::Role;
 pub use crate::source::files::leftovers::leftovers;
@@ -53,6 +58,7 @@ pub mod durable;
 mod exchange;
 pub mod globs;
 mod inside;
+mod left_out;
 mod leftovers;
 mod list;
 mod place;
@@ -78,43 +84,55 @@ pub struct Tree {
     pub raw_bytes: u64,
 }
 
-/// Reads what lies at `path` into `chunks` of at most `chunk_bytes`; returns what it was, or
-/// nothing where nothing is there.
+/// Reads what lies at `path`, but for what `globs` leave out of a folder, into `chunks` of at most
+/// `chunk_bytes`; returns what it was, or nothing where nothing is there.
 ///
 /// Sockets, pipes, devices and what cannot be read are left out with a warning.
 pub async fn read(
     path: &Path,
+    globs: &Globs,
     chunk_bytes: usize,
     chunks: Sender<RawChunk>,
     monitor: &dyn Monitor,
 ) -> Result<Option<Tree>> {
     let path = path.to_owned();
+    let globs = globs.clone();
     on_blocking_thread(monitor, move |monitor| {
+        let chooser = globs.chooser()?;
         let mut archive = ChunkWriter::new(chunks, chunk_bytes);
         let name = path.file_name().unwrap_or_default();
-        let Some(entries) = walk::walk(&path, name, Some(&mut archive), monitor)? else {
-            return Ok(None);
-        };
+        let walked = walk::walk(&path, name, &chooser, Some(&mut archive), monitor)?;
+        let Some(Walked { entries, .. }) = walked else { return Ok(None) };
         let raw_bytes = archive.finish()?;
-        Ok(Some(Tree { list: FileList { entries }, raw_bytes }))
+        Ok(Some(Tree { list: FileList { entries, globs }, raw_bytes }))
     })
     .await
 }
 
 /// Returns how what lies at `path` differs from what the list says, entry by entry, content and
-/// all; the identical ones too.
+/// all; the identical ones too. What was left out of the list is left out of both.
 pub async fn changes(path: &Path, list: &FileList) -> Result<Vec<Change>> {
     let path = path.to_owned();
     let mut expected = list.entries.clone();
+    let globs = list.globs.clone();
     on_blocking_thread(&Silent, move |monitor| {
         let mut accounts = Accounts::default();
         for entry in &mut expected {
             accounts.adopt(&mut entry.attributes, monitor);
         }
-        let found = walk::walk(&path, listed_name(&expected), None, monitor)?;
-        Ok(prove::changes(&expected, &found.unwrap_or_default()))
+        let chooser = globs.chooser()?;
+        let found = walk::walk(&path, listed_name(&expected), &chooser, None, monitor)?;
+        let found = prove::without_holders(&expected, found.unwrap_or_default());
+        Ok(prove::changes(&expected, &found))
     })
     .await
+}
+
+/// Returns what is left out of the folder at `path` and has the place of something in the list, where
+/// there is such a thing: it refuses the restore.
+pub async fn obstacle(path: &Path, list: &FileList) -> Result<Option<PathBuf>> {
+    let (path, list) = (path.to_owned(), list.clone());
+    on_blocking_thread(&Silent, move |_| left_out::obstacle(&list, &path)).await
 }
 
 /// Returns the contents of these files of a saved tree, read from the chunks of its tar.
@@ -174,8 +192,9 @@ impl Staged {
     pub async fn prove(self) -> Result<Proven> {
         on_blocking_thread(&Silent, move |monitor| {
             let Self { staging, expected } = self;
-            let found = walk::walk(staging.path(), listed_name(&expected), None, monitor)?;
-            let differences = differences(&expected, &found.unwrap_or_default());
+            let all = Chooser::everything();
+            let found = walk::walk(staging.path(), listed_name(&expected), &all, None, monitor)?;
+            let differences = differences(&expected, &found.unwrap_or_default().entries);
             if differences.is_empty() {
                 return Ok(Proven { staging });
             }

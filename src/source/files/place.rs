@@ -146,6 +146,12 @@ pub(super) fn folder_and_name(target: &Path) -> Result<(&Path, &OsStr)> {
     Ok((if folder.as_os_str().is_empty() { Path::new(".") } else { folder }, name))
 }
 
+/// Removes folders that were made, the innermost first, as far as they are empty.
+pub(super) fn remove_made(made_folders: &[PathBuf]) {
+    // A folder that something else lies in by now has to stay.
+    drop(made_folders.iter().rev().try_for_each(fs::remove_dir));
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;

@@ -1,10 +1,14 @@
 //! Compares a tree as it is with a tree as it should be.
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::source::files::list::Attributes;
 use crate::source::files::list::Content;
 use crate::source::files::list::Entry;
+use crate::source::files::list::folder_of;
+use crate::source::files::walk::Walked;
 
 /// How one entry of a tree is, beside how it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +23,35 @@ pub struct Change {
     pub is_there: bool,
     /// How it differs; nothing for what is as it should be.
     pub difference: Option<String>,
+}
+
+/// Returns what was found, but for folders that are not expected and hold nothing but what patterns
+/// left out: they are there for that. A folder's time says when something came or went in it, so
+/// where something is left out it is not compared.
+pub(super) fn without_holders(expected: &[Entry], found: Walked) -> Vec<Entry> {
+    let Walked { entries, mut holders } = found;
+    if holders.is_empty() {
+        return entries;
+    }
+    let expected: HashMap<_, _> = expected.iter().map(|entry| (&entry.path, entry)).collect();
+    let mut needed = HashSet::new();
+    let mut kept = Vec::with_capacity(entries.len());
+    // What is in a folder comes after it.
+    for mut entry in entries.into_iter().rev() {
+        let wanted = expected.get(&entry.path);
+        let is_holder = holders.contains(&entry.path);
+        if is_holder && wanted.is_none() && !needed.contains(&entry.path) {
+            holders.insert(folder_of(&entry.path));
+            continue;
+        }
+        if let Some(wanted) = wanted.filter(|_| is_holder) {
+            entry.attributes.mtime = wanted.attributes.mtime;
+        }
+        needed.insert(folder_of(&entry.path));
+        kept.push(entry);
+    }
+    kept.reverse();
+    kept
 }
 
 /// Returns what differs, one line for each entry, in the order of the expected ones.

@@ -19,8 +19,9 @@ use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::files::exchange::Exchange;
 use crate::source::files::exchange::exists;
-use crate::source::files::exchange::remove_made;
+use crate::source::files::list::FileList;
 use crate::source::files::place::folder_and_name;
+use crate::source::files::place::remove_made;
 
 /// The mode of folders that are made above a target.
 const FOLDER_MODE: u32 = 0o755;
@@ -38,8 +39,8 @@ pub(super) struct Staging {
 impl Staging {
     /// Returns a free path for what replaces the target; the folders above are made where they are
     /// absent.
-    pub(super) fn of(target: &Path, suffix: &str) -> Result<Self> {
-        let mut exchange = Exchange::of_staging(target, suffix)?;
+    pub(super) fn of(target: &Path, suffix: &str, list: &FileList) -> Result<Self> {
+        let mut exchange = Exchange::of_list(target, suffix, list)?;
         let path = exchange.incoming.clone().expect("a staging comes in");
         if let Some(path) = [&path, &exchange.previous].into_iter().find(|path| exists(path)) {
             let message =

@@ -52,7 +52,7 @@ pub(super) fn unpack(
 ) -> Result<(Staging, Vec<Entry>)> {
     let (list, given) = wanted.into_parts();
     Way::of_list(target, &list)?;
-    let staging = Staging::of(target, suffix)?;
+    let staging = Staging::of(target, suffix, &list)?;
     check_space(&staging, &list)?;
     let base = list.base(target);
     let mut unpacking = Unpacking {

@@ -6,6 +6,7 @@
 //! what shrinks is filled with zeros.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::fs::Metadata;
@@ -30,6 +31,8 @@ use crate::source::files::attributes;
 use crate::source::files::attributes::Open;
 use crate::source::files::byte_string::ByteString;
 use crate::source::files::chunks::ChunkWriter;
+use crate::source::files::globs::Choice;
+use crate::source::files::globs::Chooser;
 use crate::source::files::inside::is_apart;
 use crate::source::files::list;
 use crate::source::files::list::Content;
@@ -37,17 +40,27 @@ use crate::source::files::list::Entry;
 
 const PIECE_BYTES: usize = 256 * 1024;
 
+/// A tree that was read.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    pub(super) entries: Vec<Entry>,
+    /// The folders that hold something that patterns left out.
+    pub(super) holders: HashSet<ByteString>,
+}
+
 /// Reads what lies at `top`, a folder with all that is in it or a single file, and writes it to
 /// `archive` where there is one; returns its entries, or nothing where nothing is there.
 ///
 /// A single file is listed under `name`: a staged one has another name than it will have.
-/// What cannot be read is left out with a warning, but for `top` itself.
+/// Of a folder, only what `chooser` takes is looked at. What cannot be read is left out with a
+/// warning, but for `top` itself.
 pub(super) fn walk(
     top: &Path,
     name: &OsStr,
+    chooser: &Chooser,
     archive: Option<&mut ChunkWriter>,
     monitor: &dyn Monitor,
-) -> Result<Option<Vec<Entry>>> {
+) -> Result<Option<Walked>> {
     let cannot = || format!("cannot read {}", top.display());
     let found = match find_top(top) {
         Ok(found) => found,
@@ -71,15 +84,18 @@ pub(super) fn walk(
     };
     let mut walk = Walk {
         base,
+        chooser,
         archive,
         monitor,
         accounts: Accounts::default(),
         linked: HashMap::new(),
         entries: Vec::new(),
+        entered: Vec::new(),
+        holders: HashSet::new(),
         piece: vec![0; PIECE_BYTES],
     };
     walk.visit(path, found)?;
-    Ok(Some(walk.entries))
+    Ok(Some(Walked { entries: walk.entries, holders: walk.holders }))
 }
 
 /// What lies under a name, opened.
@@ -133,12 +149,16 @@ fn find(folder: &File, name: &OsStr) -> io::Result<Found> {
 struct Walk<'a> {
     /// The top folder, or the folder of a single file.
     base: &'a Path,
+    chooser: &'a Chooser,
     archive: Option<&'a mut ChunkWriter>,
     monitor: &'a dyn Monitor,
     accounts: Accounts,
     /// Files with more than one name, by device and number: the path they were read at.
     linked: HashMap<(u64, u64), ByteString>,
     entries: Vec<Entry>,
+    /// Folders that were entered, and belong to the tree as soon as something in them does.
+    entered: Vec<Entry>,
+    holders: HashSet<ByteString>,
     piece: Vec<u8>,
 }
 
@@ -148,6 +168,9 @@ impl Walk<'_> {
             Found::Folder(folder, metadata) => {
                 let entry =
                     self.entry(path.clone(), Content::Folder, Open::Whole(&folder), &metadata);
+                if path.bytes() != list::TOP && self.chooser.of(&path) == Choice::Passage {
+                    return self.visit_passage(entry, &folder);
+                }
                 self.add(entry)?;
                 self.visit_all_in(&folder, &path)
             }
@@ -165,6 +188,18 @@ impl Walk<'_> {
         }
     }
 
+    /// Visits a folder that is left out itself where all that is in it is.
+    fn visit_passage(&mut self, entry: Entry, folder: &File) -> Result<()> {
+        let (path, depth) = (entry.path.clone(), self.entered.len());
+        self.entered.push(entry);
+        self.visit_all_in(folder, &path)?;
+        if self.entered.len() > depth {
+            self.entered.truncate(depth);
+            self.holders.insert(list::folder_of(&path));
+        }
+        Ok(())
+    }
+
     fn visit_all_in(&mut self, folder: &File, path: &ByteString) -> Result<()> {
         let names = match sorted_names(folder) {
             Ok(names) => names,
@@ -175,10 +210,19 @@ impl Walk<'_> {
         };
         let is_top = path.bytes() == list::TOP;
         for name in names {
+            let holder = path;
             let path = list::join(path, name.bytes());
+            let choice = self.chooser.of(&path);
+            if choice == Choice::LeftOut {
+                self.holders.insert(holder.clone());
+                continue;
+            }
             match find(folder, name.os()) {
                 Ok(_) if is_top && is_apart(self.base, name.os()) => {}
-                Ok(found) => self.visit(path, found)?,
+                Ok(found) if choice == Choice::Taken || matches!(found, Found::Folder(..)) => {
+                    self.visit(path, found)?;
+                }
+                Ok(_) => drop(self.holders.insert(holder.clone())),
                 // It went away meanwhile: the tree is as whole without it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.leave_out(&path, &format!("not readable: {error}")),
@@ -197,6 +241,7 @@ impl Walk<'_> {
             }
             self.linked.insert(identity, path.clone());
         }
+        self.enter()?;
         let content = Content::File { size: metadata.len(), digest: String::new() };
         let mut entry = self.entry(path, content, Open::Whole(file), metadata);
         if let Some(archive) = &mut self.archive {
@@ -261,6 +306,16 @@ impl Walk<'_> {
     }
 
     fn add(&mut self, entry: Entry) -> Result<()> {
+        self.enter()?;
+        self.push(entry)
+    }
+
+    /// Adds the folders that the next entry lies in.
+    fn enter(&mut self) -> Result<()> {
+        std::mem::take(&mut self.entered).into_iter().try_for_each(|entry| self.push(entry))
+    }
+
+    fn push(&mut self, entry: Entry) -> Result<()> {
         if let Some(archive) = &mut self.archive {
             archive.begin(&entry)?;
             archive.end(&entry)?;

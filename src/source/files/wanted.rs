@@ -63,11 +63,14 @@ impl Wanted {
     }
 
     /// Returns the same with one more file in the top folder, which has these bytes and is in all
-    /// else like a file that was saved there. Nothing is added where there is no such file, or where
-    /// the name is taken.
+    /// else like a file that was saved there. Nothing is added where there is no such file, where
+    /// the name is taken, or where patterns leave it out.
     #[must_use]
     pub fn with_file_like(mut self, name: &str, like: &Listed, bytes: Vec<u8>) -> Self {
         let path = ByteString::from(name.as_bytes());
+        if self.list.leaves(&path) {
+            return self;
+        }
         let entries = &mut self.list.entries;
         // The top folder stands first, whatever the names in it are.
         let is_before = |entry: &Entry| components(&entry.path).lt(components(&path));

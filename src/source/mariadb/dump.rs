@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
+use tokio::try_join;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::stages::Stage;
 use crate::source::RawChunk;
 use crate::source::mariadb::accounts::Accounts;
 use crate::source::mariadb::accounts::read;
@@ -41,6 +44,7 @@ use crate::source::mariadb::schema;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::tables;
+use crate::source::mariadb::watch::Watch;
 
 /// A database that is about to be saved: its definitions have been read, its rows have not.
 pub struct Dump {
@@ -89,17 +93,16 @@ impl Dump {
         let rights = observer.read_rights().await?;
         rights.demand(&rights.missing_for_create(database), "save", database)?;
         observer.prepare_reading().await?;
-        let Some(definition) = definition(&mut observer, database).await? else { return Ok(None) };
+        // At once: a server that is far away takes as long for each as for all.
+        let readers = try_join_all((0..connections).map(|_| moment::reader(login)));
+        let (definition, readers) = try_join!(definition(&mut observer, database), readers)?;
+        let Some(definition) = definition else { return Ok(None) };
         for view in definition.programs.iter().filter(|program| program.is_broken) {
             monitor.note(&format!("{} is broken: something it refers to is gone", view.title()));
         }
         if let Some(what) = guard::unsound(&definition) {
             let text = format!("cannot save {what}: its definition is not understood");
             return Err(Error::failed(text).hint("rows kept outside of the server are not saved"));
-        }
-        let mut readers = Vec::new();
-        for _ in 0..connections {
-            readers.push(moment::reader(login).await?);
         }
         let server = observer.read_facts().await?;
         let definition = Arc::new(definition);
@@ -157,12 +160,14 @@ impl Dump {
             reading.read_locked(lock.connection()).await?;
         }
         let mut partitioned = Partitioned::hold(&self.login, &self.definition).await?;
-        let moment = moment::open(&mut self.readers, &self.login, monitor).await?;
+        let opening = moment::open(&mut self.readers, &self.login, monitor);
+        let moment = self.login.stages.time(Stage::Moment, 0, opening).await?;
         if let Some(lock) = lock {
             // Others wait for these tables.
             lock.release().await?;
         }
-        let read = reading.read_shared(&mut self.readers);
+        let watch = Watch::new(&mut self.observer, &self.readers, &self.login.pace, monitor);
+        let read = watch.over(reading.read_shared(&mut self.readers));
         match &mut partitioned {
             Some(tables) => tokio::select! {
                 read = read => read?,

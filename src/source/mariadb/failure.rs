@@ -65,6 +65,15 @@ impl Peer {
         finish(Error::new(kind, message), cause, hint)
     }
 
+    /// Returns what to do about somebody who ends what we ask: no setting of a session keeps them from it.
+    fn killed(&self) -> String {
+        format!(
+            "somebody ended it on the server (KILL QUERY), such as pt-kill or another watchdog of long \
+             queries: let it spare the account {}",
+            self.account
+        )
+    }
+
     fn advice(&self, answer: &ServerError) -> Option<String> {
         let grant =
             |right: &str, scope: &str| format!("GRANT {right} ON {scope} TO {};", self.account);
@@ -86,7 +95,8 @@ impl Peer {
             1290 => {
                 "the server runs with an option that forbids this, such as read_only".to_owned()
             }
-            1053 | 1927 | 2006 | 2013 => LOST_HINT.to_owned(),
+            1317 | 1927 => self.killed(),
+            1053 | 2006 | 2013 => LOST_HINT.to_owned(),
             1021 | 1114 => FULL_HINT.to_owned(),
             // The server puts what its system or an engine said behind many codes of its own.
             _ if FULL.iter().any(|words| answer.message.contains(words)) => FULL_HINT.to_owned(),
@@ -219,6 +229,12 @@ pub(super) fn server_code(error: &Error) -> Option<u16> {
     std::error::Error::source(error)?.downcast_ref::<ServerError>().map(|answer| answer.code)
 }
 
+/// Returns whether there is no such table, or not even its database.
+pub(super) fn is_of_absent_table(error: &Error) -> bool {
+    const ABSENT: [u16; 2] = [1049, 1146];
+    server_code(error).is_some_and(|code| ABSENT.contains(&code))
+}
+
 /// Returns whether a database could not be dropped for no other reason than that its folder is not
 /// empty.
 pub(super) fn keeps_folder(error: &Error) -> bool {
@@ -317,6 +333,14 @@ mod tests {
         let error = error(1927, "Connection was killed");
         assert_eq!(error.kind(), Kind::Unreachable);
         assert!(error.to_string().contains("socket /s"), "{error}");
+    }
+
+    #[test]
+    fn what_somebody_ended_on_the_server_names_the_account_to_spare() {
+        for code in [1317, 1927] {
+            let error = error(code, "Query execution was interrupted");
+            assert!(error.advice().unwrap().ends_with("spare the account `snap`@`localhost`"));
+        }
     }
 
     #[test]

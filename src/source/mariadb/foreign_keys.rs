@@ -4,16 +4,20 @@
 //! table is gone stays a name: moved to another database, it still names the table of the first,
 //! and would bind itself to whatever comes in its place.
 
+use serde::Deserialize;
+use serde::Serialize;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::fault;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::names;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::scan;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statement::CreateTable;
-use crate::source::mariadb::tables;
 
 /// A foreign key of another database that points into this one: it would follow a table that is
 /// replaced, away.
@@ -116,13 +120,26 @@ pub(super) fn parents(create: &str) -> Result<Vec<String>> {
     Ok(keys.iter().filter_map(parent).collect())
 }
 
-/// Makes the keys of the selected database that name tables of the database `left`, which its own
-/// tables came from, name tables of its own.
-pub(super) async fn bring_home(
+/// The keys of a table that name tables of the database which it came from. No statement both drops
+/// a key and adds one of its name, so that they are gone for a moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Strayed {
+    pub(super) table: String,
+    /// The database that it came from.
+    left: String,
+    /// The quoted name of each key, and its clause.
+    keys: Vec<(String, String)>,
+    /// What such an `ALTER TABLE` has to build anew.
+    hashes: Vec<String>,
+}
+
+/// Returns the keys of a database that name tables of the database `left`, which its own tables came
+/// from.
+pub(super) async fn strayed(
     connection: &mut Connection,
     database: &str,
     left: &str,
-) -> Result<()> {
+) -> Result<Vec<Strayed>> {
     let sql = "SELECT DISTINCT TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE \
                WHERE {} AND {}";
     let own = quote::is_database("TABLE_SCHEMA", database);
@@ -130,19 +147,48 @@ pub(super) async fn bring_home(
     let sql = sql.replacen("{}", &own, 1).replacen("{}", &pointing, 1);
     let tables: Vec<String> =
         connection.rows("cannot look for foreign keys of moved tables", &sql).await?;
+    let mut strayed = Vec::new();
     for table in tables {
-        let create = tables::show_create_table(connection, database, &table).await?;
-        let (mut dropped, mut added) = (Vec::new(), Vec::new());
+        let create = shown::show_create_table(connection, database, &table).await?;
         let parsed = CreateTable::parse(&create)?;
-        for (name, key) in parsed.foreign_keys_into(left) {
-            dropped.push(format!("DROP FOREIGN KEY {name}"));
-            added.push(format!("ADD {}", statement::requalified(key, left, database)));
-        }
-        added.extend(parsed.hashes_again());
-        connection.alter_table(&table, &dropped).await?;
-        connection.alter_table(&table, &added).await?;
+        let keys = parsed.foreign_keys_into(left).into_iter();
+        let keys = keys.map(|(name, key)| (name.to_owned(), key.to_owned())).collect();
+        strayed.push(Strayed { left: left.to_owned(), keys, hashes: parsed.hashes_again(), table });
     }
-    Ok(())
+    Ok(strayed)
+}
+
+impl Strayed {
+    /// Makes the keys name tables of the selected database, which is theirs.
+    pub(super) async fn bring_home(&self, connection: &mut Connection, own: &str) -> Result<()> {
+        let drop = |(name, _): &(String, String)| format!("DROP FOREIGN KEY {name}");
+        let dropped: Vec<_> = self.keys.iter().map(drop).collect();
+        connection.alter_table(&self.table, &dropped).await?;
+        fault::point("database.keys-dropped");
+        self.add(connection, own, &self.keys.iter().collect::<Vec<_>>()).await
+    }
+
+    /// Adds those of the keys that are gone, where whoever dropped them died; the database that the
+    /// table lies in by now is selected.
+    pub(super) async fn add_gone(&self, connection: &mut Connection, own: &str) -> Result<()> {
+        let create = shown::show_create_table(connection, own, &self.table).await?;
+        let there = CreateTable::parse(&create)?.foreign_keys();
+        let is_gone = |(name, _): &&(String, String)| !there.contains(&name.as_str());
+        let gone: Vec<_> = self.keys.iter().filter(is_gone).collect();
+        if gone.is_empty() { Ok(()) } else { self.add(connection, own, &gone).await }
+    }
+
+    async fn add(
+        &self,
+        connection: &mut Connection,
+        own: &str,
+        keys: &[&(String, String)],
+    ) -> Result<()> {
+        let add = |key: &str| format!("ADD {}", statement::requalified(key, &self.left, own));
+        let mut added: Vec<_> = keys.iter().map(|(_, key)| add(key)).collect();
+        added.extend_from_slice(&self.hashes);
+        connection.alter_table(&self.table, &added).await
+    }
 }
 
 #[cfg(test)]

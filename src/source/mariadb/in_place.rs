@@ -197,8 +197,12 @@ impl InPlace {
         fault::point("in-place.released");
         connection.prepare_altering().await?;
         let incoming = Incoming::without_tables(plan);
-        let incomplete =
-            swap::furnish(connection, &incoming, plan.schema(), began, monitor).await?;
+        swap::dress(connection, &incoming).await?;
+        // Whoever dies here leaves tables that differ, which the next run loads again.
+        for strayed in foreign_keys::strayed(connection, plan.target(), plan.schema()).await? {
+            strayed.bring_home(connection, plan.target()).await?;
+        }
+        let incomplete = swap::furnish(connection, &incoming, began, monitor).await?;
         removal::drop_other_routines(connection, plan.target(), &incoming.programs).await?;
         fault::point("in-place.furnished");
         Ok(incomplete)

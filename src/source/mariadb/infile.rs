@@ -16,6 +16,8 @@ use mysql_async::InfileData;
 use mysql_async::LocalInfileError;
 use mysql_async::prelude::GlobalHandler;
 
+use crate::base::pace::Pace;
+
 /// The name by which rows are offered.
 pub(super) const NAME: &str = "snap";
 
@@ -25,8 +27,11 @@ const PIECE_BYTES: usize = 1 << 20;
 const UNPOISONED: &str = "nobody panics while an offer is exchanged";
 
 /// The bytes that the next statement loads; clones are the same offer.
-#[derive(Clone, Default)]
-pub(super) struct Offer(Arc<Mutex<Option<Offered>>>);
+#[derive(Clone)]
+pub(super) struct Offer {
+    offered: Arc<Mutex<Option<Offered>>>,
+    pace: Pace,
+}
 
 struct Offered {
     bytes: Bytes,
@@ -34,38 +39,49 @@ struct Offered {
 }
 
 impl Offer {
+    /// Returns no offer, the next ones of which go at a pace.
+    pub(super) fn at(pace: Pace) -> Self {
+        Self { offered: Arc::default(), pace }
+    }
+
     /// Offers bytes to the next statement, for a server whose packets hold this many.
     pub(super) fn make(&self, bytes: Vec<u8>, packet_bytes: usize) {
         // A piece that fills the largest packet that the server takes is too large with its head.
         let piece_bytes = PIECE_BYTES.min(packet_bytes / 2);
         let offered = Offered { bytes: Bytes::from(bytes), piece_bytes };
-        *self.0.lock().expect(UNPOISONED) = Some(offered);
+        *self.offered.lock().expect(UNPOISONED) = Some(offered);
     }
 
     /// Takes back what no statement asked for.
     pub(super) fn end(&self) {
-        *self.0.lock().expect(UNPOISONED) = None;
+        *self.offered.lock().expect(UNPOISONED) = None;
     }
 }
 
 impl GlobalHandler for Offer {
     fn handle(&self, name: &[u8]) -> BoxFuture<'static, Result<InfileData, LocalInfileError>> {
-        let offered = self.0.lock().expect(UNPOISONED).take();
+        let offered = self.offered.lock().expect(UNPOISONED).take();
         let offered = offered.filter(|_| name == NAME.as_bytes()).ok_or_else(|| {
             let name = String::from_utf8_lossy(name).into_owned();
             let text = format!("the server asks for the file {name:?}, which it was not offered");
             LocalInfileError::OtherError(text.into())
         });
-        Box::pin(future::ready(offered.map(in_pieces)))
+        Box::pin(future::ready(offered.map(|offered| in_pieces(offered, self.pace.clone()))))
     }
 }
 
-fn in_pieces(offered: Offered) -> InfileData {
+fn in_pieces(offered: Offered, pace: Pace) -> InfileData {
     let Offered { bytes, piece_bytes } = offered;
     let starts = (0..bytes.len()).step_by(piece_bytes);
-    let pieces =
-        starts.map(move |start| Ok(bytes.slice(start..bytes.len().min(start + piece_bytes))));
-    stream::iter(pieces.collect::<Vec<_>>()).boxed()
+    let pieces = starts.map(move |start| bytes.slice(start..bytes.len().min(start + piece_bytes)));
+    let paced = stream::iter(pieces.collect::<Vec<_>>()).then(move |piece| {
+        let pace = pace.clone();
+        async move {
+            pace.spend(piece.len() as u64).await;
+            Ok(piece)
+        }
+    });
+    paced.boxed()
 }
 
 #[cfg(test)]

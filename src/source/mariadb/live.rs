@@ -18,6 +18,7 @@ use crate::source::mariadb::links::Mention;
 use crate::source::mariadb::parameters;
 use crate::source::mariadb::parameters::Parameter;
 use crate::source::mariadb::programs;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::tables::Listed;
 
@@ -44,7 +45,7 @@ impl Live {
         let listed = tables::listed(connection, name).await?;
         let mut creates = BTreeMap::new();
         for table in listed.iter().filter(|table| table.is_stored() && !table.is_sequence()) {
-            match tables::show_create_table(connection, name, table.name()).await {
+            match shown::show_create_table(connection, name, table.name()).await {
                 Ok(create) => drop(creates.insert(table.name().to_owned(), create)),
                 Err(error) if error.kind() == Kind::Unreachable => return Err(error),
                 // What is broken, or read by nobody, is replaced.

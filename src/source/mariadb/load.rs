@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::stages::Stage;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
@@ -18,8 +19,8 @@ use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::rows;
 use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
-use crate::source::mariadb::tables;
 use crate::source::mariadb::warning::Warning;
 
 /// One connection that loads tables into staging.
@@ -79,8 +80,9 @@ impl Loader {
             // A strict mode ends at an odd value of an expression; a warning tells of all others.
             self.connection.prepare_altering().await?;
         }
-        let loaded =
-            self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes()).await?;
+        let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
+        let loading = self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes());
+        let loaded = stages.time(Stage::Loading, size, loading).await?;
         let warnings = self.connection.warnings().await?;
         if let Some(warning) = warnings.iter().find(|warning| !is_expected(warning, table)) {
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text)));
@@ -104,7 +106,9 @@ impl Loader {
         if !indexes.is_empty() {
             self.connection.prepare_altering().await?;
             for clauses in indexes {
-                self.connection.alter_table(&table.name, clauses).await?;
+                let stages = self.connection.stages().clone();
+                let altering = self.connection.alter_table(&table.name, clauses);
+                stages.time(Stage::Indexes, 0, altering).await?;
             }
         }
         let schema = self.plan.schema();
@@ -132,7 +136,7 @@ impl Loader {
     /// Fails where a table of a schema is not defined as it was saved.
     pub(super) async fn prove_definition(&mut self, schema: &str, position: usize) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let staged = tables::show_create_table(&mut self.connection, schema, &table.name).await?;
+        let staged = shown::show_create_table(&mut self.connection, schema, &table.name).await?;
         let saved = &self.plan.text(position);
         if self.plan.is_same_server() && !statement::is_same_table(saved, &staged) {
             let (saved, staged) = first_difference(saved, &staged);

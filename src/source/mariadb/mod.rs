@@ -7,12 +7,12 @@
 //! wire                                 a connection that reads rows where they lie
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
-//! tables, views, programs → definition what a database is made of (heading); schema is its blob
+//! tables, views, programs → definition what a database is made of (heading, shown); schema is its blob
 //! token → opening → guard              what of a blob may be run; definers, whose rights it runs with
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! partitions                           what nobody may exchange until it is read
-//! range → rows → reading → dump        key ranges, lines of TSV (field, tsv), chunks (cut)
+//! range → rows → reading → dump        key ranges, lines of TSV (field, tsv), chunks (cut); watch the server meanwhile
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → judgement → compare   what is live already as it was saved, and stays
@@ -46,6 +46,7 @@ mod opening;
 mod remark;
 pub mod statement;
 mod versioning;
+mod shown;
 mod tables;
 mod views;
 mod relocate;
@@ -74,6 +75,7 @@ mod tsv;
 mod cut;
 mod rows;
 mod reading;
+mod watch;
 pub mod dump;
 mod names;
 mod note;

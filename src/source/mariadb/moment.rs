@@ -25,6 +25,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::pace::Pace;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::connection::connect_to_read;
@@ -167,7 +168,9 @@ impl TableLock {
         tables: &[&str],
         seconds: u32,
     ) -> Result<Self> {
-        let mut connection = connect(login).await?;
+        // Others wait for these tables: nobody keeps us waiting meanwhile.
+        let login = Login { pace: Pace::default(), ..login.clone() };
+        let mut connection = connect(&login).await?;
         connection.prepare_reading().await?;
         connection.receive_text_as_stored().await?;
         connection.wait_for_locks_at_most(seconds).await?;

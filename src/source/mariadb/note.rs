@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
@@ -17,6 +18,9 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
+use crate::source::mariadb::failure;
+use crate::source::mariadb::foreign_keys;
+use crate::source::mariadb::foreign_keys::Strayed;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
@@ -93,11 +97,21 @@ pub(super) struct Found {
     pub(super) is_going_back: bool,
 }
 
-/// The rows of a note, the last of which says how far its swap has come. Each is a new one, since no
-/// restore needs the right to update anything.
+/// The rows of a note, the last of which says how far its swap has come, but for those of keys. Each
+/// is a new one, since no restore needs the right to update anything.
 const NOTED: u8 = 0;
 const COMPLETE: u8 = 1;
 const GOING_BACK: u8 = 2;
+const KEYS: u8 = 3;
+
+/// Which of the tables of a swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Side {
+    /// Those that were live.
+    Live,
+    /// Those that come in.
+    Incoming,
+}
 
 impl Live {
     /// Returns what is live under a name, if anything, where these tables stay.
@@ -176,14 +190,14 @@ impl Undo {
         }
         let table = quote::qualified(schema, NOTE);
         let sql = format!(
-            "SELECT state, (SELECT step FROM {table} ORDER BY id DESC LIMIT 1) FROM {table} \
-             WHERE step = {NOTED}"
+            "SELECT state, (SELECT step FROM {table} WHERE step <> {KEYS} ORDER BY id DESC LIMIT 1) \
+             FROM {table} WHERE step = {NOTED}"
         );
         let note: Option<(String, u8)> =
             connection.first("cannot read what was live before a swap", &sql).await?;
         // Without a row, the process died between table and row: nothing was touched yet.
         note.map(|(json, step)| {
-            let undo = Self::from_json(&json, schema)?;
+            let undo = understood(&json, schema)?;
             Ok(Found { undo, is_complete: step == COMPLETE, is_going_back: step == GOING_BACK })
         })
         .transpose()
@@ -198,19 +212,12 @@ impl Undo {
     ) -> Result<Option<Found>> {
         let found = Self::find_in(connection, schema).await?;
         let (None, Some(json)) = (&found, elsewhere) else { return Ok(found) };
-        Self::from_json(json, schema)?.note_again(connection).await?;
+        understood::<Self>(json, schema)?.note_again(connection).await?;
         Self::find_in(connection, schema).await
     }
 
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a note is plain JSON")
-    }
-
-    fn from_json(json: &str, schema: &str) -> Result<Self> {
-        serde_json::from_str(json).map_err(|cause| {
-            let text = format!("cannot understand what was live before the swap in {schema}");
-            Error::failed(text).caused_by(cause)
-        })
     }
 
     /// Notes that the swap is complete: what came in is live for good.
@@ -224,6 +231,66 @@ impl Undo {
     /// Notes that the swap is being taken back.
     pub(super) async fn go_back(&self, connection: &mut Connection) -> Result<()> {
         self.add(connection, GOING_BACK, "").await
+    }
+
+    /// Makes the keys of one side's tables that name tables of the database `left` name tables of the
+    /// database `own`, which they lie in by now. Each is noted before it is dropped.
+    pub(super) async fn bring_keys_home(
+        &self,
+        connection: &mut Connection,
+        side: Side,
+        own: &str,
+        left: &str,
+    ) -> Result<()> {
+        connection.select_database(own).await?;
+        for strayed in foreign_keys::strayed(connection, own, left).await? {
+            let state = serde_json::to_string(&(side, &strayed)).expect("keys are plain JSON");
+            self.add(connection, KEYS, &state).await?;
+            strayed.bring_home(connection, own).await?;
+        }
+        Ok(())
+    }
+
+    /// Adds the keys that were dropped to be brought home, and are gone: whoever did it died. One
+    /// side's tables lie in the database `own` by now.
+    pub(super) async fn add_keys_gone(
+        &self,
+        connection: &mut Connection,
+        side: Side,
+        own: &str,
+    ) -> Result<()> {
+        let noted = self.noted_keys(connection, side).await?;
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let there = moves::stored(connection, own).await?;
+        for strayed in noted {
+            // Somebody may have dropped the table since.
+            if there.contains(&strayed.table) {
+                connection.select_database(own).await?;
+                strayed.add_gone(connection, own).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn noted_keys(&self, connection: &mut Connection, side: Side) -> Result<Vec<Strayed>> {
+        let previous = &self.schemas.previous;
+        let table = quote::qualified(previous, NOTE);
+        let sql = format!("SELECT state FROM {table} WHERE step = {KEYS} ORDER BY id");
+        let read = connection.rows("cannot read what was noted of keys", &sql).await;
+        let states: Vec<String> = match read {
+            Err(error) if failure::is_of_absent_table(&error) => return Ok(Vec::new()),
+            states => states?,
+        };
+        let mut noted = Vec::new();
+        for state in states {
+            let (of, strayed): (Side, Strayed) = understood(&state, previous)?;
+            if of == side {
+                noted.push(strayed);
+            }
+        }
+        Ok(noted)
     }
 
     async fn add(&self, connection: &mut Connection, step: u8, state: &str) -> Result<()> {
@@ -256,6 +323,13 @@ impl Undo {
     pub(super) fn kept(&self) -> BTreeSet<String> {
         self.live.as_ref().map(|live| live.kept.clone()).unwrap_or_default()
     }
+}
+
+fn understood<T: DeserializeOwned>(json: &str, schema: &str) -> Result<T> {
+    serde_json::from_str(json).map_err(|cause| {
+        let text = format!("cannot understand what was live before the swap in {schema}");
+        Error::failed(text).caused_by(cause)
+    })
 }
 
 /// Returns the tables and sequences of a schema beside a database, apart from the note.

@@ -53,19 +53,20 @@ pub(super) async fn names(
                     ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER";
     let events = "SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS \
                   WHERE {} ORDER BY EVENT_NAME, BINARY EVENT_NAME";
-    let mut names = Vec::new();
-    for (sql, schema) in [
+    let lists = [
         (routines, "ROUTINE_SCHEMA"),
         (views, "TABLE_SCHEMA"),
         (triggers, "TRIGGER_SCHEMA"),
         (events, "EVENT_SCHEMA"),
-    ] {
-        let sql = sql.replace("{}", &quote::is_database(schema, database));
-        let rows: Vec<(String, String, String)> =
-            connection.rows("cannot list views, triggers, routines and events", &sql).await?;
-        for (kind, name, definer) in rows {
-            names.push((parse_kind(&kind, &name)?, name, definer));
-        }
+    ];
+    let list =
+        |(sql, schema): &(&str, &str)| sql.replace("{}", &quote::is_database(schema, database));
+    let lists = lists.iter().map(list).collect::<Vec<_>>().join("; ");
+    let doing = "cannot list views, triggers, routines and events";
+    let rows: Vec<Vec<(String, String, String)>> = connection.answers(doing, &lists).await?;
+    let mut names = Vec::new();
+    for (kind, name, definer) in rows.into_iter().flatten() {
+        names.push((parse_kind(&kind, &name)?, name, definer));
     }
     names.sort_by_key(|(kind, _, _)| *kind);
     Ok(names)

@@ -10,6 +10,8 @@ use tokio::sync::mpsc::Sender;
 use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::pace::Meter;
+use crate::base::stages::Stage;
 use crate::source::RawChunk;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
@@ -69,7 +71,9 @@ pub(super) async fn read_job(
     sizes: Sizes,
     sender: &Sender<RawChunk>,
 ) -> Result<Totals> {
-    let mut outlet = Outlet { sender, item: job.table, attempt: job.attempt, order: job.order };
+    let meter = connection.meter(Stage::Reading);
+    let mut outlet =
+        Outlet { sender, item: job.table, attempt: job.attempt, order: job.order, meter };
     let mut lines = Lines::new(table);
     if table.key.is_none() {
         let mut cutter = HashCutter::new(sizes);
@@ -77,6 +81,7 @@ pub(super) async fn read_job(
             let mut rows = Rows::open(connection, database, table, range).await?;
             while let Some(row) = rows.next().await? {
                 let hash = lines.add(&row)?;
+                outlet.meter.count(lines.line.len()).await;
                 outlet.send(cutter.push(&lines.line, hash)).await?;
             }
         }
@@ -95,6 +100,7 @@ pub(super) async fn read_job(
         let mut rows = Rows::open(connection, database, table, range).await?;
         while let Some(row) = rows.next().await? {
             lines.add(&row)?;
+            outlet.meter.count(lines.line.len()).await;
             let key = || row.key(&lines.key);
             outlet.send(cutter.push(&lines.line, key)).await?;
         }
@@ -115,10 +121,13 @@ pub(super) async fn prove(
     table: &Table,
 ) -> Result<Totals> {
     let mut lines = Lines::new(table);
+    let mut meter = connection.meter(Stage::Verifying);
     let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
     while let Some(row) = rows.next().await? {
         lines.add(&row)?;
+        meter.count(lines.line.len()).await;
     }
+    meter.end().await;
     Ok(lines.totals)
 }
 
@@ -239,6 +248,7 @@ struct Outlet<'a> {
     item: usize,
     attempt: u32,
     order: u64,
+    meter: Meter,
 }
 
 impl Outlet<'_> {
@@ -253,8 +263,11 @@ impl Outlet<'_> {
             bytes: piece.bytes,
         };
         self.order += 1;
+        self.meter.end().await;
         // The receiver is gone only when the verb has failed already, and says why itself.
-        self.sender.send(chunk).await.map_err(|_| Error::failed("cannot store a chunk"))
+        let sent = self.sender.send(chunk).await.map_err(|_| Error::failed("cannot store a chunk"));
+        self.meter.skip();
+        sent
     }
 }
 

@@ -146,16 +146,23 @@ impl<'a> CreateTable<'a> {
             .collect()
     }
 
+    /// Returns the quoted names of the foreign keys.
+    pub(super) fn foreign_keys(&self) -> Vec<&'a str> {
+        self.foreign_key_clauses().map(|(name, _)| name).collect()
+    }
+
     /// Returns the foreign keys that name a table of `database`: the quoted name, and the clause.
     pub(super) fn foreign_keys_into(&self, database: &str) -> Vec<(&'a str, &'a str)> {
         let target = format!(" REFERENCES {}.", quote::identifier(database));
+        self.foreign_key_clauses().filter(|(_, clause)| clause.contains(&target)).collect()
+    }
+
+    fn foreign_key_clauses(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let keys = self.members.iter().filter(|member| member.kind == MemberKind::Foreign);
-        keys.filter(|member| member.text.contains(&target))
-            .filter_map(|member| {
-                let clause = member.text.trim();
-                Some((scan::quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
-            })
-            .collect()
+        keys.filter_map(|member| {
+            let clause = member.text.trim();
+            Some((scan::quoted_name(clause.strip_prefix("CONSTRAINT ")?)?, clause))
+        })
     }
 
     /// Returns the clauses that build anew the keys which an `ALTER TABLE` makes others of: a hash

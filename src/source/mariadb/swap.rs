@@ -27,7 +27,6 @@ use crate::base::monitor::Monitor;
 use crate::source::mariadb::accounts::note;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::moves;
@@ -35,6 +34,7 @@ use crate::source::mariadb::moves::Move;
 use crate::source::mariadb::names;
 use crate::source::mariadb::note::Incoming;
 use crate::source::mariadb::note::Live;
+use crate::source::mariadb::note::Side;
 use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::ready::Schemas;
@@ -102,10 +102,16 @@ impl Swap<'_> {
         let Schemas { target, staging, previous, .. } = &self.undo.schemas;
         self.connection.wait_for_locks_at_most(PATIENT_SECONDS).await?;
         self.connection.prepare_altering().await?;
-        self.connection.select_database(previous).await?;
-        foreign_keys::bring_home(self.connection, previous, target).await?;
+        for (side, own) in [(Side::Live, previous), (Side::Incoming, target)] {
+            self.undo.add_keys_gone(self.connection, side, own).await?;
+        }
+        self.undo.bring_keys_home(self.connection, Side::Live, previous, target).await?;
         let incomplete = match &self.undo.incoming {
-            Some(incoming) => furnish(self.connection, incoming, staging, started, monitor).await?,
+            Some(incoming) => {
+                dress(self.connection, incoming).await?;
+                self.undo.bring_keys_home(self.connection, Side::Incoming, target, staging).await?;
+                furnish(self.connection, incoming, started, monitor).await?
+            }
             None => started.elapsed(),
         };
         if let Some(live) = &self.undo.live {
@@ -264,23 +270,27 @@ impl Schemas {
     }
 }
 
+/// Gives the database its attributes, and tables that came in their defaults that draw from
+/// sequences: one that draws from what is not there cannot be altered otherwise.
+pub(super) async fn dress(connection: &mut Connection, incoming: &Incoming) -> Result<()> {
+    connection.select_database(&incoming.database.name).await?;
+    connection.dress_database(&incoming.database).await?;
+    for (table, clauses) in &incoming.sequence_defaults {
+        connection.alter_table(table, clauses).await?;
+    }
+    Ok(())
+}
+
 /// Makes the tables that came in a database of their own, programs and all. Returns for how long the
 /// database has been incomplete by then.
 pub(super) async fn furnish(
     connection: &mut Connection,
     incoming: &Incoming,
-    staging: &str,
     started: Instant,
     monitor: &dyn Monitor,
 ) -> Result<Duration> {
     let Incoming { database, programs, .. } = incoming;
     connection.select_database(&database.name).await?;
-    connection.dress_database(database).await?;
-    // A table whose default draws from what is not there cannot be altered otherwise.
-    for (table, clauses) in &incoming.sequence_defaults {
-        connection.alter_table(table, clauses).await?;
-    }
-    foreign_keys::bring_home(connection, &database.name, staging).await?;
     // Only tables that stay have triggers still; one that is replaced in place could come to
     // fire in another order.
     removal::drop_triggers(connection, &database.name).await?;

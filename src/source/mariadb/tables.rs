@@ -20,6 +20,7 @@ use crate::source::mariadb::letters;
 use crate::source::mariadb::letters::Printed;
 use crate::source::mariadb::members;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::statistics;
 use crate::source::mariadb::versioning;
@@ -143,15 +144,21 @@ pub(super) async fn tables(
     let mut columns = columns(connection, database).await?;
     let mut keys = primary_keys(connection, database).await?;
     let analyzed = statistics::analyzed(connection, database).await?;
-    let mut tables = Vec::new();
     for table in listed.iter().filter(|table| table.is_stored()) {
         table.check()?;
-        if table.is_sequence() {
-            continue;
-        }
+    }
+    let listed = listed.iter().filter(|table| table.is_stored() && !table.is_sequence());
+    let listed: Vec<_> = listed.collect();
+    let names: Vec<&str> = listed.iter().map(|table| table.name()).collect();
+    let mut created = shown::show_create_tables(connection, database, &names).await?;
+    let mut tables = Vec::new();
+    for table in listed {
         let mut columns = columns.remove(&table.name).unwrap_or_default();
         let mut key = keys.remove(&table.name).unwrap_or_default();
-        let create = show_create_table(connection, database, &table.name).await?;
+        let create = match created.pop_front() {
+            Some((_, create)) => shown::text_of(&table.name, create)?,
+            None => shown::show_create_table(connection, database, &table.name).await?,
+        };
         if statement::names_folder(&create) {
             return table
                 .refused("its files lie in a folder of their own and could not be swapped");
@@ -181,24 +188,6 @@ pub(super) async fn tables(
         tables.push(table);
     }
     Ok(tables)
-}
-
-/// Returns a table's `SHOW CREATE TABLE`.
-pub(super) async fn show_create_table(
-    connection: &mut Connection,
-    database: &str,
-    table: &str,
-) -> Result<String> {
-    let doing = format!("cannot read the definition of table {table:?}");
-    let sql = format!("SHOW CREATE TABLE {}", quote::qualified(database, table));
-    let row: Option<(String, Vec<u8>)> = connection.first(&doing, &sql).await?;
-    let (_, create) = row.ok_or_else(|| Error::failed(doing))?;
-    // The server prints the default of a binary column as it is, and takes it back as text only.
-    String::from_utf8(create).map_err(|_| {
-        let reason = "the default of a column holds bytes that are no text";
-        Error::failed(format!("cannot save table {table:?}: {reason}"))
-            .hint("write it as an expression, such as DEFAULT (x'ff')")
-    })
 }
 
 async fn transactional_engines(connection: &mut Connection) -> Result<HashSet<String>> {

@@ -10,6 +10,8 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::base::pace::Pace;
+use crate::base::stages::Stages;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::login::Address;
@@ -101,6 +103,8 @@ impl Server {
             notes: Vec::new(),
             sessions: Sessions::default(),
             binlog: Binlog::default(),
+            pace: Pace::default(),
+            stages: Stages::default(),
         }
     }
 

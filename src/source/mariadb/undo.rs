@@ -15,11 +15,11 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
-use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::moves;
 use crate::source::mariadb::names;
 use crate::source::mariadb::note::Found;
 use crate::source::mariadb::note::Live;
+use crate::source::mariadb::note::Side;
 use crate::source::mariadb::note::Undo;
 use crate::source::mariadb::note::kept_tables;
 use crate::source::mariadb::note::plain;
@@ -131,7 +131,7 @@ impl Undo {
             self.go_back(connection).await?;
             self.move_back(connection).await?;
         }
-        self.bring_keys_home(connection).await?;
+        self.settle_keys(connection).await?;
         match &self.live {
             None => self.drop_target(connection, is_moved || is_going_back, monitor).await?,
             Some(_) if tables::database(connection, target).await?.is_none() => {
@@ -235,13 +235,20 @@ impl Undo {
     /// Makes the foreign keys of tables that moved back name tables of their own database. One whose
     /// table was gone may have bound itself to the one that came in, and followed it away; also where
     /// the server itself moved the tables back, since it died in the move.
-    async fn bring_keys_home(&self, connection: &mut Connection) -> Result<()> {
+    async fn settle_keys(&self, connection: &mut Connection) -> Result<()> {
         let Schemas { target, staging, previous, .. } = &self.schemas;
         connection.prepare_altering().await?;
-        for (schema, left) in [(staging, target), (target, previous), (target, staging)] {
-            if tables::database(connection, schema).await?.is_some() {
-                connection.select_database(schema).await?;
-                foreign_keys::bring_home(connection, schema, left).await?;
+        for (side, own) in [(Side::Incoming, staging), (Side::Live, target)] {
+            self.add_keys_gone(connection, side, own).await?;
+        }
+        let strays = [
+            (Side::Incoming, staging, target),
+            (Side::Live, target, previous),
+            (Side::Live, target, staging),
+        ];
+        for (side, own, left) in strays {
+            if tables::database(connection, own).await?.is_some() {
+                self.bring_keys_home(connection, side, own, left).await?;
             }
         }
         Ok(())

@@ -38,10 +38,11 @@ const MAX_BODY: usize = 256 << 10;
 /// Characters of it that are told.
 const TOLD: usize = 200;
 
-/// Returns once all checks say that the service is well, one after the other; those of units that
-/// this host does not know are left out. Fails with [`Kind::Hook`] when one has not said so by its
+/// Returns how many checks were asked, once all say that the service is well, one after the other;
+/// those of units that this host does not know are left out. Fails with [`Kind::Hook`] when one has not said so by its
 /// limit, and tells the last answer.
-pub async fn wait_until_well(checks: &[Health], monitor: &dyn Monitor) -> Result<()> {
+pub async fn wait_until_well(checks: &[Health], monitor: &dyn Monitor) -> Result<usize> {
+    let mut count = 0;
     for health in checks {
         if units::present(health.unit.as_slice()).await?.len() < health.unit.as_slice().len() {
             continue;
@@ -58,8 +59,9 @@ pub async fn wait_until_well(checks: &[Health], monitor: &dyn Monitor) -> Result
             }
             sleep(PAUSE).await;
         }
+        count += 1;
     }
-    Ok(())
+    Ok(count)
 }
 
 /// Returns how messages name a check: without anything that may be secret.

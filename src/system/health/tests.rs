@@ -44,7 +44,7 @@ fn health(url: String, limit: u64) -> Health {
 }
 
 async fn wait(health: Health) -> Result<()> {
-    wait_until_well(&[health], &Silent).await
+    wait_until_well(&[health], &Silent).await.map(drop)
 }
 
 async fn failure(health: Health) -> String {

@@ -19,6 +19,7 @@ use crate::profile::service::Remark;
 use crate::profile::service::Retention;
 use crate::profile::service::Roles;
 use crate::profile::service::Service;
+use crate::profile::service::Undo;
 use crate::profile::service::Verb;
 use crate::profile::service::When;
 use crate::profile::upgrade::Doer;
@@ -187,7 +188,7 @@ fn everything() -> Service {
             Detection::Command(command("map --version", 5)),
         ],
         packages: vec!["map*".to_owned(), "map-[ab]".to_owned()],
-        undo: Some(command("dnf history undo last -y", 600)),
+        undo: Some(Undo::Command(command("dnf history undo last -y", 600))),
         rules: Some("centreon-map".to_owned()),
         roles: Some(Roles {
             database: Some("data".to_owned()),
@@ -234,8 +235,7 @@ fn what_a_profile_states_takes_the_place_of_what_it_extends() {
         units = []
         health = []
         hooks = [{{ when = 'after', command = 'three' }}]
-        [profiles.child.undo]
-        command = 'apt'
+        undo = 'packages'
         [profiles.child.roles]
         columns = []
         [profiles.child.retention]
@@ -253,7 +253,7 @@ fn what_a_profile_states_takes_the_place_of_what_it_extends() {
         units: Vec::new(),
         health: Vec::new(),
         hooks: vec![hook],
-        undo: Some(command("apt", 600)),
+        undo: Some(Undo::Packages),
         roles: earlier.roles.map(|roles| Roles { columns: Vec::new(), ..roles }),
         retention: Retention { daily: Some(1), ..earlier.retention },
         ..everything()

@@ -121,6 +121,7 @@ hooks = [{ when = 'after', verbs = ['creat'], command = 'x' }] | `verbs`: "creat
 hooks = [{ when = 'after', verbs = [], command = 'x' }] | `verbs` names no verb: the hook would never run
 hooks = [{ when = 'after' }] | this hook has no `command`
 undo = { seconds = 1 } | this undo has no `command`
+undo = 'package' | `undo` must be "packages"
 retention = { daily = 0 } | `daily` must be a number from 1 to 10000
 retention = { yearly = 1 } | unknown key `yearly` in [profiles.a.retention]
 follow-ups = [{ command = 'x' }] | this follow-up has no `text`
@@ -151,6 +152,21 @@ fn roles_that_were_taken_over_must_fit_the_sources_of_the_new_profile() {
     );
     let (complaint, _) = refusal(&text);
     assert!(complaint.ends_with("roles: source `users` is not of kind \"files\""), "{complaint}");
+}
+
+#[test]
+fn a_security_file_that_can_only_be_a_folder_is_refused() {
+    for files in
+        ["path = '/x/'", "path = '/x', certificates = true", "path = '/x', exclude = ['y']"]
+    {
+        let text = format!(
+            "[profiles.a]\nsources = [{{ name = 'x', kind = 'files', {files} }}]\n\
+             roles = {{ security-file = 'x' }}"
+        );
+        let (complaint, _) = refusal(&text);
+        let why = "roles: source `x` is a folder, not the file itself";
+        assert!(complaint.ends_with(why), "{complaint}");
+    }
 }
 
 #[test]

@@ -158,3 +158,18 @@ async fn a_list_of_files_that_is_not_the_catalogs_is_not_taken() {
     let why = "it is neither the top folder nor a single file";
     scene.assert_refused("a list that leads out", &archive.await, Kind::Damaged, why).await;
 }
+
+#[tokio::test]
+async fn patterns_of_a_source_that_are_too_many_or_none_are_not_taken() {
+    let scene = Scene::new().await;
+    let many = serde_json::json!({"include": [], "exclude": vec!["x"; 1000]});
+    let none = serde_json::json!({"include": [], "exclude": ["{a"]});
+    for (id, patterns, why) in
+        [("many", many, "1000 patterns are too many"), ("none", none, "is no pattern")]
+    {
+        let archive = changed(&scene, id, async |_, catalog| {
+            catalog.sources[1].detail = patterns.clone();
+        });
+        scene.assert_refused(id, &archive.await, Kind::Damaged, why).await;
+    }
+}

@@ -33,6 +33,7 @@ use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
 use crate::source::mariadb::roles::shape;
 
+pub(super) use crate::snapshot::restore::roles::planned::note_unused;
 pub(super) use crate::snapshot::restore::roles::planned::planned;
 pub(super) use crate::snapshot::restore::roles::remapping::Remapping;
 

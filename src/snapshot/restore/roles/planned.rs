@@ -2,6 +2,8 @@
 //! anything is written.
 
 use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::profile::roles::choices::Remap;
 use crate::profile::roles::mapping::Mapping;
 use crate::profile::roles::mapping::UnknownRoles;
 use crate::profile::roles::remap::Line;
@@ -13,6 +15,7 @@ use crate::repository::Repository;
 use crate::repository::catalog::Index;
 use crate::repository::contents::Contents;
 use crate::snapshot::definitions;
+use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;
@@ -67,6 +70,20 @@ pub(in crate::snapshot::restore) async fn planned(
         plan.unknown_roles.append(unknown);
     }
     Ok(plan)
+}
+
+/// Notes that the user says what roles become, where none become others.
+pub(in crate::snapshot::restore) fn note_unused(
+    plan: &Plan,
+    options: &RestoreOptions,
+    monitor: &dyn Monitor,
+) {
+    let Remap::ByVersion(choices) = &options.remap else { return };
+    let is_remapped = |it: &SourcePlan| it.remapping.is_some() || !it.roles.is_empty();
+    let is_used = !plan.unknown_roles.is_empty() || plan.sources.iter().any(is_remapped);
+    if !choices.overrides.is_empty() && !is_used {
+        monitor.note("--map-role changes nothing: this restore makes no roles others");
+    }
 }
 
 impl Crossing {

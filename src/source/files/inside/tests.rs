@@ -1,6 +1,7 @@
 //! Every state that a process may leave which is killed while it exchanges entries.
 
 use std::fs::Permissions;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::UNIX_EPOCH;
 use tempfile::TempDir;
 
 use super::*;
+use crate::base::error::Kind;
+use crate::source::files::rename;
 
 const LIVE_MODE: u32 = 0o750;
 const COMING_MODE: u32 = 0o711;
@@ -31,7 +34,9 @@ impl Scene {
         dress(&incoming, COMING_MODE, 1);
         dress(target, LIVE_MODE, 2);
         let mut inside = Inside::of(target).unwrap();
-        inside.note(&incoming).unwrap();
+        let chooser = &Chooser::everything();
+        let previous = &target.join(".snap-previous-x");
+        inside.note(Folders { target, incoming: &incoming, previous, chooser }).unwrap();
         Self { folder, inside }
     }
 
@@ -42,8 +47,8 @@ impl Scene {
     /// Does something with the target, the folder of what comes in, and that of what was live.
     fn with<T>(&self, work: impl FnOnce(&Inside, Folders<'_>) -> T) -> T {
         let (incoming, previous) = (self.path(".snap-staging-x"), self.path(".snap-previous-x"));
-        let folders =
-            Folders { target: self.folder.path(), incoming: &incoming, previous: &previous };
+        let (target, chooser) = (self.folder.path(), &Chooser::everything());
+        let folders = Folders { target, incoming: &incoming, previous: &previous, chooser };
         work(&self.inside, folders)
     }
 
@@ -187,7 +192,7 @@ fn what_replaced_an_entry_that_had_come_in_stays_with_it() {
 fn without_its_mount_nothing_is_done() {
     let mut scene = Scene::new();
     scene.with(Inside::complete).unwrap();
-    scene.inside.number += 1;
+    scene.inside.top.number += 1;
     assert!(!scene.with(Inside::can_go_on));
     for act in [Inside::complete, Inside::take_back] {
         let error = scene.with(act).unwrap_err();

@@ -28,9 +28,11 @@ use crate::source::files::FileList;
 use crate::source::files::Leftover;
 use crate::source::files::Proven;
 use crate::source::files::Wanted;
+use crate::source::files::globs::Globs;
 use crate::source::files::leftovers;
 
 mod certificates;
+mod divided;
 mod given;
 mod hostile;
 mod random;
@@ -53,6 +55,10 @@ impl Saved {
 }
 
 async fn save(path: &Path, chunk_bytes: usize) -> Saved {
+    save_part(path, &Globs::default(), chunk_bytes).await
+}
+
+async fn save_part(path: &Path, globs: &Globs, chunk_bytes: usize) -> Saved {
     let recorder = Recorder::new(&Silent);
     let (sender, mut receiver) = mpsc::channel(2);
     let receive = async {
@@ -62,7 +68,8 @@ async fn save(path: &Path, chunk_bytes: usize) -> Saved {
         }
         chunks
     };
-    let (tree, chunks) = tokio::join!(files::read(path, chunk_bytes, sender, &recorder), receive);
+    let read = files::read(path, globs, chunk_bytes, sender, &recorder);
+    let (tree, chunks) = tokio::join!(read, receive);
     let tree = tree.unwrap().unwrap();
     Saved { list: tree.list, raw_bytes: tree.raw_bytes, chunks, said: recorder.said() }
 }

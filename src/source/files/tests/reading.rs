@@ -9,6 +9,7 @@ use super::*;
 use crate::base::digest::sha256;
 use crate::base::error::Kind;
 use crate::source::files::CHUNK_BYTES;
+use crate::source::files::globs::Globs;
 use crate::source::files::list::Content;
 
 #[tokio::test]
@@ -17,7 +18,12 @@ async fn nothing_is_read_where_nothing_is() {
     let (sender, _receiver) = mpsc::channel(1);
     for path in ["absent", "absent/too"] {
         let path = folder.path().join(path);
-        assert!(files::read(&path, CHUNK_BYTES, sender.clone(), &Silent).await.unwrap().is_none());
+        assert!(
+            files::read(&path, &Globs::default(), CHUNK_BYTES, sender.clone(), &Silent)
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }
 
@@ -84,7 +90,9 @@ async fn a_source_that_is_no_file_and_no_folder_is_refused() {
     let folder = tree_with_socket();
     let (sender, _receiver) = mpsc::channel(1);
     for path in [folder.path().join("socket"), "/".into()] {
-        let error = files::read(&path, CHUNK_BYTES, sender.clone(), &Silent).await.unwrap_err();
+        let error = files::read(&path, &Globs::default(), CHUNK_BYTES, sender.clone(), &Silent)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), Kind::Usage, "{}", error.chain());
     }
 }
@@ -147,7 +155,8 @@ async fn save_during(change: impl FnOnce(&Path)) -> (Saved, TempDir) {
         }
         chunks
     };
-    let read = files::read(folder.path(), 65_536, sender, &recorder);
+    let all = Globs::default();
+    let read = files::read(folder.path(), &all, 65_536, sender, &recorder);
     let (tree, chunks) = tokio::join!(read, receive);
     let tree = tree.unwrap().unwrap();
     let said = recorder.said();

@@ -21,6 +21,10 @@ use mysql_async::prelude::Queryable as _;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::pace::Meter;
+use crate::base::pace::Pace;
+use crate::base::stages::Stage;
+use crate::base::stages::Stages;
 use crate::source::mariadb::failure;
 use crate::source::mariadb::failure::Peer;
 use crate::source::mariadb::infile::Offer;
@@ -40,6 +44,9 @@ const ACCESS_DENIED: u16 = 1045;
 /// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// What every session sets as `wait_timeout`.
+const WAIT_SECONDS: usize = 86_400;
+
 /// The largest packet of the protocol. A row may be larger than the packets that its server takes:
 /// the server sends it, so that only the client's own limit can refuse it.
 const MAX_PACKET_BYTES: usize = 1 << 30;
@@ -50,6 +57,8 @@ pub struct Connection {
     is_local: bool,
     peer: Peer,
     offer: Offer,
+    pace: Pace,
+    stages: Stages,
 }
 
 /// Who speaks the protocol. Few connections make use of what they have in common.
@@ -62,7 +71,7 @@ pub(super) enum Link {
 
 /// Returns a connection to the server that the login names.
 pub async fn connect(login: &Login) -> Result<Connection> {
-    let offer = Offer::default();
+    let offer = Offer::at(login.pace.clone());
     let client = connect_within(login, &offer, CONNECT_TIMEOUT).await?;
     Box::pin(prepare(login, Link::Client(client), offer)).await
 }
@@ -71,7 +80,9 @@ pub async fn connect(login: &Login) -> Result<Connection> {
 pub(super) async fn connect_to_read(login: &Login) -> Result<Connection> {
     let wire = Wire::log_in(login, MAX_PACKET_BYTES);
     match tokio::time::timeout(CONNECT_TIMEOUT, wire).await {
-        Ok(Ok(wire)) => Box::pin(prepare(login, Link::Wire(wire), Offer::default())).await,
+        Ok(Ok(wire)) => {
+            Box::pin(prepare(login, Link::Wire(wire), Offer::at(login.pace.clone()))).await
+        }
         // The client does more, and says better what is wrong.
         _ => Box::pin(connect(login)).await,
     }
@@ -87,7 +98,8 @@ async fn connect_within(login: &Login, offer: &Offer, limit: Duration) -> Result
 async fn prepare(login: &Login, link: Link, offer: Offer) -> Result<Connection> {
     let peer = Peer { server: login.server.to_string(), account: quote::identifier(&login.user) };
     let is_local = matches!(login.server, Address::Socket(_));
-    let mut connection = Connection { link, is_local, peer, offer };
+    let (pace, stages) = (login.pace.clone(), login.stages.clone());
+    let mut connection = Connection { link, is_local, peer, offer, pace, stages };
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
     login.sessions.remember(&mut connection).await?;
@@ -155,6 +167,16 @@ impl Connection {
         &self.offer
     }
 
+    /// Returns what counts the rows that this connection reads.
+    pub(super) fn meter(&self, stage: Stage) -> Meter {
+        self.pace.meter(self.stages.begin(), stage)
+    }
+
+    /// Returns where the time goes.
+    pub(super) const fn stages(&self) -> &Stages {
+        &self.stages
+    }
+
     /// Returns who explains the errors of [`raw`](Self::raw).
     pub(super) fn peer(&self) -> Peer {
         self.peer.clone()
@@ -182,6 +204,35 @@ impl Connection {
         let rows = rows.map_err(|cause| self.peer.error(doing, cause))?;
         let typed = rows.into_iter().map(T::from_row_opt).collect::<std::result::Result<_, _>>();
         typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
+    }
+
+    /// Returns the rows of each small result of several statements, which are asked in one go: however
+    /// far the server is, they take the time of one. A statement without a result has no place.
+    pub(super) async fn answers<T: FromRow>(
+        &mut self,
+        doing: &str,
+        statements: &str,
+    ) -> Result<Vec<Vec<T>>> {
+        let peer = self.peer();
+        let result = self.raw().query_iter(statements).await;
+        let mut result = result.map_err(|cause| peer.error(doing, cause))?;
+        let mut answers = Vec::new();
+        loop {
+            let has_rows = !result.columns_ref().is_empty();
+            let rows: Vec<Row> =
+                result.collect().await.map_err(|cause| peer.error(doing, cause))?;
+            if has_rows {
+                let typed = rows.into_iter().map(T::from_row_opt);
+                answers.push(typed.collect::<std::result::Result<_, _>>().map_err(|_| {
+                    Error::failed(format!("{doing}: the server answers in an unknown form"))
+                })?);
+            }
+            if result.is_empty() {
+                // Where a statement failed, there is nothing more but the failure.
+                let outcome = result.drop_result().await;
+                return outcome.map(|()| answers).map_err(|cause| peer.error(doing, cause));
+            }
+        }
     }
 
     /// Returns the first row of a small result; `doing` says `cannot {do} {thing}`.
@@ -214,6 +265,8 @@ fn options(login: &Login, offer: &Offer) -> Opts {
         .pass(login.password.as_ref().map(Secret::reveal))
         // A statement that was prepared belongs to the database that was selected then.
         .stmt_cache_size(Some(0))
+        // The client would ask for it; the session sets it anyway.
+        .wait_timeout(Some(WAIT_SECONDS))
         .max_allowed_packet(Some(MAX_PACKET_BYTES))
         .local_infile_handler(Some(offer.clone()))
         // The client would leave TCP for a socket that the server names: not what was asked for.

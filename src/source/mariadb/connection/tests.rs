@@ -50,6 +50,21 @@ async fn accounts_of_every_common_kind_log_in() {
 }
 
 #[tokio::test]
+async fn several_answers_come_in_one_go_and_the_first_failure_leaves_a_connection_of_use() {
+    let mut connection = server().connection().await;
+    let asked = "SELECT 1 UNION SELECT 2; DO 1; SELECT 3 WHERE FALSE; SELECT 4";
+    let answers: Vec<Vec<u8>> = connection.answers("cannot ask", asked).await.unwrap();
+    assert_eq!(answers, [vec![1, 2], vec![], vec![4]]);
+    let asked = "SELECT 1; SELECT * FROM nowhere.at_all; SELECT 2";
+    let error = connection.answers::<u8>("cannot ask", asked).await.unwrap_err();
+    assert!(error.chain().starts_with("cannot ask: ERROR 1146"), "{}", error.chain());
+    assert_eq!(value(&mut connection, "5").await, "5");
+    let error = connection.execute("cannot do", "DO 1; SELECT * FROM nowhere.at_all").await;
+    assert!(error.unwrap_err().chain().starts_with("cannot do: ERROR 1146"));
+    assert_eq!(value(&mut connection, "6").await, "6");
+}
+
+#[tokio::test]
 async fn an_account_with_a_second_way_to_log_in_is_refused_by_the_first() {
     server().run(
         "CREATE USER twofold@localhost IDENTIFIED VIA ed25519 USING PASSWORD('secret')
@@ -103,7 +118,8 @@ async fn a_server_out_of_reach_is_named_with_its_address() {
     let port = listener.local_addr().unwrap().port();
     let tcp = Address::Tcp { host: "127.0.0.1".to_owned(), port };
     let silent = Login { server: tcp, ..server().login("anybody", None) };
-    let error = connect_within(&silent, &Offer::default(), SHORT).await.err().unwrap();
+    let error =
+        connect_within(&silent, &Offer::at(silent.pace.clone()), SHORT).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.to_string().contains("no answer"), "{error}");
     drop(listener);

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
+use crate::base::pace::Pace;
+use crate::base::stages::Stages;
 use crate::source::mariadb::defaults::Defaults;
 use crate::source::mariadb::defaults::Setting;
 use crate::source::mariadb::sessions::Sessions;
@@ -86,6 +88,10 @@ pub struct Login {
     pub sessions: Sessions,
     /// Whether what is changed is replicated.
     pub binlog: Binlog,
+    /// How fast rows are read and loaded.
+    pub pace: Pace,
+    /// Where the time goes meanwhile.
+    pub stages: Stages,
 }
 
 /// Whether what a connection changes is written to the server's binary log, where it has one.
@@ -154,6 +160,8 @@ impl Login {
             notes: defaults.notes,
             sessions: Sessions::default(),
             binlog: Binlog::default(),
+            pace: Pace::default(),
+            stages: Stages::default(),
             server,
         })
     }

@@ -16,12 +16,16 @@ use mysql_async::Error as ClientError;
 use mysql_async::Row;
 use mysql_async::ServerError;
 use mysql_async::consts::CapabilityFlags;
+use mysql_async::consts::StatusFlags;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::AuthPlugin;
 use mysql_common::packets::AuthSwitchRequest;
+use mysql_common::packets::CommonOkPacket;
 use mysql_common::packets::ErrPacket;
 use mysql_common::packets::HandshakePacket;
 use mysql_common::packets::HandshakeResponse;
+use mysql_common::packets::OkPacketDeserializer;
+use mysql_common::packets::OldEofPacket;
 use mysql_common::proto::MySerialize as _;
 use mysql_common::proto::Text;
 use mysql_common::row::RowDeserializer;
@@ -39,6 +43,8 @@ const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
     .union(CapabilityFlags::CLIENT_SECURE_CONNECTION)
     .union(CapabilityFlags::CLIENT_LONG_PASSWORD)
     .union(CapabilityFlags::CLIENT_TRANSACTIONS)
+    .union(CapabilityFlags::CLIENT_MULTI_STATEMENTS)
+    .union(CapabilityFlags::CLIENT_MULTI_RESULTS)
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
 
 /// The commands of the protocol that are used.
@@ -122,25 +128,38 @@ impl Wire {
         Ok(())
     }
 
-    /// Runs a statement that returns nothing.
+    /// Runs statements that return nothing.
     pub(super) async fn execute(&mut self, statement: &str) -> Result<()> {
         self.rows(statement).await.map(drop)
     }
 
-    /// Returns all rows of a small result.
+    /// Returns all rows of a small result: of the first one, where there are several statements.
     pub(super) async fn rows(&mut self, statement: &str) -> Result<Vec<Row>> {
         self.command(QUERY, statement.as_bytes()).await?;
+        let (rows, mut goes_on) = self.result().await?;
+        while goes_on {
+            (_, goes_on) = self.result().await?;
+        }
+        Ok(rows)
+    }
+
+    /// Returns the rows of one result, and whether another one follows.
+    async fn result(&mut self) -> Result<(Vec<Row>, bool)> {
         let packet = answered(self.packets.next().await?)?;
         let mut rows = Vec::new();
         if packet.first() == Some(&OK) {
-            return Ok(rows);
+            let ok: OkPacketDeserializer<'_, CommonOkPacket> =
+                ParseBuf(packet).parse(CAPABILITIES)?;
+            return Ok((rows, goes_on(ok.into_inner().status_flags())));
         }
         let count = count(packet)?;
         let columns: Arc<[Column]> = self.columns(count).await?.into();
         loop {
             let packet = answered(self.packets.next().await?)?;
             if is_end(packet) {
-                return Ok(rows);
+                let end: OkPacketDeserializer<'_, OldEofPacket> =
+                    ParseBuf(packet).parse(CAPABILITIES)?;
+                return Ok((rows, goes_on(end.into_inner().status_flags())));
             }
             let row =
                 ParseBuf(packet).parse::<RowDeserializer<ServerSide, Text>>(columns.clone())?;
@@ -219,6 +238,10 @@ fn answered(packet: &[u8]) -> Result<&[u8]> {
         message: error.message_str().into_owned(),
         state: error.sql_state_ref().map_or_else(String::new, |state| state.as_str().into_owned()),
     }))
+}
+
+fn goes_on(status: StatusFlags) -> bool {
+    status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS)
 }
 
 fn is_end(packet: &[u8]) -> bool {

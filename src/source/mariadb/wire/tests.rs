@@ -112,6 +112,9 @@ async fn an_error_in_the_midst_of_rows_leaves_a_connection_that_goes_on() {
     assert!(link.next_row().await.unwrap().is_some());
     assert_eq!(link.rows("SELECT 1 UNION ALL SELECT 2").await.unwrap().len(), 2);
     assert!(link.rows("DO 1").await.unwrap().is_empty());
+    // Several statements are asked in one go; what comes first is returned, and any error.
+    assert_eq!(link.rows("SELECT 1; DO 2; SELECT 3 UNION SELECT 4").await.unwrap().len(), 1);
+    assert!(link.execute("DO 1; SELECT nothing; DO 2").await.is_err());
     assert!(link.rows("SELECT nothing").await.is_err());
     assert!(link.query("SELECT nothing").await.is_err());
     assert_eq!(link.rows("SELECT 1").await.unwrap().len(), 1);
