@@ -327,7 +327,7 @@ pub(super) async fn again(
         let ready = build(restoring, &mut planned, &options, safety, journal).await?;
         complete(restoring, ready, planned, journal).await
     };
-    match Box::pin(done).await {
+    match done.await {
         Ok(restored) => Ok(restored.outcome),
         // One that swapping met says so already.
         Err(error) if error.advice() == Some(execution.ways_out().as_str()) => Err(error),

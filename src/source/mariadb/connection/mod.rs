@@ -66,7 +66,7 @@ pub(super) enum Link {
     /// Whatever may be asked.
     Client(Conn),
     /// Reads rows, and runs what leads to that.
-    Wire(Wire),
+    Wire(Box<Wire>),
 }
 
 /// Returns a connection to the server that the login names.
@@ -81,7 +81,8 @@ pub(super) async fn connect_to_read(login: &Login) -> Result<Connection> {
     let wire = Wire::log_in(login, MAX_PACKET_BYTES);
     match tokio::time::timeout(CONNECT_TIMEOUT, wire).await {
         Ok(Ok(wire)) => {
-            Box::pin(prepare(login, Link::Wire(wire), Offer::at(login.pace.clone()))).await
+            let (link, offer) = (Link::Wire(Box::new(wire)), Offer::at(login.pace.clone()));
+            Box::pin(prepare(login, link, offer)).await
         }
         // The client does more, and says better what is wrong.
         _ => Box::pin(connect(login)).await,
