@@ -8,7 +8,7 @@ const MASK: &str = "***";
 
 /// What the names of secrets contain.
 const NAMES: &[&str] =
-    &["password", "passwd", "passphrase", "secret", "token", "apikey", "api-key"];
+    &["password", "passwd", "pwd", "passphrase", "secret", "token", "apikey", "api-key"];
 
 /// Programs whose `-pWORD` is a password.
 const DATABASE_PROGRAMS: &[&str] = &["mysql", "mariadb"];
@@ -16,7 +16,11 @@ const DATABASE_PROGRAMS: &[&str] = &["mysql", "mariadb"];
 /// Returns the words of a command, masked.
 pub fn words(words: &[String]) -> Vec<String> {
     let mut reader = Reader::default();
-    words.iter().map(|word| reader.text(word)).collect()
+    let masked = words.iter().map(|word| {
+        // A flag and its value are one word, blanks and all; others may be a script.
+        if word.starts_with('-') { reader.word(word) } else { reader.text(word) }
+    });
+    masked.collect()
 }
 
 /// Returns a line for the shell, masked.
@@ -36,12 +40,33 @@ struct Reader {
 impl Reader {
     /// Returns a text that may be several words.
     fn text(&mut self, text: &str) -> String {
-        let pieces = text.split_inclusive(char::is_whitespace);
+        if self.is_value {
+            return self.word(text);
+        }
+        let mut quote = None;
+        let pieces = text.split_inclusive(|c: char| {
+            match quote {
+                None if matches!(c, '\'' | '"') => quote = Some(c),
+                Some(open) if c == open => quote = None,
+                _ => {}
+            }
+            quote.is_none() && c.is_whitespace()
+        });
         let masked = pieces.map(|piece| {
             let word = piece.trim_end();
-            self.word(word) + &piece[word.len()..]
+            self.quoted(word).unwrap_or_else(|| self.word(word)) + &piece[word.len()..]
         });
         masked.collect()
+    }
+
+    /// Returns a script between quotes; `None` for all else.
+    fn quoted(&mut self, word: &str) -> Option<String> {
+        let quote = word.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+        let script = word[1..].strip_suffix(quote).unwrap_or(&word[1..]);
+        let end =
+            if word.len() > 1 && word.ends_with(quote) { quote.to_string() } else { String::new() };
+        let is_script = !self.is_value && script.contains(char::is_whitespace);
+        is_script.then(|| format!("{quote}{}{end}", self.text(script)))
     }
 
     fn word(&mut self, word: &str) -> String {
@@ -124,6 +149,7 @@ mod tests {
             ("x --password --yes", "x --password --yes"),
             ("DB_PASSWORD='hunter2' x", "DB_PASSWORD=*** x"),
             ("/usr/bin/mysql -u root -phunter2 -e 'x'", "/usr/bin/mysql -u root -p*** -e 'x'"),
+            ("MYSQL_PWD=hunter2 x", "MYSQL_PWD=*** x"),
             ("", ""),
         ] {
             assert_eq!(line(text), shown);
@@ -132,5 +158,17 @@ mod tests {
         }
         let shell = ["sh", "-c", "mariadb -phunter2 x; y --secret hunter2"].map(str::to_owned);
         assert_eq!(words(&shell)[2], "mariadb -p*** x; y --secret ***");
+        let quoted = [
+            ("mariadb -p'hun ter' x", "mariadb -p*** x"),
+            ("x --password 'hun ter' y", "x --password *** y"),
+            ("DB_PASSWORD=\"hun ter\" x", "DB_PASSWORD=*** x"),
+            ("sh -c 'mariadb -phunter2 x' y", "sh -c 'mariadb -p*** x' y"),
+            ("echo it's -x", "echo it's -x"),
+        ];
+        for (text, shown) in quoted {
+            assert_eq!(line(text), shown);
+        }
+        let split = ["x", "--password=hun ter", "--token", "hun ter", "y z"].map(str::to_owned);
+        assert_eq!(words(&split), ["x", "--password=***", "--token", "***", "y z"]);
     }
 }

@@ -49,6 +49,11 @@ impl Unit {
         self.file == "enabled"
     }
 
+    /// Returns whether it runs, or could be started.
+    pub fn may_run(&self) -> bool {
+        self.load == "loaded" || self.is_active
+    }
+
     /// Returns whether somebody has turned it off: one that is only not enabled by anybody is as its
     /// package brings it.
     fn is_turned_off(&self) -> bool {

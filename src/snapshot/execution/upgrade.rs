@@ -93,7 +93,7 @@ impl Undo {
 
 impl Execution {
     /// Returns the execution as it is shown.
-    pub(super) fn shown(mut self) -> Self {
+    pub(in crate::snapshot) fn shown(mut self) -> Self {
         self.upgrade.iter_mut().for_each(Upgrade::mask_undo);
         self
     }

@@ -209,9 +209,10 @@ pub async fn in_turn(
     Ok(Restored { new_host, ..restored })
 }
 
-/// Fails with [`Kind::Refused`](crate::base::error::Kind::Refused) where the disks of this host do not
-/// hold all that a snapshot has beside what is live, for who will have to go back to it.
-pub(super) async fn demand_room(
+/// Fails where all of a snapshot could not be restored now, for who will have to go back to it: where
+/// the server or its other databases are in the way, or where the disks do not hold it beside what is
+/// live.
+pub(super) async fn demand_restorable(
     restoring: &Restoring<'_>,
     id: &SnapshotId,
     options: &RestoreOptions,
@@ -219,7 +220,10 @@ pub(super) async fn demand_room(
     let options = &RestoreOptions { full: true, ..options.clone() };
     let host = &restoring.host.clone().with_binlog(options.binlog);
     let restoring = &Restoring { host, ..*restoring };
-    let Planned { lock: _lock, contents, plan, .. } = planned(restoring, id, options).await?;
+    let Planned { lock: _lock, contents, plan, refusal, .. } =
+        planned(restoring, id, options).await?;
+    refusal.map_or(Ok(()), Err)?;
+    survey::demand_unpinned(&plan, restoring, &contents, options).await?;
     let plan = survey::surveyed(plan, restoring, &contents, options).await?;
     room::demand(&plan, options)
 }

@@ -98,6 +98,7 @@ impl Upgrading<'_> {
             *stage = Stage::Undoing;
             self.undo().await?;
             fault::point("upgrade.undone");
+            self.stop_started().await?;
             *stage = Stage::Restoring;
             self.restore().await?;
             fault::point("upgrade.restored");
@@ -186,15 +187,15 @@ impl Upgrading<'_> {
         }
     }
 
-    /// Fails with [`Kind::Refused`] where going back would not have the room that it takes: what was
-    /// saved is built beside what the upgrade makes of it.
-    pub(super) async fn demand_room(&self, id: &SnapshotId) -> Result<()> {
+    /// Fails with [`Kind::Refused`] where there would be no going back: where the server would not take
+    /// what was saved, or where there is no room for it beside what the upgrade makes of it.
+    pub(super) async fn demand_way_back(&self, id: &SnapshotId) -> Result<()> {
         let Self { repository, profile, host, .. } = *self;
         let restoring = Restoring { repository, profile, host, monitor: &Silent };
-        let demanded = restore::demand_room(&restoring, id, &self.exactly()).await;
+        let demanded = restore::demand_restorable(&restoring, id, &self.exactly()).await;
         demanded.map_err(|error| {
-            let hint = "nothing was touched: free as much and begin again; `snap restore \
-                --discard-previous` drops what earlier restores kept aside";
+            let advice = error.advice().unwrap_or("begin again when that is mended");
+            let hint = format!("nothing was touched: {advice}");
             error.while_doing("cannot upgrade: there would be no going back").hint(hint)
         })
     }

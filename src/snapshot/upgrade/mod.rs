@@ -192,7 +192,7 @@ impl Upgrading<'_> {
             Some(_) => error,
             None => error.hint("nothing was touched: see to what is named, and begin again"),
         })?;
-        self.demand_room(&saved.id).await?;
+        self.demand_way_back(&saved.id).await?;
         journal.change(|execution| execution.snapshot = Some(saved.id.to_string()))?;
         journal.reach(Step::Saved)
     }
@@ -257,7 +257,7 @@ impl Upgrading<'_> {
 
 /// Returns what the journal tells of an upgrade that has come to this state.
 fn report(host: &Host, journal: &Journal, state: State) -> Upgraded {
-    let execution = journal.execution();
+    let execution = journal.execution().shown();
     Upgraded {
         log: host.journals().log(&execution.id),
         execution: execution.id,

@@ -14,6 +14,7 @@ use crate::system::health;
 use crate::system::packages;
 use crate::system::packages::Installed;
 use crate::system::units;
+use crate::system::units::Unit;
 
 /// How long it may take to bring the packages back by a command that the user gives, or each of those
 /// of their installer.
@@ -72,8 +73,16 @@ impl Upgrading<'_> {
 
     /// Stops all units of the service that run, whether they ran before or not.
     pub(super) async fn stop_units(&self) -> Result<()> {
-        let present = units::present(&self.profile.service.units).await?;
-        units::stop(&present, self.monitor).await
+        let known = units::known(&self.profile.service.units).await?;
+        let may_run = known.into_iter().filter(Unit::may_run);
+        let names: Vec<_> = may_run.map(|unit| unit.name).collect();
+        units::stop(&names, self.monitor).await
+    }
+
+    /// Stops those that run again: an installer may start what it installs.
+    pub(super) async fn stop_started(&self) -> Result<()> {
+        let active = units::active(&self.profile.service.units).await?;
+        units::stop(&active, self.monitor).await
     }
 
     /// Starts the units of the service after its command: an upgrade may take one away, or turn it

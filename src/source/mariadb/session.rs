@@ -23,8 +23,10 @@ const TALKING: &str = "SET NAMES utf8mb4, sql_mode = '', sql_quote_show_create =
 /// READ COMMITTED as a server's default would make a consistent snapshot a snapshot of nothing.
 /// A reader waits for a lock only behind somebody's DDL: not for ever. Nor does the server wait for
 /// ever for one of our processes that is stopped, with what it has read held.
-const READING: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
-    SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600, net_write_timeout = 600";
+const READING: &[&str] = &[
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600, net_write_timeout = 600",
+];
 
 /// Values go in exactly as they came out: nothing is rounded, invented or left out. What was
 /// allowed once is taken back without a check, because digests prove it afterwards.
@@ -64,7 +66,10 @@ const NO_SUCH_SETTING: &[u16] = &[1193, 1238];
 impl Connection {
     /// Readies the session for the reading of rows in one consistent snapshot.
     pub async fn prepare_reading(&mut self) -> Result<()> {
-        self.execute("cannot prepare a session for reading", READING).await
+        for statement in READING {
+            self.execute("cannot prepare a session for reading", statement).await?;
+        }
+        Ok(())
     }
 
     /// Readies the session for the building and the filling of tables.
