@@ -49,6 +49,13 @@ pub struct Writer {
     _lock: Lock,
 }
 
+/// Raw bytes on their way to becoming a blob.
+pub struct Packed {
+    blob: BlobRef,
+    /// The bytes to store, unless an earlier snapshot has stored them.
+    stored: Option<Bytes>,
+}
+
 impl Repository {
     /// Returns a writer that uses these blobs of earlier snapshots again, where they are sound.
     pub async fn writer(&self, known: impl IntoIterator<Item = BlobRef>) -> Result<Writer> {
@@ -62,6 +69,11 @@ impl Repository {
 impl Writer {
     /// Stores raw bytes, and returns where. Raw bytes that an earlier snapshot has cost a hash.
     pub async fn write(&self, raw: Vec<u8>) -> Result<BlobRef> {
+        self.store(self.pack(raw).await?).await
+    }
+
+    /// Hashes raw bytes and compresses them, unless an earlier snapshot has them.
+    pub async fn pack(&self, raw: Vec<u8>) -> Result<Packed> {
         let raw_bytes = raw.len() as u64;
         let mut lap = self.repository.stages.begin();
         let hash = move || {
@@ -73,7 +85,7 @@ impl Writer {
         let hashed = spawn_blocking(hash).await;
         let (raw_digest, raw) = hashed.context(|| "cannot hash a chunk".to_owned())?;
         if let Some(blob) = self.find_known(&raw_digest, raw_bytes).await {
-            return Ok(blob);
+            return Ok(Packed { blob, stored: None });
         }
         let mut lap = self.repository.stages.begin();
         let pack = move || {
@@ -84,9 +96,16 @@ impl Writer {
         };
         let packed = spawn_blocking(pack).await;
         let (blob, stored) = packed.context(|| "cannot compress a chunk".to_owned())??;
-        let (size, keeping) = (stored.len() as u64, self.keep(&blob.digest, stored));
-        self.repository.stages.time(Stage::Writing, size, keeping).await?;
-        Ok(blob)
+        Ok(Packed { blob, stored: Some(stored) })
+    }
+
+    /// Stores what was packed, and returns where.
+    pub async fn store(&self, packed: Packed) -> Result<BlobRef> {
+        if let Some(stored) = packed.stored {
+            let (size, keeping) = (stored.len() as u64, self.keep(&packed.blob.digest, stored));
+            self.repository.stages.time(Stage::Writing, size, keeping).await?;
+        }
+        Ok(packed.blob)
     }
 
     /// Stores the index of a source, and returns where.

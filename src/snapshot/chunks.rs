@@ -23,7 +23,10 @@ use crate::repository::writer::Writer;
 use crate::source::RawChunk;
 
 /// Chunks that are hashed and compressed at once; each may hold twice the usual size of a chunk.
-const AT_ONCE: usize = 2;
+const PACKED_AT_ONCE: usize = 2;
+
+/// Compressed chunks that are written at once, and wait for the disk while others are compressed.
+const STORED_AT_ONCE: usize = 2;
 
 /// Returns the way from a source to [`store`].
 pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
@@ -43,14 +46,19 @@ pub(super) async fn store(
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
-    let stored = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
-        let raw_bytes = bytes.len() as u64;
-        pace.spend(raw_bytes).await;
-        let blob = writer.write(bytes).await?;
-        monitor.advance(raw_bytes);
-        Ok::<_, Error>((item, (attempt, order), Chunk { blob, rows, from }))
+    let packed = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
+        pace.spend(bytes.len() as u64).await;
+        let packed = writer.pack(bytes).await?;
+        Ok::<_, Error>((item, (attempt, order), packed, rows, from))
     });
-    let mut stored: Vec<_> = stored.buffer_unordered(AT_ONCE).try_collect().await?;
+    let packed = packed.buffer_unordered(PACKED_AT_ONCE);
+    let stored = packed.map_ok(|(item, order, packed, rows, from)| async move {
+        let blob = writer.store(packed).await?;
+        monitor.advance(blob.raw_bytes);
+        Ok((item, order, Chunk { blob, rows, from }))
+    });
+    let stored = stored.try_buffer_unordered(STORED_AT_ONCE);
+    let mut stored: Vec<_> = stored.try_collect().await?;
     stored.sort_by_key(|(item, order, _)| (*item, *order));
     let mut indexes = vec![ItemIndex::default(); items];
     let mut attempts = vec![0; items];

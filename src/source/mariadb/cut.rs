@@ -54,13 +54,16 @@ impl Piece {
         Self { from, rows: 0, bytes: Vec::new() }
     }
 
-    /// Adds a row. Memory that doubled with every growth would be mostly empty.
-    fn add(&mut self, line: &[u8]) {
+    /// Adds a row of a chunk of these sizes. A piece that is more than a small table is given room for
+    /// a whole chunk at once, since memory that grows may be copied every time; beyond that it grows by
+    /// little, since memory that doubled would be mostly empty.
+    fn add(&mut self, line: &[u8], sizes: Sizes) {
         const STEP: usize = 1 << 20;
-        let length = line.len() + 1;
-        let free = self.bytes.capacity() - self.bytes.len();
-        if free < length && self.bytes.len() >= STEP {
-            self.bytes.reserve_exact(length.max(STEP));
+        let (length, capacity) = (self.bytes.len() + line.len() + 1, self.bytes.capacity());
+        if length > capacity && length > STEP {
+            let room = sizes.target + STEP;
+            let wanted = if length < room { room } else { length + STEP };
+            self.bytes.reserve_exact(wanted - self.bytes.len());
         }
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
@@ -103,7 +106,7 @@ impl KeyCutter {
             self.cut =
                 Some(Cut { from: key(), rows: self.piece.rows, length: self.piece.bytes.len() });
         }
-        self.piece.add(line);
+        self.piece.add(line, self.sizes);
         if self.piece.bytes.len() <= self.limit {
             return None;
         }
@@ -149,7 +152,7 @@ impl HashCutter {
     /// Between half the target and twice the target a row ends its piece with a chance of its
     /// length over the target, whatever rows stand around it.
     pub(super) fn push(&mut self, line: &[u8], hash: u128) -> Option<Piece> {
-        self.piece.add(line);
+        self.piece.add(line, self.sizes);
         let length = self.piece.bytes.len();
         let chance = (line.len() as u128 + 1) << 64;
         let is_chosen = (hash >> 64) * (self.sizes.target as u128) < chance;
@@ -196,11 +199,17 @@ mod tests {
 
     #[test]
     fn a_piece_takes_hardly_more_memory_than_its_rows() {
+        let sizes = Sizes { target: 8 << 20, limit: 9 << 20 };
         let mut piece = Piece::starting(Value::Null);
         let row = vec![b'x'; 100_000];
-        (0..170).for_each(|_| piece.add(&row));
-        assert_eq!((piece.rows, piece.bytes.len()), (170, 17_000_170));
-        assert!(piece.bytes.capacity() <= piece.bytes.len() + (1 << 20));
+        piece.add(&row[..10], sizes);
+        assert!(piece.bytes.capacity() < 1_000, "a small table");
+        for _ in 1..170 {
+            piece.add(&row, sizes);
+            let most = sizes.target.max(piece.bytes.len()) + (2 << 20);
+            assert!(piece.bytes.capacity() <= most);
+        }
+        assert_eq!((piece.rows, piece.bytes.len()), (170, 16_900_180));
     }
 
     #[test]

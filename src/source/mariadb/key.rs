@@ -4,14 +4,13 @@
 //! own collation, and a composite key by `a > ? OR (a = ? AND b >= ?)`, since MariaDB scans the
 //! whole table for `(a, b) >= (?, ?)`.
 
-use mysql_async::Row;
-use mysql_async::Value as Field;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::source::mariadb::field::Field;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::text::Text;
 
@@ -49,14 +48,16 @@ pub(super) enum Order {
 pub(super) struct Boundary(Vec<Text>);
 
 impl Boundary {
-    /// Returns the key of a row as JSON; the key's columns stand in the row from `first` on.
-    pub(super) fn of_row(row: &Row, first: usize, columns: usize) -> Value {
-        let value = |position| match row.as_ref(position) {
-            Some(Field::Bytes(bytes)) => Text(bytes.clone()),
-            Some(other) => Text(other.as_sql(true).trim_matches('\'').as_bytes().to_vec()),
-            None => Text(Vec::new()),
+    /// Returns the key of a row as JSON.
+    pub(super) fn of_fields<'a>(fields: impl Iterator<Item = Field<'a>>) -> Value {
+        let value = |field| match field {
+            Field::Bytes(bytes) => Text(bytes.to_vec()),
+            other => {
+                let sql = mysql_async::Value::from(other).as_sql(true);
+                Text(sql.trim_matches('\'').as_bytes().to_vec())
+            }
         };
-        let key = Self((first..first + columns).map(value).collect());
+        let key = Self(fields.map(value).collect());
         serde_json::to_value(key).expect("strings are JSON")
     }
 

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts, sessions
+//! wire                                 a connection that reads rows where they lie
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading, shown); schema is its blob
@@ -11,7 +12,7 @@
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! partitions                           what nobody may exchange until it is read
-//! range → rows → reading → dump        key ranges, lines of TSV (tsv), chunks (cut); watch the server meanwhile
+//! range → rows → reading → dump        key ranges, lines of TSV (field, tsv), chunks (cut); watch the server meanwhile
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → judgement → compare   what is live already as it was saved, and stays
@@ -25,6 +26,7 @@
 mod defaults;
 pub mod login;
 pub mod quote;
+mod wire;
 pub mod connection;
 mod session;
 pub mod sessions;
@@ -68,6 +70,7 @@ mod hold;
 mod moment;
 mod partitions;
 pub mod range;
+mod field;
 mod tsv;
 mod cut;
 mod rows;

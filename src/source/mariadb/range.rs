@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::base::error::Result;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::key::Boundary;
+use crate::source::mariadb::key::KeyColumn;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::versioning;
 
@@ -147,15 +148,30 @@ fn grouped(table: usize, estimated_bytes: u64, ranges: Vec<Range>) -> Vec<Job> {
     jobs
 }
 
-/// Returns the query for a range: the stored columns, the generated ones, the key's.
+/// Returns what is read of a row, the stored columns and then the generated ones; and at which of
+/// them the key stands. A key column that is not read as it is comes once more behind them.
+fn selected(table: &Table) -> (Vec<String>, Vec<usize>) {
+    let columns = table.stored_columns().chain(table.generated_columns());
+    let mut columns: Vec<String> = columns.map(versioning::selected).collect();
+    let place = |key: &KeyColumn| {
+        let name = quote::identifier(&key.name);
+        columns.iter().position(|column| *column == name).unwrap_or_else(|| {
+            columns.push(name);
+            columns.len() - 1
+        })
+    };
+    let places = table.key.iter().flatten().map(place).collect();
+    (columns, places)
+}
+
+/// Returns at which columns of a [`select`] the key stands.
+pub(super) fn key_places(table: &Table) -> Vec<usize> {
+    selected(table).1
+}
+
+/// Returns the query for a range.
 pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<String> {
-    let key = table.key.iter().flatten().map(|column| quote::identifier(&column.name));
-    let columns: Vec<_> = table
-        .stored_columns()
-        .chain(table.generated_columns())
-        .map(versioning::selected)
-        .chain(key)
-        .collect();
+    let (columns, _) = selected(table);
     let name = quote::qualified(database, &table.name);
     let times = versioning::of_all_times(table);
     let mut sql = format!("SELECT {} FROM {name}{times}", columns.join(", "));
@@ -181,7 +197,7 @@ pub(super) fn select(database: &str, table: &Table, range: &Range) -> Result<Str
 mod tests {
     use super::*;
     use crate::source::mariadb::definition::Column;
-    use crate::source::mariadb::key::KeyColumn;
+    use crate::source::mariadb::definition::Lifetime;
     use crate::source::mariadb::key::Order;
     use serde_json::json;
 
@@ -215,10 +231,22 @@ mod tests {
         let known = [known(json!(["7"]), 1), known(json!(["10"]), 2), known(json!(["20"]), 3)];
         let ranges = ranges(&table, &known);
         let sql: Vec<_> = ranges.iter().map(|range| select("d", &table, range).unwrap()).collect();
-        let select = "SELECT `id`, `v`, `g`, `id` FROM `d`.`t` FORCE INDEX (PRIMARY)";
+        let select = "SELECT `id`, `v`, `g` FROM `d`.`t` FORCE INDEX (PRIMARY)";
         assert_eq!(sql[0], format!("{select} WHERE `id` < 10 ORDER BY `id`"));
         assert_eq!(sql[1], format!("{select} WHERE `id` >= 10 AND `id` < 20 ORDER BY `id`"));
         assert_eq!(sql[2], format!("{select} WHERE `id` >= 20 ORDER BY `id`"));
+    }
+
+    #[test]
+    fn a_key_is_read_once_more_only_where_it_is_not_read_as_it_is() {
+        let mut table = table();
+        assert_eq!(key_places(&table), [0]);
+        table.columns.insert(0, Column { name: "e".to_owned(), ..table.columns[2].clone() });
+        table.columns[0].lifetime = Some(Lifetime::End);
+        let key = ["e", "id"].map(|name| KeyColumn { name: name.to_owned(), order: Order::Number });
+        table.key = Some(key.to_vec());
+        assert_eq!(key_places(&table), [4, 1]);
+        assert_eq!(selected(&table).0[1..], ["`id`", "`v`", "`g`", "`e`"]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Reads the rows of a table as chunks, or only counts and digests them.
 
-use mysql_async::Row;
+use mysql_async::BinaryProtocol;
+use mysql_async::Column;
+use mysql_async::QueryResult;
 use mysql_async::Value;
 use mysql_async::prelude::Queryable;
 use tokio::sync::mpsc::Sender;
@@ -12,6 +14,7 @@ use crate::base::pace::Meter;
 use crate::base::stages::Stage;
 use crate::source::RawChunk;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::cut::HashCutter;
 use crate::source::mariadb::cut::KeyCutter;
 use crate::source::mariadb::cut::Piece;
@@ -19,6 +22,9 @@ use crate::source::mariadb::cut::Sizes;
 use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::failure::Peer;
+use crate::source::mariadb::field;
+use crate::source::mariadb::field::Field;
+use crate::source::mariadb::field::Sent;
 use crate::source::mariadb::key::Boundary;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::quote;
@@ -28,6 +34,7 @@ use crate::source::mariadb::range::Range;
 use crate::source::mariadb::tsv;
 use crate::source::mariadb::tsv::Format;
 use crate::source::mariadb::versioning;
+use crate::source::mariadb::wire::Wire;
 
 /// What proves the rows of a table, or of a part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,8 +79,8 @@ pub(super) async fn read_job(
         let mut cutter = HashCutter::new(sizes);
         for range in &job.ranges {
             let mut rows = Rows::open(connection, database, table, range).await?;
-            while let Some((row, formats)) = rows.next().await? {
-                let hash = lines.add(&row, formats);
+            while let Some(row) = rows.next().await? {
+                let hash = lines.add(&row)?;
                 outlet.meter.count(lines.line.len()).await;
                 outlet.send(cutter.push(&lines.line, hash)).await?;
             }
@@ -91,10 +98,10 @@ pub(super) async fn read_job(
             None => KeyCutter::new(sizes, range.from.clone(), range.previous_bytes),
         };
         let mut rows = Rows::open(connection, database, table, range).await?;
-        while let Some((row, formats)) = rows.next().await? {
-            lines.add(&row, formats);
+        while let Some(row) = rows.next().await? {
+            lines.add(&row)?;
             outlet.meter.count(lines.line.len()).await;
-            let key = || Boundary::of_row(&row, table.columns.len(), lines.key_columns);
+            let key = || row.key(&lines.key);
             outlet.send(cutter.push(&lines.line, key)).await?;
         }
         let is_last = position + 1 == job.ranges.len();
@@ -116,8 +123,8 @@ pub(super) async fn prove(
     let mut lines = Lines::new(table);
     let mut meter = connection.meter(Stage::Verifying);
     let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
-    while let Some((row, formats)) = rows.next().await? {
-        lines.add(&row, formats);
+    while let Some(row) = rows.next().await? {
+        lines.add(&row)?;
         meter.count(lines.line.len()).await;
     }
     meter.end().await;
@@ -127,8 +134,9 @@ pub(super) async fn prove(
 /// Turns rows into lines, counting and digesting them.
 struct Lines {
     stored_columns: usize,
-    generated_columns: usize,
-    key_columns: usize,
+    columns: usize,
+    /// Where the key stands in a row.
+    key: Vec<usize>,
     /// Where start and end stand, in a table that keeps its history.
     lifetime: Option<(usize, usize)>,
     /// The line of the last row, without its newline.
@@ -139,12 +147,11 @@ struct Lines {
 
 impl Lines {
     fn new(table: &Table) -> Self {
-        let generated_columns = table.generated_columns().count();
         let position = |end| table.stored_columns().position(|column| column.lifetime == Some(end));
         Self {
-            stored_columns: table.columns.len() - generated_columns,
-            generated_columns,
-            key_columns: table.key.as_ref().map_or(0, Vec::len),
+            stored_columns: table.stored_columns().count(),
+            columns: table.columns.len(),
+            key: range::key_places(table),
             lifetime: position(Lifetime::Start).zip(position(Lifetime::End)),
             line: Vec::new(),
             generated_line: Vec::new(),
@@ -153,27 +160,85 @@ impl Lines {
     }
 
     /// Makes the line of a row; returns its hash.
-    fn add(&mut self, row: &Row, formats: &[Format]) -> u128 {
+    fn add(&mut self, row: &Row<'_>) -> Result<u128> {
         self.line.clear();
-        tsv::append_line(row, formats, 0..self.stored_columns, &mut self.line);
+        self.generated_line.clear();
+        let columns = row.shape.formats.iter().take(self.columns);
+        let appended = match &row.fields {
+            Fields::Values(values) => self.append(values.iter().map(|it| Some(it.into())), columns),
+            Fields::Packet(packet) => self.append(field::fields(packet, &row.shape.sent), columns),
+        };
+        appended
+            .ok_or_else(|| Error::failed("cannot read a row: it has fewer fields than columns"))?;
         self.totals.bytes += self.line.len() as u64 + 1;
         self.count_lifetime(row);
-        if self.generated_columns > 0 {
-            let generated = self.stored_columns..self.stored_columns + self.generated_columns;
-            self.generated_line.clear();
-            tsv::append_line(row, formats, generated, &mut self.generated_line);
+        if self.columns > self.stored_columns {
             self.totals.generated.add(&self.generated_line);
         }
-        self.totals.stored.add(&self.line)
+        Ok(self.totals.stored.add(&self.line))
     }
 
-    fn count_lifetime(&mut self, row: &Row) {
+    fn append<'a>(
+        &mut self,
+        mut fields: impl Iterator<Item = Option<Field<'a>>>,
+        formats: impl Iterator<Item = &'a Format>,
+    ) -> Option<()> {
+        for (position, format) in formats.enumerate() {
+            let is_stored = position < self.stored_columns;
+            let line = if is_stored { &mut self.line } else { &mut self.generated_line };
+            if position > 0 && position != self.stored_columns {
+                line.push(b'\t');
+            }
+            tsv::append_field(fields.next()??, *format, line);
+        }
+        Some(())
+    }
+
+    fn count_lifetime(&mut self, row: &Row<'_>) {
         let Some((start, end)) = self.lifetime else { return };
-        match (row.as_ref(start), row.as_ref(end)) {
-            (_, None | Some(Value::NULL)) => self.totals.current += 1,
+        match (row.field(start), row.field(end)) {
+            (_, Field::Null) => self.totals.current += 1,
             (start, end) if start >= end => self.totals.never += 1,
             _ => {}
         }
+    }
+}
+
+/// How the columns of a result are sent and written.
+struct Shape {
+    sent: Vec<Sent>,
+    formats: Vec<Format>,
+}
+
+impl Shape {
+    fn of(columns: &[Column]) -> Self {
+        Self { sent: columns.iter().map(Sent::of).collect(), formats: tsv::formats(columns) }
+    }
+}
+
+/// A row as it came.
+struct Row<'a> {
+    fields: Fields<'a>,
+    shape: &'a Shape,
+}
+
+enum Fields<'a> {
+    Values(Vec<Value>),
+    Packet(&'a [u8]),
+}
+
+impl Row<'_> {
+    /// Returns one field of a row that has been read once; NULL where there is none.
+    fn field(&self, place: usize) -> Field<'_> {
+        let field = match &self.fields {
+            Fields::Values(values) => values.get(place).map(Field::from),
+            Fields::Packet(packet) => field::fields(packet, &self.shape.sent).nth(place).flatten(),
+        };
+        field.unwrap_or(Field::Null)
+    }
+
+    fn key(&self, places: &[usize]) -> serde_json::Value {
+        Boundary::of_fields(places.iter().map(|place| self.field(*place)))
     }
 }
 
@@ -208,10 +273,16 @@ impl Outlet<'_> {
 
 /// The rows of a range, by the binary protocol.
 struct Rows<'a> {
-    result: mysql_async::QueryResult<'a, 'static, mysql_async::BinaryProtocol>,
-    formats: Vec<Format>,
+    result: Answer<'a>,
+    shape: Shape,
     table: &'a str,
     peer: Peer,
+}
+
+/// Who reads the rows.
+enum Answer<'a> {
+    Client(QueryResult<'a, 'static, BinaryProtocol>),
+    Wire(&'a mut Wire),
 }
 
 impl<'a> Rows<'a> {
@@ -223,16 +294,28 @@ impl<'a> Rows<'a> {
     ) -> Result<Self> {
         let sql = range::select(database, table, range)?;
         let peer = connection.peer();
-        let result = connection.raw().exec_iter(sql, ()).await;
-        let result = result.map_err(|cause| read_error(&peer, &table.name, cause))?;
-        let formats = tsv::formats(result.columns_ref());
-        Ok(Self { result, formats, table: &table.name, peer })
+        let opened = match connection.link() {
+            Link::Client(client) => client
+                .exec_iter(sql, ())
+                .await
+                .map(|result| (Shape::of(result.columns_ref()), Answer::Client(result))),
+            Link::Wire(wire) => {
+                wire.query(&sql).await.map(|columns| (Shape::of(&columns), Answer::Wire(wire)))
+            }
+        };
+        let (shape, result) = opened.map_err(|cause| read_error(&peer, &table.name, cause))?;
+        Ok(Self { result, shape, table: &table.name, peer })
     }
 
-    async fn next(&mut self) -> Result<Option<(Row, &[Format])>> {
-        let row = self.result.next().await;
-        let row = row.map_err(|cause| read_error(&self.peer, self.table, cause))?;
-        Ok(row.map(|row| (row, self.formats.as_slice())))
+    async fn next(&mut self) -> Result<Option<Row<'_>>> {
+        let next = match &mut self.result {
+            Answer::Client(result) => {
+                result.next().await.map(|row| row.map(|row| Fields::Values(row.unwrap())))
+            }
+            Answer::Wire(wire) => wire.next_row().await.map(|row| row.map(Fields::Packet)),
+        };
+        let fields = next.map_err(|cause| read_error(&self.peer, self.table, cause))?;
+        Ok(fields.map(|fields| Row { fields, shape: &self.shape }))
     }
 }
 

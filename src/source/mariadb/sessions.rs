@@ -46,7 +46,7 @@ impl Sessions {
     /// Remembers a connection; durable when this returns.
     pub(super) async fn remember(&self, connection: &mut Connection) -> Result<()> {
         let Some(file) = &self.0 else { return Ok(()) };
-        let (id, server_started) = (connection.raw().id(), connection.server_started().await?);
+        let (id, server_started) = (connection.id(), connection.server_started().await?);
         durable::append(file, format!("{id} {server_started}\n").as_bytes())
     }
 
@@ -102,7 +102,7 @@ impl Connection {
     /// Ends these connections of our own account and waits until they are gone.
     async fn end_sessions(&mut self, ids: &HashSet<u32>) -> Result<usize> {
         let doing = "cannot end the statements of a process that is gone";
-        let own = self.raw().id();
+        let own = self.id();
         let sql = "SELECT ID FROM information_schema.PROCESSLIST \
                    WHERE USER = SUBSTRING_INDEX(USER(), '@', 1)";
         let mut ended = 0;
@@ -153,7 +153,7 @@ mod tests {
         let file = folder.path().join("sessions");
         let login = server().login(server().superuser(), None);
         let mut other = connect(&login).await.unwrap();
-        let id = other.raw().id();
+        let id = other.id();
         durable::append(&file, format!("{id} 12345\n{id} 9").as_bytes()).unwrap();
         assert_eq!(Sessions::kept_in(file).end(&login).await.unwrap(), 0);
         other.execute("cannot go on", "DO 1").await.unwrap();

@@ -5,31 +5,33 @@
 //! tab, newline, backslash and NUL are escaped; text keeps the bytes of its column's own
 //! character set; FLOAT and DOUBLE take the shortest form that reads back as the same value.
 
-use mysql_async::Row;
-use mysql_async::Value;
+use memchr::memchr;
+use memchr::memchr3;
 use mysql_async::consts::ColumnType;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::source::mariadb::field::Field;
 
 /// As many decimals as this and more say that their number is not fixed.
 const NOT_FIXED: u8 = 31;
 
 /// How a column of a result is written, taken from the metadata of the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Format {
     kind: FormatKind,
     fraction_digits: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum FormatKind {
     /// A date without a time.
     Date,
     /// Four digits: the text `0` would become the year 2000.
     Year,
-    /// A FLOAT or DOUBLE of so many digits before and after the point: `FLOAT(8,3)` has 5 and 3.
-    Fixed { whole: u32, fraction: u32 },
+    /// A FLOAT or DOUBLE of so many digits before and after the point: `FLOAT(8,3)` has 5 and 3,
+    /// and every number of it is nearer to zero than `beyond`.
+    Fixed { whole: u32, fraction: u32, beyond: f64 },
     /// What its value shows by itself.
     Plain,
 }
@@ -46,8 +48,7 @@ pub(super) fn formats(columns: &[mysql_async::Column]) -> Vec<Format> {
                     if column.decimals() < NOT_FIXED =>
                 {
                     let fraction = u32::from(column.decimals());
-                    let whole = column.column_length().saturating_sub(fraction);
-                    FormatKind::Fixed { whole, fraction }
+                    FormatKind::fixed(column.column_length().saturating_sub(fraction), fraction)
                 }
                 _ => FormatKind::Plain,
             },
@@ -57,64 +58,57 @@ pub(super) fn formats(columns: &[mysql_async::Column]) -> Vec<Format> {
         .collect()
 }
 
-/// Appends the line of a row's columns `range`, without the newline.
-pub(super) fn append_line(
-    row: &Row,
-    formats: &[Format],
-    range: std::ops::Range<usize>,
-    line: &mut Vec<u8>,
-) {
-    let first = range.start;
-    for position in range {
-        if position > first {
-            line.push(b'\t');
+/// Appends one field of a line.
+pub(super) fn append_field(field: Field<'_>, format: Format, line: &mut Vec<u8>) {
+    match field {
+        Field::Null => line.extend_from_slice(b"\\N"),
+        Field::Bytes(bytes) => append_escaped(bytes, line),
+        Field::Int(year) if format.kind == FormatKind::Year => {
+            append_padded(year.unsigned_abs(), 4, line);
         }
-        let value = row.as_ref(position).unwrap_or(&Value::NULL);
-        append_value(value, formats[position], line);
+        Field::Int(number) => append_text(itoa::Buffer::new().format(number), line),
+        Field::UInt(number) => append_text(itoa::Buffer::new().format(number), line),
+        // The server refuses a FLOAT whose text is larger than the largest one, if only as a
+        // double; the shortest text of the largest one is.
+        Field::Float(number) if number.abs() >= f32::MAX => {
+            append_float(ryu::Buffer::new().format(f64::from(number)), line);
+        }
+        Field::Float(number) if format.is_beyond(f64::from(number)) => {
+            append_largest(format, number.is_sign_negative(), line);
+        }
+        Field::Double(number) if format.is_beyond(number) => {
+            append_largest(format, number.is_sign_negative(), line);
+        }
+        Field::Float(number) => append_float(ryu::Buffer::new().format(number), line),
+        Field::Double(number) => append_float(ryu::Buffer::new().format(number), line),
+        Field::Date(date) => {
+            append_padded(date.year, 4, line);
+            line.push(b'-');
+            append_two(date.month, line);
+            line.push(b'-');
+            append_two(date.day, line);
+            if format.kind != FormatKind::Date {
+                line.push(b' ');
+                append_two(date.hour, line);
+                append_clock(date.minute, date.second, line);
+                append_fraction(date.micros, format.fraction_digits, line);
+            }
+        }
+        Field::Time(time) => {
+            if time.is_negative {
+                line.push(b'-');
+            }
+            append_padded(time.days * 24 + u32::from(time.hours), 2, line);
+            append_clock(time.minute, time.second, line);
+            append_fraction(time.micros, format.fraction_digits, line);
+        }
     }
 }
 
-fn append_value(value: &Value, format: Format, line: &mut Vec<u8>) {
-    match value {
-        Value::NULL => line.extend_from_slice(b"\\N"),
-        Value::Bytes(bytes) => append_escaped(bytes, line),
-        Value::Int(year) if format.kind == FormatKind::Year => {
-            append_padded(year.unsigned_abs(), 4, line);
-        }
-        Value::Int(number) => append_text(itoa::Buffer::new().format(*number), line),
-        Value::UInt(number) => append_text(itoa::Buffer::new().format(*number), line),
-        // The server refuses a FLOAT whose text is larger than the largest one, if only as a
-        // double; the shortest text of the largest one is.
-        Value::Float(number) if number.abs() >= f32::MAX => {
-            append_float(ryu::Buffer::new().format(f64::from(*number)), line);
-        }
-        Value::Float(number) if format.is_beyond(f64::from(*number)) => {
-            append_largest(format, number.is_sign_negative(), line);
-        }
-        Value::Double(number) if format.is_beyond(*number) => {
-            append_largest(format, number.is_sign_negative(), line);
-        }
-        Value::Float(number) => append_float(ryu::Buffer::new().format(*number), line),
-        Value::Double(number) => append_float(ryu::Buffer::new().format(*number), line),
-        Value::Date(year, month, day, hour, minute, second, micros) => {
-            append_padded(*year, 4, line);
-            line.push(b'-');
-            append_padded(*month, 2, line);
-            line.push(b'-');
-            append_padded(*day, 2, line);
-            if format.kind != FormatKind::Date {
-                line.push(b' ');
-                append_clock(u32::from(*hour), *minute, *second, line);
-                append_fraction(*micros, format.fraction_digits, line);
-            }
-        }
-        Value::Time(is_negative, days, hours, minute, second, micros) => {
-            if *is_negative {
-                line.push(b'-');
-            }
-            append_clock(days * 24 + u32::from(*hours), *minute, *second, line);
-            append_fraction(*micros, format.fraction_digits, line);
-        }
+impl FormatKind {
+    fn fixed(whole: u32, fraction: u32) -> Self {
+        let beyond = i32::try_from(whole).map_or(f64::INFINITY, |whole| 10_f64.powi(whole));
+        Self::Fixed { whole, fraction, beyond }
     }
 }
 
@@ -122,14 +116,13 @@ impl Format {
     /// Returns whether a number has more digits before the point than its column allows: the
     /// largest one of the column may have been rounded up to that when it was stored.
     fn is_beyond(self, number: f64) -> bool {
-        let FormatKind::Fixed { whole, .. } = self.kind else { return false };
-        i32::try_from(whole).is_ok_and(|whole| number.abs() >= 10_f64.powi(whole))
+        matches!(self.kind, FormatKind::Fixed { beyond, .. } if number.abs() >= beyond)
     }
 }
 
 /// Appends the largest number of a column of fixed digits, which is stored as the same again.
 fn append_largest(format: Format, is_negative: bool, line: &mut Vec<u8>) {
-    let FormatKind::Fixed { whole, fraction } = format.kind else { return };
+    let FormatKind::Fixed { whole, fraction, .. } = format.kind else { return };
     if is_negative {
         line.push(b'-');
     }
@@ -139,14 +132,27 @@ fn append_largest(format: Format, is_negative: bool, line: &mut Vec<u8>) {
 }
 
 fn append_escaped(bytes: &[u8], line: &mut Vec<u8>) {
-    let mut rest = bytes;
-    while let Some(position) = rest.iter().position(|byte| escape(*byte).is_some()) {
-        line.extend_from_slice(&rest[..position]);
-        line.push(b'\\');
-        line.extend(escape(rest[position]));
-        rest = &rest[position + 1..];
+    let (mut written, mut mark, mut nul) = (0, 0, 0);
+    // Most text needs no escape at all: both searches are over at once.
+    let next = |searched: &mut usize, found: Option<usize>| {
+        *searched = found.map_or(bytes.len(), |distance| *searched + distance);
+    };
+    next(&mut mark, memchr3(b'\t', b'\n', b'\\', bytes));
+    next(&mut nul, memchr(0, bytes));
+    while mark.min(nul) < bytes.len() {
+        let position = mark.min(nul);
+        line.extend_from_slice(&bytes[written..position]);
+        line.extend_from_slice(&[b'\\', escape(bytes[position])]);
+        written = position + 1;
+        if position == mark {
+            mark = written;
+            next(&mut mark, memchr3(b'\t', b'\n', b'\\', &bytes[written..]));
+        } else {
+            nul = written;
+            next(&mut nul, memchr(0, &bytes[written..]));
+        }
     }
-    line.extend_from_slice(rest);
+    line.extend_from_slice(&bytes[written..]);
 }
 
 /// Returns the lines of a chunk, without their newlines.
@@ -201,13 +207,12 @@ pub(super) fn text(value: &[u8]) -> String {
 }
 
 /// Returns what stands after the backslash for a byte that must be escaped.
-const fn escape(byte: u8) -> Option<u8> {
+const fn escape(byte: u8) -> u8 {
     match byte {
-        b'\t' => Some(b't'),
-        b'\n' => Some(b'n'),
-        b'\\' => Some(b'\\'),
-        0 => Some(b'0'),
-        _ => None,
+        b'\t' => b't',
+        b'\n' => b'n',
+        0 => b'0',
+        other => other,
     }
 }
 
@@ -220,12 +225,12 @@ fn append_float(text: &str, line: &mut Vec<u8>) {
     append_text(text.strip_suffix(".0").unwrap_or(text), line);
 }
 
-fn append_clock(hours: u32, minute: u8, second: u8, line: &mut Vec<u8>) {
-    append_padded(hours, 2, line);
+/// Appends what follows the hours.
+fn append_clock(minute: u8, second: u8, line: &mut Vec<u8>) {
     line.push(b':');
-    append_padded(minute, 2, line);
+    append_two(minute, line);
     line.push(b':');
-    append_padded(second, 2, line);
+    append_two(second, line);
 }
 
 /// Appends as many digits of the microseconds as the column keeps.
@@ -234,6 +239,15 @@ fn append_fraction(micros: u32, digits: u8, line: &mut Vec<u8>) {
         line.push(b'.');
         let kept = micros / 10_u32.pow(6 - u32::from(digits));
         append_padded(kept, usize::from(digits), line);
+    }
+}
+
+/// Appends a number of a calendar or a clock, of two digits.
+fn append_two(number: u8, line: &mut Vec<u8>) {
+    if number < 100 {
+        line.extend_from_slice(&[b'0' + number / 10, b'0' + number % 10]);
+    } else {
+        append_padded(number, 2, line);
     }
 }
 
@@ -247,6 +261,7 @@ fn append_padded(number: impl Into<u64>, width: usize, line: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mysql_async::Value;
     use proptest::prelude::*;
 
     const DATETIME_3: Format = Format { kind: FormatKind::Plain, fraction_digits: 3 };
@@ -255,7 +270,7 @@ mod tests {
 
     fn written(value: &Value, format: Format) -> String {
         let mut line = Vec::new();
-        append_value(value, format, &mut line);
+        append_field(value.into(), format, &mut line);
         String::from_utf8(line).unwrap()
     }
 
@@ -267,7 +282,7 @@ mod tests {
                 if position > 0 {
                     line.push(b'\t');
                 }
-                append_value(&value.clone().map_or(Value::NULL, Value::Bytes), PLAIN, &mut line);
+                append_field(value.as_deref().map_or(Field::Null, Field::Bytes), PLAIN, &mut line);
             }
             let chunk = [line.as_slice(), b"\n", &line, b"\n"].concat();
             let read: Vec<_> = lines(&chunk).map(|line| cells(line, [0, 1, 2]).unwrap()).collect();
@@ -313,7 +328,7 @@ mod tests {
 
     #[test]
     fn what_was_rounded_beyond_its_column_is_written_as_its_largest_number() {
-        let kind = FormatKind::Fixed { whole: 5, fraction: 3 };
+        let kind = FormatKind::fixed(5, 3);
         let format = Format { kind, fraction_digits: 3 };
         assert_eq!(written(&Value::Float(99_999.999), format), "99999.999");
         assert_eq!(written(&Value::Double(-100_000.0), format), "-99999.999");
@@ -340,10 +355,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_read_back_and_never_hold_a_separator(bytes: Vec<u8>) {
+        fn any_bytes_read_back_and_never_hold_a_separator(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"\0\t\n\\".to_vec())], 0..200),
+        ) {
             let mut field = Vec::new();
             append_escaped(&bytes, &mut field);
-            prop_assert!(!field.contains(&b'\t') && !field.contains(&b'\n'));
+            prop_assert!(!field.contains(&b'\t') && !field.contains(&b'\n') && !field.contains(&0));
             prop_assert_eq!(unescaped(&field), bytes);
         }
 

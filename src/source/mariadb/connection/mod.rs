@@ -34,6 +34,7 @@ use crate::source::mariadb::login::Login;
 use crate::source::mariadb::login::Secret;
 use crate::source::mariadb::login::Tls;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::wire::Wire;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -52,7 +53,7 @@ const MAX_PACKET_BYTES: usize = 1 << 30;
 
 /// A connection that is logged in.
 pub struct Connection {
-    raw: Conn,
+    link: Link,
     is_local: bool,
     peer: Peer,
     offer: Offer,
@@ -60,21 +61,46 @@ pub struct Connection {
     stages: Stages,
 }
 
-/// Returns a connection to the server that the login names.
-pub async fn connect(login: &Login) -> Result<Connection> {
-    connect_within(login, CONNECT_TIMEOUT).await
+/// Who speaks the protocol. Few connections make use of what they have in common.
+pub(super) enum Link {
+    /// Whatever may be asked.
+    Client(Conn),
+    /// Reads rows, and runs what leads to that.
+    Wire(Box<Wire>),
 }
 
-async fn connect_within(login: &Login, limit: Duration) -> Result<Connection> {
+/// Returns a connection to the server that the login names.
+pub async fn connect(login: &Login) -> Result<Connection> {
     let offer = Offer::at(login.pace.clone());
-    let raw = tokio::time::timeout(limit, log_in(login, &offer))
+    let client = connect_within(login, &offer, CONNECT_TIMEOUT).await?;
+    Box::pin(prepare(login, Link::Client(client), offer)).await
+}
+
+/// Returns a connection for the reading of many rows, and for no statement that changes anything.
+pub(super) async fn connect_to_read(login: &Login) -> Result<Connection> {
+    let wire = Wire::log_in(login, MAX_PACKET_BYTES);
+    match tokio::time::timeout(CONNECT_TIMEOUT, wire).await {
+        Ok(Ok(wire)) => {
+            let (link, offer) = (Link::Wire(Box::new(wire)), Offer::at(login.pace.clone()));
+            Box::pin(prepare(login, link, offer)).await
+        }
+        // The client does more, and says better what is wrong.
+        _ => Box::pin(connect(login)).await,
+    }
+}
+
+async fn connect_within(login: &Login, offer: &Offer, limit: Duration) -> Result<Conn> {
+    tokio::time::timeout(limit, log_in(login, offer))
         .await
         .map_err(|_| failure::silence(login, limit.as_secs()))?
-        .map_err(|cause| failure::login_error(login, cause))?;
+        .map_err(|cause| failure::login_error(login, cause))
+}
+
+async fn prepare(login: &Login, link: Link, offer: Offer) -> Result<Connection> {
     let peer = Peer { server: login.server.to_string(), account: quote::identifier(&login.user) };
     let is_local = matches!(login.server, Address::Socket(_));
     let (pace, stages) = (login.pace.clone(), login.stages.clone());
-    let mut connection = Connection { raw, is_local, peer, offer, pace, stages };
+    let mut connection = Connection { link, is_local, peer, offer, pace, stages };
     connection.prepare_talking().await?;
     connection.peer.account = connection.read_account().await?;
     login.sessions.remember(&mut connection).await?;
@@ -111,17 +137,30 @@ impl Connection {
     /// Tells the server goodbye. Without, the server finds out by itself, later.
     pub async fn close(self) {
         // Whatever was asked of the server is answered by now; a lost goodbye changes nothing.
-        self.raw.disconnect().await.ok();
+        if let Link::Client(client) = self.link {
+            client.disconnect().await.ok();
+        }
     }
 
-    /// Returns the client's connection, for results that are streamed.
+    /// Returns the client's connection, for what only that can do.
     pub(super) fn raw(&mut self) -> &mut Conn {
-        &mut self.raw
+        match &mut self.link {
+            Link::Client(client) => client,
+            Link::Wire(_) => unreachable!("a connection that reads rows is asked for nothing else"),
+        }
+    }
+
+    /// Returns who speaks the protocol, for rows that are streamed.
+    pub(super) const fn link(&mut self) -> &mut Link {
+        &mut self.link
     }
 
     /// Returns the number by which the server knows the connection.
     pub(super) fn id(&self) -> u32 {
-        self.raw.id()
+        match &self.link {
+            Link::Client(client) => client.id(),
+            Link::Wire(wire) => wire.id(),
+        }
     }
 
     /// Returns the bytes that a statement may load.
@@ -146,7 +185,10 @@ impl Connection {
 
     /// Runs a statement that returns nothing; `doing` says `cannot {do} {thing}`.
     pub(super) async fn execute(&mut self, doing: &str, statement: &str) -> Result<()> {
-        let outcome = self.raw.query_drop(statement).await;
+        let outcome = match &mut self.link {
+            Link::Client(client) => client.query_drop(statement).await,
+            Link::Wire(wire) => wire.execute(statement).await,
+        };
         outcome.map_err(|cause| self.peer.error(doing, cause))
     }
 
@@ -156,7 +198,10 @@ impl Connection {
         doing: &str,
         statement: &str,
     ) -> Result<Vec<T>> {
-        let rows: std::result::Result<Vec<Row>, _> = self.raw.query(statement).await;
+        let rows: std::result::Result<Vec<Row>, _> = match &mut self.link {
+            Link::Client(client) => client.query(statement).await,
+            Link::Wire(wire) => wire.rows(statement).await,
+        };
         let rows = rows.map_err(|cause| self.peer.error(doing, cause))?;
         let typed = rows.into_iter().map(T::from_row_opt).collect::<std::result::Result<_, _>>();
         typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
@@ -204,7 +249,7 @@ impl Connection {
     ///
     /// It is prepared, so that a second statement behind a semicolon is refused.
     pub(super) async fn execute_bytes(&mut self, doing: &str, statement: Vec<u8>) -> Result<()> {
-        let outcome = self.raw.exec_drop(statement, ()).await;
+        let outcome = self.raw().exec_drop(statement, ()).await;
         outcome.map_err(|cause| self.peer.error(doing, cause))
     }
 

@@ -118,7 +118,8 @@ async fn a_server_out_of_reach_is_named_with_its_address() {
     let port = listener.local_addr().unwrap().port();
     let tcp = Address::Tcp { host: "127.0.0.1".to_owned(), port };
     let silent = Login { server: tcp, ..server().login("anybody", None) };
-    let error = connect_within(&silent, SHORT).await.err().unwrap();
+    let error =
+        connect_within(&silent, &Offer::at(silent.pace.clone()), SHORT).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.to_string().contains("no answer"), "{error}");
     drop(listener);

@@ -1,0 +1,266 @@
+//! A connection that reads rows where they lie in their packets.
+//!
+//! The client that the other connections use makes a value of every field, with memory of its own,
+//! before anybody sees it: more work than all that is done with the rows afterwards. This speaks as
+//! much of the protocol as reading needs, on the socket of a server of this host: a login by the
+//! socket or a password, statements without parameters, prepared queries. What else a login may take
+//! (a network, encryption, other proofs of who we are) is left to the client.
+
+mod packets;
+
+use std::io;
+use std::sync::Arc;
+
+use mysql_async::Column;
+use mysql_async::Error as ClientError;
+use mysql_async::Row;
+use mysql_async::ServerError;
+use mysql_async::consts::CapabilityFlags;
+use mysql_async::consts::StatusFlags;
+use mysql_common::io::ParseBuf;
+use mysql_common::packets::AuthPlugin;
+use mysql_common::packets::AuthSwitchRequest;
+use mysql_common::packets::CommonOkPacket;
+use mysql_common::packets::ErrPacket;
+use mysql_common::packets::HandshakePacket;
+use mysql_common::packets::HandshakeResponse;
+use mysql_common::packets::OkPacketDeserializer;
+use mysql_common::packets::OldEofPacket;
+use mysql_common::proto::MySerialize as _;
+use mysql_common::proto::Text;
+use mysql_common::row::RowDeserializer;
+use mysql_common::value::ServerSide;
+use tokio::net::UnixStream;
+
+use crate::source::mariadb::login::Address;
+use crate::source::mariadb::login::Login;
+use crate::source::mariadb::login::Secret;
+use crate::source::mariadb::wire::packets::Packets;
+use crate::source::mariadb::wire::packets::malformed;
+
+/// What we can do, of what the server can. Results end in `EOF` packets without more of it.
+const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
+    .union(CapabilityFlags::CLIENT_SECURE_CONNECTION)
+    .union(CapabilityFlags::CLIENT_LONG_PASSWORD)
+    .union(CapabilityFlags::CLIENT_TRANSACTIONS)
+    .union(CapabilityFlags::CLIENT_MULTI_STATEMENTS)
+    .union(CapabilityFlags::CLIENT_MULTI_RESULTS)
+    .union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
+
+/// The commands of the protocol that are used.
+const QUERY: u8 = 0x03;
+const PREPARE: u8 = 0x16;
+const EXECUTE: u8 = 0x17;
+const CLOSE: u8 = 0x19;
+
+/// What the first byte of a packet says.
+const OK: u8 = 0x00;
+const END: u8 = 0xfe;
+const ERROR: u8 = 0xff;
+
+/// The longest packet that can be an `EOF`: anything longer that begins as one is a row.
+const LONGEST_END: usize = 8;
+
+type Result<T> = std::result::Result<T, ClientError>;
+
+/// A connection that is logged in.
+pub(super) struct Wire {
+    packets: Packets,
+    id: u32,
+    /// The prepared query whose rows are being read.
+    query: Option<u32>,
+}
+
+impl Wire {
+    /// Logs in, where the server wants nothing that only the client can do.
+    pub(super) async fn log_in(login: &Login, longest_packet: usize) -> Result<Self> {
+        let Address::Socket(path) = &login.server else {
+            return Err(beyond_us("the server is not on this host"));
+        };
+        let stream = Box::new(UnixStream::connect(path).await?);
+        let mut wire = Self { packets: Packets::new(stream, longest_packet), id: 0, query: None };
+        let password = login.password.as_ref().map(Secret::reveal);
+        wire.introduce(&login.user, password, longest_packet).await?;
+        Ok(wire)
+    }
+
+    /// Returns the number by which the server knows the connection.
+    pub(super) const fn id(&self) -> u32 {
+        self.id
+    }
+
+    async fn introduce(
+        &mut self,
+        user: &str,
+        password: Option<&str>,
+        longest: usize,
+    ) -> Result<()> {
+        let plugin = AuthPlugin::MysqlNativePassword;
+        let packet = answered(self.packets.next().await?)?;
+        let greeting: HandshakePacket<'_> = ParseBuf(packet).parse(())?;
+        let capabilities = greeting.capabilities() & CAPABILITIES;
+        let proof = plugin.gen_data(password, &greeting.nonce());
+        let response = HandshakeResponse::new(
+            proof.as_deref(),
+            (5, 5, 5),
+            Some(user.as_bytes()),
+            None::<&[u8]>,
+            Some(plugin.clone()),
+            capabilities,
+            None,
+            u32::try_from(longest).unwrap_or(u32::MAX),
+        );
+        self.id = greeting.connection_id();
+        let mut bytes = Vec::new();
+        response.serialize(&mut bytes);
+        self.packets.send(&bytes).await?;
+        let packet = answered(self.packets.next().await?)?;
+        if packet.first() == Some(&END) {
+            let other: AuthSwitchRequest<'_> = ParseBuf(packet).parse(())?;
+            if other.auth_plugin() != plugin {
+                return Err(beyond_us("the account logs in by another plugin"));
+            }
+            let proof = plugin.gen_data(password, other.plugin_data());
+            let proof = proof.as_deref().unwrap_or_default().to_vec();
+            self.packets.send(&proof).await?;
+            answered(self.packets.next().await?)?;
+        }
+        Ok(())
+    }
+
+    /// Runs statements that return nothing.
+    pub(super) async fn execute(&mut self, statement: &str) -> Result<()> {
+        self.rows(statement).await.map(drop)
+    }
+
+    /// Returns all rows of a small result: of the first one, where there are several statements.
+    pub(super) async fn rows(&mut self, statement: &str) -> Result<Vec<Row>> {
+        self.command(QUERY, statement.as_bytes()).await?;
+        let (rows, mut goes_on) = self.result().await?;
+        while goes_on {
+            (_, goes_on) = self.result().await?;
+        }
+        Ok(rows)
+    }
+
+    /// Returns the rows of one result, and whether another one follows.
+    async fn result(&mut self) -> Result<(Vec<Row>, bool)> {
+        let packet = answered(self.packets.next().await?)?;
+        let mut rows = Vec::new();
+        if packet.first() == Some(&OK) {
+            let ok: OkPacketDeserializer<'_, CommonOkPacket> =
+                ParseBuf(packet).parse(CAPABILITIES)?;
+            return Ok((rows, goes_on(ok.into_inner().status_flags())));
+        }
+        let count = count(packet)?;
+        let columns: Arc<[Column]> = self.columns(count).await?.into();
+        loop {
+            let packet = answered(self.packets.next().await?)?;
+            if is_end(packet) {
+                let end: OkPacketDeserializer<'_, OldEofPacket> =
+                    ParseBuf(packet).parse(CAPABILITIES)?;
+                return Ok((rows, goes_on(end.into_inner().status_flags())));
+            }
+            let row =
+                ParseBuf(packet).parse::<RowDeserializer<ServerSide, Text>>(columns.clone())?;
+            rows.push(row.into_inner());
+        }
+    }
+
+    /// Begins a query whose rows come in the binary form; returns its columns.
+    pub(super) async fn query(&mut self, statement: &str) -> Result<Vec<Column>> {
+        self.command(PREPARE, statement.as_bytes()).await?;
+        let packet = answered(self.packets.next().await?)?;
+        let &[OK, a, b, c, d, low, high, ..] = packet else {
+            return Err(malformed("a prepared query is cut short").into());
+        };
+        let id = u32::from_le_bytes([a, b, c, d]);
+        self.columns(u16::from_le_bytes([low, high]).into()).await?;
+        // No cursor, and once.
+        let command = [&id.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()].concat();
+        self.command(EXECUTE, &command).await?;
+        let packet = answered(self.packets.next().await?)?;
+        let count = count(packet)?;
+        let columns = self.columns(count).await?;
+        self.query = Some(id);
+        Ok(columns)
+    }
+
+    /// Returns the packet of the query's next row.
+    pub(super) async fn next_row(&mut self) -> Result<Option<&[u8]>> {
+        let Some(id) = self.query else { return Ok(None) };
+        match self.packets.next().await?.first() {
+            Some(&OK) => Ok(Some(self.packets.current())),
+            Some(&END) => {
+                self.query = None;
+                self.packets.send_command(&[&[CLOSE], &id.to_le_bytes()[..]].concat()).await?;
+                Ok(None)
+            }
+            _ => {
+                self.query = None;
+                answered(self.packets.current())?;
+                Err(malformed("a row is none").into())
+            }
+        }
+    }
+
+    /// Sends a command. What was left of a result before is not wanted any more.
+    async fn command(&mut self, command: u8, rest: &[u8]) -> Result<()> {
+        while self.next_row().await?.is_some() {}
+        Ok(self.packets.send_command(&[&[command], rest].concat()).await?)
+    }
+
+    async fn columns(&mut self, count: usize) -> Result<Vec<Column>> {
+        let mut columns = Vec::with_capacity(count);
+        for _ in 0..count {
+            columns.push(ParseBuf(self.packets.next().await?).parse(())?);
+        }
+        if count > 0 && !is_end(answered(self.packets.next().await?)?) {
+            return Err(malformed("columns do not end").into());
+        }
+        Ok(columns)
+    }
+}
+
+/// Returns a packet unless it is the server's error.
+fn answered(packet: &[u8]) -> Result<&[u8]> {
+    if packet.first() != Some(&ERROR) {
+        return Ok(packet);
+    }
+    // Before a login the server does not yet send a state.
+    let has_state = packet.get(3) == Some(&b'#');
+    let capabilities = if has_state { CAPABILITIES } else { CapabilityFlags::empty() };
+    let ErrPacket::Error(error) = ParseBuf(packet).parse(capabilities)? else {
+        return Err(malformed("a report of progress was not asked for").into());
+    };
+    Err(ClientError::Server(ServerError {
+        code: error.error_code(),
+        message: error.message_str().into_owned(),
+        state: error.sql_state_ref().map_or_else(String::new, |state| state.as_str().into_owned()),
+    }))
+}
+
+fn goes_on(status: StatusFlags) -> bool {
+    status.contains(StatusFlags::SERVER_MORE_RESULTS_EXISTS)
+}
+
+fn is_end(packet: &[u8]) -> bool {
+    packet.first() == Some(&END) && packet.len() <= LONGEST_END
+}
+
+/// Returns the number of columns of a result; no server has more than 4,096.
+fn count(packet: &[u8]) -> Result<usize> {
+    match packet {
+        [count @ 1..=0xfa] => Ok((*count).into()),
+        [0xfc, low, high] => Ok(u16::from_le_bytes([*low, *high]).into()),
+        _ => Err(malformed("a result has no columns").into()),
+    }
+}
+
+/// Returns the error of a login that the client has to try.
+fn beyond_us(why: &str) -> ClientError {
+    ClientError::Io(io::Error::new(io::ErrorKind::Unsupported, why).into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Packets of the protocol on a stream: read where they arrived, without a copy.
+
+use std::io;
+use std::ops::Range;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt as _;
+
+/// Length and number of a packet, before its bytes.
+const HEADER_BYTES: usize = 4;
+
+/// A packet of this length goes on in the next one.
+const LONGEST_PART: usize = (1 << 24) - 1;
+
+/// What is read at once, where as much has arrived.
+const USUAL_BYTES: usize = 256 << 10;
+
+/// A large row is given its memory for so long only.
+const KEPT_BYTES: usize = 4 << 20;
+
+/// What packets come and go through.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+/// The packets of one connection.
+pub(super) struct Packets {
+    stream: Box<dyn Stream>,
+    buffer: Vec<u8>,
+    /// What of the buffer has arrived and was not yet taken.
+    arrived: Range<usize>,
+    /// Where the packet that came last lies in the buffer; `None` where it was joined.
+    current: Option<Range<usize>>,
+    /// A packet that came in several parts.
+    joined: Vec<u8>,
+    /// The number that the next packet has.
+    number: u8,
+    longest: usize,
+}
+
+impl Packets {
+    /// Returns the packets of a stream; one that is longer than `longest` is refused.
+    pub(super) fn new(stream: Box<dyn Stream>, longest: usize) -> Self {
+        let buffer = vec![0; USUAL_BYTES];
+        let joined = Vec::new();
+        Self { stream, buffer, arrived: 0..0, current: None, joined, number: 0, longest }
+    }
+
+    /// Sends a command, with which the numbers of packets begin anew.
+    pub(super) async fn send_command(&mut self, command: &[u8]) -> io::Result<()> {
+        self.number = 0;
+        self.send(command).await
+    }
+
+    /// Sends a packet that answers one.
+    pub(super) async fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(packet.len()).ok().filter(|_| packet.len() < LONGEST_PART);
+        let [low, middle, high, _] = length.ok_or(io::ErrorKind::InvalidInput)?.to_le_bytes();
+        let header = [low, middle, high, self.number];
+        self.number = self.number.wrapping_add(1);
+        self.stream.write_all(&[&header, packet].concat()).await?;
+        self.stream.flush().await
+    }
+
+    /// Returns the next packet.
+    pub(super) async fn next(&mut self) -> io::Result<&[u8]> {
+        let mut part = self.next_part().await?;
+        if part.len() < LONGEST_PART {
+            self.current = Some(part);
+            self.joined = Vec::new();
+            return Ok(self.current());
+        }
+        self.current = None;
+        self.joined = self.buffer[part.clone()].to_vec();
+        while part.len() == LONGEST_PART {
+            part = self.next_part().await?;
+            if self.joined.len() + part.len() > self.longest {
+                return Err(malformed("a packet is too long"));
+            }
+            self.joined.extend_from_slice(&self.buffer[part.clone()]);
+        }
+        Ok(self.current())
+    }
+
+    /// Returns the packet that came last.
+    pub(super) fn current(&self) -> &[u8] {
+        self.current.as_ref().map_or(&self.joined, |range| &self.buffer[range.clone()])
+    }
+
+    async fn next_part(&mut self) -> io::Result<Range<usize>> {
+        self.wait_for(HEADER_BYTES).await?;
+        let header = &self.buffer[self.arrived.start..][..HEADER_BYTES];
+        let length =
+            usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
+        if header[3] != self.number {
+            return Err(malformed("packets are out of order"));
+        }
+        self.wait_for(HEADER_BYTES + length).await?;
+        self.number = self.number.wrapping_add(1);
+        let start = self.arrived.start + HEADER_BYTES;
+        self.arrived.start = start + length;
+        Ok(start..self.arrived.start)
+    }
+
+    async fn wait_for(&mut self, length: usize) -> io::Result<()> {
+        while self.arrived.len() < length {
+            self.make_room(length);
+            let read = self.stream.read(&mut self.buffer[self.arrived.end..]).await?;
+            if read == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed"));
+            }
+            self.arrived.end += read;
+        }
+        Ok(())
+    }
+
+    /// Moves what has arrived to the front, where there is no room behind it.
+    fn make_room(&mut self, length: usize) {
+        if self.buffer.len() - self.arrived.start < length || self.arrived.is_empty() {
+            self.buffer.copy_within(self.arrived.clone(), 0);
+            self.arrived = 0..self.arrived.len();
+        }
+        if self.buffer.len() < length {
+            self.buffer.resize(length.max(USUAL_BYTES), 0);
+        } else if self.buffer.len() > KEPT_BYTES && length.max(self.arrived.len()) < USUAL_BYTES {
+            self.buffer.truncate(USUAL_BYTES);
+            self.buffer.shrink_to_fit();
+        }
+    }
+}
+
+/// Returns the error of a server that breaks the rules of the protocol.
+pub(super) fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONGEST: usize = 40 << 20;
+
+    /// Returns packets on their way, the first of them a part of this number.
+    fn sent(packets: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut number = 0_u8;
+        for packet in packets {
+            let mut parts: Vec<&[u8]> = packet.chunks(LONGEST_PART).collect();
+            if packet.len() % LONGEST_PART == 0 {
+                parts.push(&[]);
+            }
+            for part in parts {
+                bytes.extend_from_slice(&u32::try_from(part.len()).unwrap().to_le_bytes()[..3]);
+                bytes.push(number);
+                bytes.extend_from_slice(part);
+                number = number.wrapping_add(1);
+            }
+        }
+        bytes
+    }
+
+    async fn received(bytes: Vec<u8>, count: usize) -> io::Result<Vec<Vec<u8>>> {
+        let stream = tokio_stream(bytes);
+        let mut packets = Packets::new(stream, LONGEST);
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(packets.next().await?.to_vec());
+        }
+        Ok(all)
+    }
+
+    /// Returns a stream that gives these bytes in pieces of some size, and ends.
+    fn tokio_stream(bytes: Vec<u8>) -> Box<dyn Stream> {
+        let (near, mut far) = tokio::io::duplex(100_003);
+        tokio::spawn(async move { far.write_all(&bytes).await.ok() });
+        Box::new(near)
+    }
+
+    #[tokio::test]
+    async fn packets_of_any_length_come_as_they_were_sent() {
+        let lengths = [
+            0,
+            1,
+            1_000,
+            USUAL_BYTES,
+            7,
+            LONGEST_PART - 1,
+            LONGEST_PART,
+            3,
+            2 * LONGEST_PART,
+            2 * LONGEST_PART + 5,
+            9,
+        ];
+        let many = (0..400).map(|number| vec![7; number * 11]);
+        let packets: Vec<Vec<u8>> =
+            lengths.iter().map(|length| vec![42; *length]).chain(many).collect();
+        let all = received(sent(&packets), packets.len()).await.unwrap();
+        assert!(all == packets, "other bytes");
+    }
+
+    #[tokio::test]
+    async fn what_breaks_the_rules_is_an_error() {
+        let mut out_of_order = sent(&[vec![1], vec![2]]);
+        out_of_order[5 + 3] = 7;
+        assert!(received(out_of_order, 2).await.is_err());
+        assert!(received(sent(&[vec![1; LONGEST + 1]]), 1).await.is_err());
+        let mut cut = sent(&[vec![1; 100]]);
+        cut.truncate(50);
+        let error = received(cut, 1).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}
