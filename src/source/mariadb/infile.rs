@@ -45,11 +45,15 @@ impl Offer {
     }
 
     /// Offers bytes to the next statement, for a server whose packets hold this many.
-    pub(super) fn make(&self, bytes: Vec<u8>, packet_bytes: usize) {
+    pub(super) fn make(&self, bytes: Bytes, packet_bytes: usize) {
         // A piece that fills the largest packet that the server takes is too large with its head.
         let piece_bytes = PIECE_BYTES.min(packet_bytes / 2);
-        let offered = Offered { bytes: Bytes::from(bytes), piece_bytes };
-        *self.offered.lock().expect(UNPOISONED) = Some(offered);
+        *self.offered.lock().expect(UNPOISONED) = Some(Offered { bytes, piece_bytes });
+    }
+
+    /// Returns the pace at which bytes go.
+    pub(super) fn pace(&self) -> Pace {
+        self.pace.clone()
     }
 
     /// Takes back what no statement asked for.
@@ -156,7 +160,7 @@ mod tests {
         let (login, loot) = thief(asks_for).await;
         let mut connection = connect(&login).await.unwrap();
         let statement = "LOAD DATA LOCAL INFILE 'snap' INTO TABLE steal";
-        let loading = connection.load("cannot load", statement, rows.to_vec(), 1 << 24);
+        let loading = connection.load("cannot load", statement, rows.to_vec().into(), 1 << 24);
         // A server that got what it asked for owes an answer, and this one never gives it.
         let outcome = tokio::select! {
             outcome = loading => outcome,

@@ -1,5 +1,7 @@
 //! Loads chunks into a staged table, and proves that nothing was lost on the way.
 //!
+//! Rows go in as a bulk where a bulk takes them as they are, and as text otherwise.
+//!
 //! `LOAD DATA LOCAL` drops and truncates with a warning where other statements fail, so any
 //! warning is a failure, and so is any other number of rows than the chunk holds. Only what the
 //! server says of values that it computes itself, and of those that are no member of an ENUM, is
@@ -7,10 +9,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::stages::Stage;
+use crate::source::mariadb::bulk::Insertion;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
@@ -27,6 +32,8 @@ use crate::source::mariadb::warning::Warning;
 pub struct Loader {
     connection: Connection,
     plan: Arc<Plan>,
+    /// The position of the table whose rows were refused as a bulk last.
+    loaded_as_text: Option<usize>,
 }
 
 /// What a restored table must come to.
@@ -62,7 +69,7 @@ impl Expected {
 
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, plan }
+        Self { connection, plan, loaded_as_text: None }
     }
 
     /// Loads one chunk of the table at `position`; `number` counts the table's chunks from 1.
@@ -74,24 +81,30 @@ impl Loader {
         bytes: Vec<u8>,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
-        let statement = replay::load_statement(table, infile::NAME);
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
-        if table.generated_columns().next().is_some() {
-            // A strict mode ends at an odd value of an expression; a warning tells of all others.
-            self.connection.prepare_altering().await?;
-        }
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
-        let loading = self.connection.load(&doing, &statement, bytes, self.plan.packet_bytes());
+        let loading = self.load_chunk(position, &doing, bytes.into());
         let loaded = stages.time(Stage::Loading, size, loading).await?;
-        let warnings = self.connection.warnings().await?;
-        if let Some(warning) = warnings.iter().find(|warning| !is_expected(warning, table)) {
-            return Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text)));
-        }
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {what}")));
         }
         Ok(())
+    }
+
+    /// Loads a chunk as a bulk where that is possible. Returns the rows that were taken.
+    async fn load_chunk(&mut self, position: usize, doing: &str, chunk: Bytes) -> Result<u64> {
+        let table = &self.plan.definition().tables[position];
+        let packet_bytes = self.plan.packet_bytes();
+        if self.loaded_as_text != Some(position)
+            && let Some(insertion) = Insertion::into(table)
+            && let Some(rows) =
+                self.connection.insert(doing, &insertion, &chunk, packet_bytes).await?
+        {
+            return Ok(rows);
+        }
+        self.loaded_as_text = Some(position);
+        self.connection.load_as_text(doing, table, chunk, packet_bytes).await
     }
 
     /// Builds the indexes of a loaded table and reads it back to prove it. Returns what is to be
@@ -179,6 +192,28 @@ impl Connection {
         computed.await.ok();
     }
 
+    /// Loads the rows of a chunk as they stand in it; fails at the first warning that tells of more
+    /// than it must. Returns the rows that were taken.
+    pub(super) async fn load_as_text(
+        &mut self,
+        doing: &str,
+        table: &Table,
+        chunk: Bytes,
+        packet_bytes: usize,
+    ) -> Result<u64> {
+        let statement = replay::load_statement(table, infile::NAME);
+        if table.generated_columns().next().is_some() {
+            // A strict mode ends at an odd value of an expression; a warning tells of all others.
+            self.prepare_altering().await?;
+        }
+        let loaded = self.load(doing, &statement, chunk, packet_bytes).await?;
+        let warnings = self.warnings().await?;
+        match warnings.iter().find(|warning| !is_expected(warning, table)) {
+            Some(warning) => Err(Error::new(Kind::Mismatch, format!("{doing}: {}", warning.text))),
+            None => Ok(loaded),
+        }
+    }
+
     /// Runs a `LOAD DATA LOCAL` with these bytes as its file. Returns the rows that were taken.
     ///
     /// The statement names them [`NAME`](infile::NAME).
@@ -186,14 +221,14 @@ impl Connection {
         &mut self,
         doing: &str,
         statement: &str,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         packet_bytes: usize,
     ) -> Result<u64> {
         self.offer().make(bytes, packet_bytes);
         let outcome = self.execute(doing, statement).await;
         self.offer().end();
         outcome?;
-        Ok(self.raw().affected_rows())
+        Ok(self.affected_rows())
     }
 }
 

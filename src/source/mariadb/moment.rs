@@ -28,7 +28,7 @@ use crate::base::monitor::Monitor;
 use crate::base::pace::Pace;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::connection::connect_to_read;
+use crate::source::mariadb::connection::connect_for_rows;
 use crate::source::mariadb::grants;
 use crate::source::mariadb::hold;
 use crate::source::mariadb::login::Login;
@@ -256,7 +256,7 @@ impl Connection {
 /// It waits for a table only where somebody changes the table's definition. That one may wait for
 /// another of our connections, with everybody else behind it, so that we are the ones to give way.
 pub(super) async fn reader(login: &Login) -> Result<Connection> {
-    let mut reader = connect_to_read(login).await?;
+    let mut reader = connect_for_rows(login).await?;
     reader.prepare_reading().await?;
     reader.receive_text_as_stored().await?;
     reader.wait_for_locks_at_most(LOCK_SECONDS).await?;

@@ -4,7 +4,6 @@
 //! says so; anything else that fails is an error.
 
 use mysql_async::Error as ClientError;
-use mysql_async::prelude::Queryable as _;
 
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -150,7 +149,7 @@ impl Connection {
     }
 
     async fn set_where_known(&mut self, setting: &str) -> Result<()> {
-        match self.raw().query_drop(format!("SET SESSION {setting}")).await {
+        match self.try_execute(&format!("SET SESSION {setting}")).await {
             Err(ClientError::Server(answer)) if NO_SUCH_SETTING.contains(&answer.code) => Ok(()),
             outcome => outcome.map_err(|cause| {
                 self.peer().error(&format!("cannot set {setting} for loading"), cause)

@@ -22,6 +22,7 @@ use crate::source::mariadb::compare::Hold;
 use crate::source::mariadb::compare::Subject;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::connect;
+use crate::source::mariadb::connection::connect_for_rows;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::load::Expected;
@@ -125,7 +126,7 @@ impl Staging {
 
     /// Returns a loader on a connection of its own.
     pub async fn loader(&self) -> Result<Loader> {
-        let mut connection = connect(&self.login).await?;
+        let mut connection = connect_for_rows(&self.login).await?;
         connection.prepare_loading().await?;
         connection.receive_text_as_stored().await?;
         connection.select_database(self.plan.schema()).await?;

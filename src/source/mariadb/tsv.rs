@@ -177,7 +177,7 @@ pub(super) fn cells<const N: usize>(
     Ok(values)
 }
 
-fn unescaped(cell: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn unescaped(cell: &[u8]) -> Result<Vec<u8>> {
     let malformed = || Error::damaged("cannot read a value: nothing of ours writes it so");
     let mut bytes = Vec::with_capacity(cell.len());
     let mut rest = cell.iter();

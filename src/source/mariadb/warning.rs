@@ -14,7 +14,7 @@ pub(super) struct Warning {
 impl Connection {
     /// Returns the warnings of the last statement, as far as the server keeps them.
     pub(super) async fn warnings(&mut self) -> Result<Vec<Warning>> {
-        if self.raw().get_warnings() == 0 {
+        if self.warning_count() == 0 {
             return Ok(Vec::new());
         }
         let rows: Vec<(String, u16, String)> =

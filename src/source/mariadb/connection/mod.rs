@@ -65,7 +65,7 @@ pub struct Connection {
 pub(super) enum Link {
     /// Whatever may be asked.
     Client(Conn),
-    /// Reads rows, and runs what leads to that.
+    /// Carries rows, and runs what that takes.
     Wire(Box<Wire>),
 }
 
@@ -76,14 +76,12 @@ pub async fn connect(login: &Login) -> Result<Connection> {
     Box::pin(prepare(login, Link::Client(client), offer)).await
 }
 
-/// Returns a connection for the reading of many rows, and for no statement that changes anything.
-pub(super) async fn connect_to_read(login: &Login) -> Result<Connection> {
-    let wire = Wire::log_in(login, MAX_PACKET_BYTES);
+/// Returns a connection for many rows, to read them or to load them.
+pub(super) async fn connect_for_rows(login: &Login) -> Result<Connection> {
+    let offer = Offer::at(login.pace.clone());
+    let wire = Wire::log_in(login, offer.clone(), MAX_PACKET_BYTES);
     match tokio::time::timeout(CONNECT_TIMEOUT, wire).await {
-        Ok(Ok(wire)) => {
-            let (link, offer) = (Link::Wire(Box::new(wire)), Offer::at(login.pace.clone()));
-            Box::pin(prepare(login, link, offer)).await
-        }
+        Ok(Ok(wire)) => Box::pin(prepare(login, Link::Wire(Box::new(wire)), offer)).await,
         // The client does more, and says better what is wrong.
         _ => Box::pin(connect(login)).await,
     }
@@ -146,7 +144,9 @@ impl Connection {
     pub(super) fn raw(&mut self) -> &mut Conn {
         match &mut self.link {
             Link::Client(client) => client,
-            Link::Wire(_) => unreachable!("a connection that reads rows is asked for nothing else"),
+            Link::Wire(_) => {
+                unreachable!("a connection that carries rows is asked for nothing else")
+            }
         }
     }
 
@@ -183,13 +183,36 @@ impl Connection {
         self.peer.clone()
     }
 
+    /// Returns the rows that the last statement changed.
+    pub(super) fn affected_rows(&self) -> u64 {
+        match &self.link {
+            Link::Client(client) => client.affected_rows(),
+            Link::Wire(wire) => wire.outcome().affected_rows,
+        }
+    }
+
+    /// Returns how often the server has something to say against the last statement.
+    pub(super) fn warning_count(&self) -> u16 {
+        match &self.link {
+            Link::Client(client) => client.get_warnings(),
+            Link::Wire(wire) => wire.outcome().warnings,
+        }
+    }
+
     /// Runs a statement that returns nothing; `doing` says `cannot {do} {thing}`.
     pub(super) async fn execute(&mut self, doing: &str, statement: &str) -> Result<()> {
-        let outcome = match &mut self.link {
+        self.try_execute(statement).await.map_err(|cause| self.peer.error(doing, cause))
+    }
+
+    /// Runs a statement that returns nothing, whose errors the caller tells apart.
+    pub(super) async fn try_execute(
+        &mut self,
+        statement: &str,
+    ) -> std::result::Result<(), ClientError> {
+        match &mut self.link {
             Link::Client(client) => client.query_drop(statement).await,
             Link::Wire(wire) => wire.execute(statement).await,
-        };
-        outcome.map_err(|cause| self.peer.error(doing, cause))
+        }
     }
 
     /// Returns all rows of a small result; `doing` says `cannot {do} {thing}`.

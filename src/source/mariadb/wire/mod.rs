@@ -1,22 +1,29 @@
-//! A connection that reads rows where they lie in their packets.
+//! A connection that carries rows: it reads them where they lie in their packets, and sends them in
+//! packets that are made of lines at once.
 //!
 //! The client that the other connections use makes a value of every field, with memory of its own,
-//! before anybody sees it: more work than all that is done with the rows afterwards. This speaks as
-//! much of the protocol as reading needs, on the socket of a server of this host: a login by the
-//! socket or a password, statements without parameters, prepared queries. What else a login may take
-//! (a network, encryption, other proofs of who we are) is left to the client.
+//! before anybody sees it: more work than all that is done with the rows otherwise. This speaks as
+//! much of the protocol as rows need, on the socket of a server of this host: a login by the
+//! socket or a password, statements without parameters, the file of a `LOAD DATA LOCAL`, prepared
+//! queries, bulks. What else a login may take (a network, encryption, other proofs of who we are) is
+//! left to the client.
 
+pub(super) mod bulk;
 mod packets;
 
 use std::io;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
 use mysql_async::Column;
+use mysql_async::DriverError;
 use mysql_async::Error as ClientError;
 use mysql_async::Row;
 use mysql_async::ServerError;
 use mysql_async::consts::CapabilityFlags;
+use mysql_async::consts::MariadbCapabilities;
 use mysql_async::consts::StatusFlags;
+use mysql_async::prelude::GlobalHandler as _;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::AuthPlugin;
 use mysql_common::packets::AuthSwitchRequest;
@@ -32,16 +39,18 @@ use mysql_common::row::RowDeserializer;
 use mysql_common::value::ServerSide;
 use tokio::net::UnixStream;
 
+use crate::source::mariadb::infile::Offer;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::login::Secret;
 use crate::source::mariadb::wire::packets::Packets;
 use crate::source::mariadb::wire::packets::malformed;
 
-/// What we can do, of what the server can. Results end in `EOF` packets without more of it.
+/// What we can do, of what the server can. Results end in `EOF` packets without more of it. A client
+/// that does not say `CLIENT_LONG_PASSWORD` is one of MariaDB, and asked what else it can.
 const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
     .union(CapabilityFlags::CLIENT_SECURE_CONNECTION)
-    .union(CapabilityFlags::CLIENT_LONG_PASSWORD)
+    .union(CapabilityFlags::CLIENT_LOCAL_FILES)
     .union(CapabilityFlags::CLIENT_TRANSACTIONS)
     .union(CapabilityFlags::CLIENT_MULTI_STATEMENTS)
     .union(CapabilityFlags::CLIENT_MULTI_RESULTS)
@@ -57,6 +66,7 @@ const CLOSE: u8 = 0x19;
 const OK: u8 = 0x00;
 const END: u8 = 0xfe;
 const ERROR: u8 = 0xff;
+const FILE_WANTED: u8 = 0xfb;
 
 /// The longest packet that can be an `EOF`: anything longer that begins as one is a row.
 const LONGEST_END: usize = 8;
@@ -69,16 +79,31 @@ pub(super) struct Wire {
     id: u32,
     /// The prepared query whose rows are being read.
     query: Option<u32>,
+    /// The one file that the server may ask for.
+    offer: Offer,
+    takes_bulks: bool,
+    outcome: Outcome,
+}
+
+/// What the server said of the last statement that it ran to its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The rows that it changed.
+    pub(super) affected_rows: u64,
+    /// How often it has something to say against it.
+    pub(super) warnings: u16,
 }
 
 impl Wire {
     /// Logs in, where the server wants nothing that only the client can do.
-    pub(super) async fn log_in(login: &Login, longest_packet: usize) -> Result<Self> {
+    pub(super) async fn log_in(login: &Login, offer: Offer, longest_packet: usize) -> Result<Self> {
         let Address::Socket(path) = &login.server else {
             return Err(beyond_us("the server is not on this host"));
         };
         let stream = Box::new(UnixStream::connect(path).await?);
-        let mut wire = Self { packets: Packets::new(stream, longest_packet), id: 0, query: None };
+        let packets = Packets::new(stream, longest_packet);
+        let outcome = Outcome::default();
+        let mut wire = Self { packets, id: 0, query: None, offer, takes_bulks: false, outcome };
         let password = login.password.as_ref().map(Secret::reveal);
         wire.introduce(&login.user, password, longest_packet).await?;
         Ok(wire)
@@ -87,6 +112,11 @@ impl Wire {
     /// Returns the number by which the server knows the connection.
     pub(super) const fn id(&self) -> u32 {
         self.id
+    }
+
+    /// Returns what the server said of the last statement.
+    pub(super) const fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     async fn introduce(
@@ -110,7 +140,10 @@ impl Wire {
             None,
             u32::try_from(longest).unwrap_or(u32::MAX),
         );
-        self.id = greeting.connection_id();
+        let bulks = MariadbCapabilities::MARIADB_CLIENT_STMT_BULK_OPERATIONS;
+        let more = greeting.mariadb_ext_capabilities() & bulks;
+        let response = response.with_mariadb_ext_capabilities(more);
+        (self.id, self.takes_bulks) = (greeting.connection_id(), more.contains(bulks));
         let mut bytes = Vec::new();
         response.serialize(&mut bytes);
         self.packets.send(&bytes).await?;
@@ -145,12 +178,17 @@ impl Wire {
 
     /// Returns the rows of one result, and whether another one follows.
     async fn result(&mut self) -> Result<(Vec<Row>, bool)> {
-        let packet = answered(self.packets.next().await?)?;
+        let mut packet = answered(self.packets.next().await?)?;
+        if packet.first() == Some(&FILE_WANTED) {
+            let name = packet[1..].to_vec();
+            self.send_file(&name).await?;
+            packet = self.packets.current();
+        }
         let mut rows = Vec::new();
         if packet.first() == Some(&OK) {
-            let ok: OkPacketDeserializer<'_, CommonOkPacket> =
-                ParseBuf(packet).parse(CAPABILITIES)?;
-            return Ok((rows, goes_on(ok.into_inner().status_flags())));
+            let status;
+            (self.outcome, status) = outcome(packet)?;
+            return Ok((rows, goes_on(status)));
         }
         let count = count(packet)?;
         let columns: Arc<[Column]> = self.columns(count).await?.into();
@@ -159,7 +197,9 @@ impl Wire {
             if is_end(packet) {
                 let end: OkPacketDeserializer<'_, OldEofPacket> =
                     ParseBuf(packet).parse(CAPABILITIES)?;
-                return Ok((rows, goes_on(end.into_inner().status_flags())));
+                let end = end.into_inner();
+                self.outcome = Outcome { affected_rows: 0, warnings: end.warnings() };
+                return Ok((rows, goes_on(end.status_flags())));
             }
             let row =
                 ParseBuf(packet).parse::<RowDeserializer<ServerSide, Text>>(columns.clone())?;
@@ -167,15 +207,43 @@ impl Wire {
         }
     }
 
-    /// Begins a query whose rows come in the binary form; returns its columns.
-    pub(super) async fn query(&mut self, statement: &str) -> Result<Vec<Column>> {
+    /// Sends the file that a server asks for, or nothing where it was not offered; waits for what the
+    /// server has to say.
+    async fn send_file(&mut self, name: &[u8]) -> Result<()> {
+        let offered = self.offer.handle(name).await;
+        let refused = match offered {
+            Ok(mut pieces) => {
+                while let Some(piece) = pieces.next().await {
+                    self.packets.send(&piece?).await?;
+                }
+                None
+            }
+            Err(refused) => Some(refused),
+        };
+        self.packets.send(&[]).await?;
+        let answer = answered(self.packets.next().await?).map(drop);
+        refused.map_or(answer, |refused| Err(DriverError::LocalInfile(refused).into()))
+    }
+
+    /// Prepares a statement; returns the number by which the server knows it.
+    async fn prepare(&mut self, statement: &str) -> Result<u32> {
         self.command(PREPARE, statement.as_bytes()).await?;
         let packet = answered(self.packets.next().await?)?;
-        let &[OK, a, b, c, d, low, high, ..] = packet else {
-            return Err(malformed("a prepared query is cut short").into());
+        let &[OK, a, b, c, d, low, high, of_low, of_high, ..] = packet else {
+            return Err(malformed("a prepared statement is cut short").into());
         };
-        let id = u32::from_le_bytes([a, b, c, d]);
+        self.columns(u16::from_le_bytes([of_low, of_high]).into()).await?;
         self.columns(u16::from_le_bytes([low, high]).into()).await?;
+        Ok(u32::from_le_bytes([a, b, c, d]))
+    }
+
+    async fn close(&mut self, statement: u32) -> Result<()> {
+        Ok(self.packets.send_command(&[&[CLOSE], &statement.to_le_bytes()[..]].concat()).await?)
+    }
+
+    /// Begins a query whose rows come in the binary form; returns its columns.
+    pub(super) async fn query(&mut self, statement: &str) -> Result<Vec<Column>> {
+        let id = self.prepare(statement).await?;
         // No cursor, and once.
         let command = [&id.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()].concat();
         self.command(EXECUTE, &command).await?;
@@ -193,7 +261,7 @@ impl Wire {
             Some(&OK) => Ok(Some(self.packets.current())),
             Some(&END) => {
                 self.query = None;
-                self.packets.send_command(&[&[CLOSE], &id.to_le_bytes()[..]].concat()).await?;
+                self.close(id).await?;
                 Ok(None)
             }
             _ => {
@@ -238,6 +306,14 @@ fn answered(packet: &[u8]) -> Result<&[u8]> {
         message: error.message_str().into_owned(),
         state: error.sql_state_ref().map_or_else(String::new, |state| state.as_str().into_owned()),
     }))
+}
+
+/// Returns what a packet says of a statement that was run.
+fn outcome(packet: &[u8]) -> Result<(Outcome, StatusFlags)> {
+    let ok: OkPacketDeserializer<'_, CommonOkPacket> = ParseBuf(packet).parse(CAPABILITIES)?;
+    let ok = ok.into_inner();
+    let outcome = Outcome { affected_rows: ok.affected_rows(), warnings: ok.warnings() };
+    Ok((outcome, ok.status_flags()))
 }
 
 fn goes_on(status: StatusFlags) -> bool {

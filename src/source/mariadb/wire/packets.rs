@@ -9,7 +9,7 @@ use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
 
 /// Length and number of a packet, before its bytes.
-const HEADER_BYTES: usize = 4;
+pub(super) const HEADER_BYTES: usize = 4;
 
 /// A packet of this length goes on in the next one.
 const LONGEST_PART: usize = (1 << 24) - 1;
@@ -62,6 +62,21 @@ impl Packets {
         self.number = self.number.wrapping_add(1);
         self.stream.write_all(&[&header, packet].concat()).await?;
         self.stream.flush().await
+    }
+
+    /// Sends a command in whose bytes there is room for the header.
+    pub(super) async fn send_framed(&mut self, frame: &mut [u8]) -> io::Result<()> {
+        let length = frame.len() - HEADER_BYTES;
+        let length = u32::try_from(length).ok().filter(|_| length < LONGEST_PART);
+        let [low, middle, high, _] = length.ok_or(io::ErrorKind::InvalidInput)?.to_le_bytes();
+        frame[..HEADER_BYTES].copy_from_slice(&[low, middle, high, 0]);
+        self.stream.write_all(frame).await?;
+        self.stream.flush().await
+    }
+
+    /// Awaits the first packet that answers a command, where others were sent meanwhile.
+    pub(super) const fn expect_answer(&mut self) {
+        self.number = 1;
     }
 
     /// Returns the next packet.

@@ -3,7 +3,7 @@
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::connection::connect;
-use crate::source::mariadb::connection::connect_to_read;
+use crate::source::mariadb::connection::connect_for_rows;
 use crate::source::mariadb::rows;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::throwaway::server;
@@ -37,7 +37,7 @@ const TABLES: &str = "
     INSERT INTO many SELECT seq, REPEAT('v', seq % 200) FROM seq_1_to_20000;";
 
 async fn is_wire(login: &crate::source::mariadb::login::Login) -> bool {
-    let mut connection = connect_to_read(login).await.unwrap();
+    let mut connection = connect_for_rows(login).await.unwrap();
     let doing = "cannot ask who we are";
     let account: Option<(String,)> = connection.first(doing, "SELECT USER()").await.unwrap();
     assert!(account.unwrap().0.starts_with(&login.user));
@@ -59,7 +59,7 @@ async fn a_login_that_wants_more_than_a_password_is_left_to_the_client() {
         assert_eq!(is_wire(&server().login(user, password)).await, expected, "{user}");
     }
     let wrong = server().login("plain", Some("wrong"));
-    let refused = connect_to_read(&wrong).await.err().unwrap();
+    let refused = connect_for_rows(&wrong).await.err().unwrap();
     assert_eq!(refused.chain(), connect(&wrong).await.err().unwrap().chain());
 }
 
@@ -71,7 +71,7 @@ async fn every_kind_of_value_reads_as_through_the_client() {
     client.select_database("wire").await.unwrap();
     let listed = tables::listed(&mut client, "wire").await.unwrap();
     let tables = tables::tables(&mut client, "wire", &listed).await.unwrap();
-    let mut wire = connect_to_read(&login).await.unwrap();
+    let mut wire = connect_for_rows(&login).await.unwrap();
     assert!(matches!(wire.link(), Link::Wire(_)));
     let ready = async |connection: &mut Connection| {
         connection.prepare_reading().await.unwrap();
@@ -92,7 +92,7 @@ async fn every_kind_of_value_reads_as_through_the_client() {
 async fn an_error_in_the_midst_of_rows_leaves_a_connection_that_goes_on() {
     server().run("CREATE DATABASE midst; CREATE TABLE midst.t (id INT PRIMARY KEY)");
     server().run("USE midst; INSERT INTO t SELECT seq FROM seq_1_to_3000");
-    let mut wire = connect_to_read(&server().login(server().superuser(), None)).await.unwrap();
+    let mut wire = connect_for_rows(&server().login(server().superuser(), None)).await.unwrap();
     let Link::Wire(link) = wire.link() else { panic!("it is a wire") };
     let failing = "SELECT id, (SELECT few.id FROM midst.t few WHERE few.id < all_of.id - 2900) \
                    FROM midst.t all_of";

@@ -1,0 +1,177 @@
+//! That a bulk takes what `LOAD DATA` takes, and leaves the rest to it.
+
+use super::*;
+use crate::source::mariadb::connection::connect_for_rows;
+use crate::source::mariadb::rows;
+use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::tables;
+use crate::source::mariadb::throwaway::server;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+const PACKET_BYTES: usize = 16 << 20;
+
+/// A table of every type that goes in as a bulk, with names that need care.
+const EVERY_TYPE: &str = "(`naïve``:a` bigint unsigned PRIMARY KEY, i bigint, t tinyint, \
+    d double, f float, n decimal(20,6), l varchar(300) CHARACTER SET latin1, \
+    u text CHARACTER SET utf8mb4, w varchar(100) CHARACTER SET ucs2, b varbinary(300), \
+    c binary(4), da date, ti time(6), dt datetime(3), ts timestamp(6) NULL, y year)";
+
+async fn prepared(database: &str, statements: &str) -> (Connection, Vec<Table>) {
+    server().run(&format!(
+        "CREATE OR REPLACE DATABASE {database} CHARACTER SET utf8mb4; USE {database}; {statements}"
+    ));
+    let login = server().login(server().superuser(), None);
+    let mut connection = connect_for_rows(&login).await.unwrap();
+    connection.prepare_loading().await.unwrap();
+    connection.receive_text_as_stored().await.unwrap();
+    connection.select_database(database).await.unwrap();
+    let mut reader = server().connection().await;
+    let listed = tables::listed(&mut reader, database).await.unwrap();
+    let tables = tables::tables(&mut reader, database, &listed).await.unwrap();
+    (connection, tables)
+}
+
+async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> Option<u64> {
+    let insertion = Insertion::into(table).expect("a bulk takes all of its types");
+    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES).await.unwrap()
+}
+
+async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
+    rows::prove(connection, database, table).await.unwrap()
+}
+
+fn cell(value: Option<impl AsRef<[u8]>>) -> Vec<u8> {
+    let Some(value) = value else { return b"\\N".to_vec() };
+    let escaped = value.as_ref().iter().flat_map(|byte| match byte {
+        b'\t' => vec![b'\\', b't'],
+        b'\n' => vec![b'\\', b'n'],
+        b'\\' => vec![b'\\', b'\\'],
+        0 => vec![b'\\', b'0'],
+        other => vec![*other],
+    });
+    escaped.collect()
+}
+
+fn finite() -> impl Strategy<Value = Option<f64>> {
+    prop::option::of(any::<f64>().prop_filter("the server has no others", |it| it.is_finite()))
+}
+
+fn bytes(length: usize) -> impl Strategy<Value = Option<Vec<u8>>> {
+    prop::option::of(prop::collection::vec(any::<u8>(), 0..length))
+}
+
+/// The cells of a row behind its key.
+fn row() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let numbers = (any::<Option<i64>>(), any::<Option<i8>>(), finite(), any::<Option<i32>>());
+    let texts = (bytes(300), any::<Option<String>>(), prop::collection::vec(any::<u8>(), 4));
+    let times = (0..9999, 0..=12, 0..=31, 0..24, 0..60, 0..999);
+    (numbers, texts, times).prop_map(|(numbers, texts, times)| {
+        let (large, tiny, double, number) = numbers;
+        let (bytes, text, four) = texts;
+        let (year, month, day, hour, minute, fraction) = times;
+        let date = format!("{year:04}-{month:02}-{day:02}");
+        let clock = format!("{hour:02}:{minute:02}:59.{fraction:03}");
+        vec![
+            cell(large.map(|it| it.to_string())),
+            cell(tiny.map(|it| it.to_string())),
+            cell(double.map(|it| format!("{it:e}"))),
+            cell(number.map(|it| f32::from_bits(it.unsigned_abs() & 0x7f00_ffff).to_string())),
+            cell(number.map(|it| format!("{it}.000125"))),
+            cell(bytes.as_ref()),
+            cell(text.as_ref()),
+            cell(Some(b"\0a\0\n")),
+            cell(bytes),
+            cell(Some(four)),
+            cell(Some(&date)),
+            cell(Some(format!("-{clock}000"))),
+            cell(Some(format!("{date} {clock}"))),
+            cell(Some(format!("2030-03-31 {clock}001"))),
+            cell(Some(if year > 2155 { "0000" } else { "1984" })),
+        ]
+    })
+}
+
+fn chunk(rows: &[Vec<Vec<u8>>]) -> Vec<u8> {
+    let mut chunk = Vec::new();
+    for (row, key) in rows.iter().zip(u64::MAX - rows.len() as u64..) {
+        chunk.extend_from_slice(key.to_string().as_bytes());
+        for cell in row {
+            chunk.push(b'\t');
+            chunk.extend_from_slice(cell);
+        }
+        chunk.push(b'\n');
+    }
+    chunk
+}
+
+#[test]
+fn a_bulk_takes_every_row_as_load_data_does() {
+    let statements = format!("CREATE TABLE état1 {EVERY_TYPE}; CREATE TABLE état2 LIKE état1");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (connection, tables) = runtime.block_on(prepared("bulk_equal", &statements));
+    let connection = tokio::sync::Mutex::new(connection);
+    let [one, other] = tables.as_slice() else { panic!("{tables:?}") };
+    let rows = prop::collection::vec(row(), 1..100);
+    proptest!(Config::with_cases(24), |(rows in rows)| {
+        let chunk = chunk(&rows);
+        runtime.block_on(async {
+            let mut connection = connection.lock().await;
+            for table in &tables {
+                let name = quote::identifier(&table.name);
+                connection.execute("", &format!("TRUNCATE {name}")).await.unwrap();
+            }
+            let count = inserted(&mut connection, one, &chunk).await;
+            assert_eq!(count, Some(rows.len() as u64));
+            let text = chunk.clone().into();
+            let loaded = connection.load_as_text("", other, text, PACKET_BYTES).await.unwrap();
+            assert_eq!(loaded, rows.len() as u64);
+            let of_bulk = proven(&mut connection, "bulk_equal", one).await;
+            let of_text = proven(&mut connection, "bulk_equal", other).await;
+            assert_eq!(of_bulk.stored.to_text(), of_text.stored.to_text());
+        });
+    });
+}
+
+#[tokio::test]
+async fn what_the_server_says_anything_against_is_taken_back_whole() {
+    let statements = "CREATE TABLE t (id int PRIMARY KEY, v varchar(3))";
+    let (mut connection, tables) = prepared("bulk_refused", statements).await;
+    for refused in ["1\ta\n1\tb\n", "1\ta\n2\tlong\n", "1\ta\n99999999999\tb\n"] {
+        assert_eq!(inserted(&mut connection, &tables[0], refused.as_bytes()).await, None);
+        let found = proven(&mut connection, "bulk_refused", &tables[0]).await;
+        assert_eq!(found.stored.rows(), 0, "{refused:?}");
+    }
+    assert_eq!(inserted(&mut connection, &tables[0], "1\té\n".as_bytes()).await, Some(1));
+}
+
+#[tokio::test]
+async fn rows_that_are_none_of_ours_or_too_long_for_a_packet_are_left_to_load_data() {
+    let statements = "CREATE TABLE t (id int PRIMARY KEY, d double, v longtext)";
+    let (mut connection, tables) = prepared("bulk_left", statements).await;
+    let long = format!("1\t2\t{}\n", "x".repeat(LONGEST_ROW));
+    let lines =
+        ["1\t2\n", "1\t2\t3\t4\n", "x\t2\t3\n", "1\tinf\t3\n", "1\t2\t\\x\n", "1\t2\t3", &long];
+    for line in lines {
+        let chunk = format!("7\t1\ta\n{line}");
+        assert_eq!(inserted(&mut connection, &tables[0], chunk.as_bytes()).await, None);
+    }
+    let value = "x".repeat(999);
+    let rows: Vec<_> = (0..2000).map(|id| format!("{id}\t1\t{value}\n")).collect();
+    let rows = rows.concat();
+    assert!(rows.len() > 3 * BULK_BYTES);
+    assert_eq!(inserted(&mut connection, &tables[0], rows.as_bytes()).await, Some(2000));
+}
+
+#[tokio::test]
+async fn only_tables_whose_values_both_ways_take_alike_are_filled_in_bulk() {
+    let statements = "CREATE TABLE a (id int PRIMARY KEY, e enum('x')); \
+        CREATE TABLE b (id int PRIMARY KEY, g int AS (id + 1)); \
+        CREATE TABLE c (id int PRIMARY KEY, b bit(3)); CREATE TABLE d (id int) ENGINE=MyISAM; \
+        CREATE TABLE e (id int PRIMARY KEY) WITH SYSTEM VERSIONING; CREATE TABLE f (p point)";
+    let (_, tables) = prepared("bulk_types", statements).await;
+    assert_eq!(tables.len(), 6);
+    for table in &tables {
+        assert_eq!(Insertion::into(table), None, "{}", table.name);
+    }
+}
