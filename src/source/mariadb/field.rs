@@ -131,18 +131,34 @@ impl Sent {
     }
 }
 
+/// Bits before those of the columns, which no column of a result has.
+const UNUSED_BITS: usize = 2;
+
+/// Returns the row of a packet: a bit for each column that is NULL, and the values of the others.
+pub(super) fn image(packet: &[u8]) -> Option<&[u8]> {
+    packet.get(1..)
+}
+
+/// Returns how many bytes say which of so many columns are NULL.
+pub(super) const fn null_bytes(columns: usize) -> usize {
+    (columns + 7 + UNUSED_BITS) / 8
+}
+
+/// Says of a column of a row that it is NULL.
+pub(super) fn mark_null(image: &mut [u8], column: usize) {
+    let bit = column + UNUSED_BITS;
+    image[bit / 8] |= 1 << (bit % 8);
+}
+
 /// Returns the fields of a row's packet one after another; `None` in the place of the first that
 /// the packet is too short for.
 pub(super) fn fields<'a>(
     packet: &'a [u8],
     sent: &'a [Sent],
 ) -> impl Iterator<Item = Option<Field<'a>>> {
-    /// The header of the packet; and two bits that no column of a result has.
-    const HEADER: usize = 1;
-    const UNUSED_BITS: usize = 2;
-    let nulls = (sent.len() + 7 + UNUSED_BITS) / 8;
+    let nulls = null_bytes(sent.len());
     let (nulls, values) =
-        packet.get(HEADER..).and_then(|row| row.split_at_checked(nulls)).unwrap_or_default();
+        image(packet).and_then(|row| row.split_at_checked(nulls)).unwrap_or_default();
     let mut rest = values;
     sent.iter().enumerate().map(move |(position, sent)| {
         let bit = position + UNUSED_BITS;

@@ -131,6 +131,25 @@ pub(super) async fn prove(
     Ok(lines.totals)
 }
 
+/// Reads a whole table for the digest of the bytes in which its rows come; `None` where they are
+/// not seen.
+pub(super) async fn prove_images(
+    connection: &mut Connection,
+    database: &str,
+    table: &Table,
+) -> Result<Option<RowsDigest>> {
+    let mut images = RowsDigest::default();
+    let mut meter = connection.meter(Stage::Verifying);
+    let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
+    while let Some(row) = rows.next().await? {
+        let Fields::Packet(packet) = row.fields else { return Ok(None) };
+        images.add(field::image(packet).unwrap_or_default());
+        meter.count(packet.len()).await;
+    }
+    meter.end().await;
+    Ok(Some(images))
+}
+
 /// Turns rows into lines, counting and digesting them.
 struct Lines {
     stored_columns: usize,

@@ -5,20 +5,23 @@
 //! both take alike go this way, and whatever the server has to say against a bulk is left to `LOAD
 //! DATA` to judge: the chunk is taken back, and its rows go in as text.
 
+mod form;
+
 use memchr::memchr;
 use memchr::memchr_iter;
 use mysql_async::Error as ClientError;
 
+use crate::base::digest::RowsDigest;
 use crate::base::error::Result;
+use crate::source::mariadb::bulk::form::Form;
+use crate::source::mariadb::bulk::form::Sent;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
-use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::field;
 use crate::source::mariadb::quote;
-use crate::source::mariadb::tsv;
 use crate::source::mariadb::wire::Wire;
 use crate::source::mariadb::wire::bulk::Bulk;
-use crate::source::mariadb::wire::bulk::BulkType;
 
 /// What a bulk takes at most, in bytes, unless one row is longer: little enough that it is in the
 /// processor's cache and in the socket still when the server reads it, and enough that what it costs
@@ -36,22 +39,23 @@ const SEND_TEXT: &str = "SET character_set_client = utf8mb4";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Insertion {
     statement: String,
-    types: Vec<BulkType>,
+    forms: Vec<Form>,
 }
 
-/// Returns the type in which values of a column are sent; `None` where a bulk may take them for others
-/// than a `LOAD DATA` does.
-fn bulk_type(column: &Column) -> Option<BulkType> {
-    if column.is_generated || column.lifetime.is_some() {
-        return None;
-    }
-    match column.data_type.as_str() {
-        "tinyint" | "smallint" | "mediumint" | "int" | "bigint" => Some(BulkType::Integer),
-        "float" | "double" => Some(BulkType::Double),
-        "decimal" | "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext"
-        | "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" | "date"
-        | "time" | "datetime" | "timestamp" | "year" => Some(BulkType::Text),
-        _ => None,
+/// What proves rows that went in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Inserted {
+    /// Their lines, as in a chunk.
+    pub(super) lines: RowsDigest,
+    /// The bytes in which the server sends them back, unless a value was changed on the way.
+    pub(super) images: RowsDigest,
+}
+
+impl Inserted {
+    /// Adds the rows of another chunk.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.lines.merge(&other.lines);
+        self.images.merge(&other.images);
     }
 }
 
@@ -62,44 +66,11 @@ impl Insertion {
         if !table.is_transactional {
             return None;
         }
-        let types = table.columns.iter().map(bulk_type).collect::<Option<Vec<_>>>()?;
+        let forms = table.columns.iter().map(Form::of).collect::<Option<Vec<_>>>()?;
         let columns: Vec<_> = table.columns.iter().map(|it| quote::identifier(&it.name)).collect();
-        let marks = vec!["?"; types.len()].join(", ");
+        let marks = vec!["?"; forms.len()].join(", ");
         let (name, columns) = (quote::identifier(&table.name), columns.join(", "));
-        Some(Self { statement: format!("INSERT INTO {name} ({columns}) VALUES ({marks})"), types })
-    }
-
-    /// Adds the row of a line; `None` where it is none of this table, or has a value that is not of
-    /// its type.
-    fn add(&self, line: &[u8], bulk: &mut Bulk) -> Option<()> {
-        let (mut column, mut start) = (0, 0);
-        for end in memchr_iter(b'\t', line).chain([line.len()]) {
-            self.add_cell(&line[start..end], column, bulk)?;
-            (column, start) = (column + 1, end + 1);
-        }
-        (column == self.types.len()).then_some(())
-    }
-
-    fn add_cell(&self, cell: &[u8], column: usize, bulk: &mut Bulk) -> Option<()> {
-        let bulk_type = *self.types.get(column)?;
-        if cell == b"\\N" {
-            bulk.add_null();
-            return Some(());
-        }
-        let text = || str::from_utf8(cell).ok();
-        match bulk_type {
-            BulkType::Integer => match text()?.parse() {
-                Ok(number) => bulk.add_integer(number),
-                Err(_) => bulk.add_large(column, text()?.parse().ok()?),
-            },
-            BulkType::Double => {
-                let number: f64 = text()?.parse().ok()?;
-                bulk.add_double(Some(number).filter(|it| it.is_finite())?);
-            }
-            BulkType::Text if memchr(b'\\', cell).is_none() => bulk.add_text(cell)?,
-            BulkType::Text => bulk.add_text(&tsv::unescaped(cell).ok()?)?,
-        }
-        Some(())
+        Some(Self { statement: format!("INSERT INTO {name} ({columns}) VALUES ({marks})"), forms })
     }
 }
 
@@ -108,6 +79,9 @@ struct Lines<'a> {
     insertion: &'a Insertion,
     rest: &'a [u8],
     longest_row: usize,
+    /// The row of the last line, as the server sends it back.
+    image: Vec<u8>,
+    passed: Inserted,
 }
 
 impl Lines<'_> {
@@ -118,7 +92,8 @@ impl Lines<'_> {
         let before = self.rest.len();
         while let Some(length) = memchr(b'\n', self.rest) {
             let full = bulk.len();
-            self.insertion.add(&self.rest[..length], bulk)?;
+            let line = &self.rest[..length];
+            self.add(line, bulk)?;
             if bulk.len() > BULK_BYTES {
                 if full > 0 {
                     bulk.truncate(full);
@@ -128,14 +103,51 @@ impl Lines<'_> {
                     return None;
                 }
             }
+            self.passed.lines.add(line);
+            self.passed.images.add(&self.image);
             self.rest = &self.rest[length + 1..];
         }
         (before > self.rest.len() || self.rest.is_empty()).then_some(before - self.rest.len())
     }
+
+    /// Adds the row of a line; `None` where it is none of this table, or has a value that is not of
+    /// its form.
+    fn add(&mut self, line: &[u8], bulk: &mut Bulk) -> Option<()> {
+        let columns = self.insertion.forms.len();
+        self.image.clear();
+        self.image.resize(field::null_bytes(columns), 0);
+        let (mut column, mut start) = (0, 0);
+        for end in memchr_iter(b'\t', line).chain([line.len()]) {
+            self.add_cell(&line[start..end], column, bulk)?;
+            (column, start) = (column + 1, end + 1);
+        }
+        (column == columns).then_some(())
+    }
+
+    fn add_cell(&mut self, cell: &[u8], column: usize, bulk: &mut Bulk) -> Option<()> {
+        let form = *self.insertion.forms.get(column)?;
+        if cell == b"\\N" {
+            field::mark_null(&mut self.image, column);
+            bulk.add_null();
+            return Some(());
+        }
+        let start = self.image.len();
+        let sent = form.append(cell, &mut self.image)?;
+        match sent {
+            Sent::AsItComes => bulk.add(&self.image[start..]),
+            Sent::Unsigned => {
+                bulk.mark_unsigned(column);
+                bulk.add(&self.image[start..]);
+            }
+            Sent::Double(number) => bulk.add(&number.to_le_bytes()),
+            Sent::Text => bulk.add_short_text(cell),
+        }
+        Some(())
+    }
 }
 
 impl Connection {
-    /// Inserts the rows of a chunk, all or none of them. Returns how many there are; `None` where
+    /// Inserts the rows of a chunk, all or none of them, and returns what proves them; `None` where
     /// the server takes them otherwise, or not in this way.
     pub(super) async fn insert(
         &mut self,
@@ -143,13 +155,14 @@ impl Connection {
         insertion: &Insertion,
         chunk: &[u8],
         packet_bytes: usize,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<Inserted>> {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
         self.execute(doing, "START TRANSACTION").await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
-        let lines = Lines { insertion, rest: chunk, longest_row };
+        let (image, passed) = (Vec::new(), Inserted::default());
+        let lines = Lines { insertion, rest: chunk, longest_row, image, passed };
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(_)) => None,
@@ -163,7 +176,7 @@ impl Connection {
     async fn insert_lines(
         &mut self,
         mut lines: Lines<'_>,
-    ) -> std::result::Result<Option<u64>, ClientError> {
+    ) -> std::result::Result<Option<Inserted>, ClientError> {
         let pace = self.offer().pace();
         let Link::Wire(wire) = self.link() else { return Ok(None) };
         // The names of the statement are in UTF-8, its values in the character sets of their columns.
@@ -171,7 +184,8 @@ impl Connection {
             return Ok(None);
         };
         wire.execute(SEND_BYTES).await?;
-        let mut bulk = Bulk::new(statement, lines.insertion.types.iter().copied());
+        let types = lines.insertion.forms.iter().map(|form| form.bulk_type());
+        let mut bulk = Bulk::new(statement, types);
         let (mut rows, mut is_underway, mut is_taken) = (0, false, true);
         let is_complete = loop {
             let Some(bytes) = lines.fill(&mut bulk) else { break false };
@@ -193,7 +207,8 @@ impl Connection {
             is_taken &= finish(wire, &mut rows).await?;
         }
         wire.forget_bulks(statement).await?;
-        Ok((is_complete && is_taken).then_some(rows))
+        let is_whole = is_complete && is_taken && rows == lines.passed.lines.rows();
+        Ok(is_whole.then_some(lines.passed))
     }
 }
 

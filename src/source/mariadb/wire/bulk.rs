@@ -17,18 +17,29 @@ const WITH_TYPES: u16 = 128;
 const VALUE: u8 = 0;
 const NULL: u8 = 1;
 
-/// Texts up to this length have one byte for it, longer ones three or four.
-const SHORT: usize = 250;
-
-/// The type of all values of a column, by the protocol's number for it.
+/// The type of the values of a column, by the protocol's number for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(in crate::source::mariadb) enum BulkType {
-    /// A double.
+    /// One byte.
+    Int8 = 0x01,
+    /// Two bytes.
+    Int16 = 0x02,
+    /// Four bytes.
+    Int32 = 0x03,
+    /// Eight bytes of a number that need not be whole.
     Double = 0x05,
-    /// A number of eight bytes, with a sign.
-    Integer = 0x08,
-    /// Bytes, read as the session reads text.
+    /// As many bytes as it takes, their number before them; and those that follow.
+    Timestamp = 0x07,
+    /// Eight bytes.
+    Int64 = 0x08,
+    /// A date without a time.
+    Date = 0x0a,
+    /// A time that may be negative, and longer than a day.
+    Time = 0x0b,
+    /// A date with a time.
+    DateTime = 0x0c,
+    /// Text, read as the session reads it.
     Text = 0xfd,
 }
 
@@ -82,43 +93,22 @@ impl Bulk {
         self.bytes.push(NULL);
     }
 
-    /// Adds a number with a sign.
-    pub(in crate::source::mariadb) fn add_integer(&mut self, number: i64) {
-        self.add_number(number.to_le_bytes());
-    }
-
-    /// Adds a number that is too large for one with a sign: those of its column in this bulk have
-    /// none. Of the same column are no negative ones.
-    pub(in crate::source::mariadb) fn add_large(&mut self, column: usize, number: u64) {
-        self.bytes[self.types + column * 2 + 1] = UNSIGNED;
-        self.add_number(number.to_le_bytes());
-    }
-
-    /// Adds a number that need not be whole.
-    pub(in crate::source::mariadb) fn add_double(&mut self, number: f64) {
-        self.add_number(number.to_le_bytes());
-    }
-
-    fn add_number(&mut self, number: [u8; 8]) {
+    /// Adds a value in its bytes.
+    pub(in crate::source::mariadb) fn add(&mut self, value: &[u8]) {
         self.bytes.push(VALUE);
-        self.bytes.extend_from_slice(&number);
+        self.bytes.extend_from_slice(value);
     }
 
-    /// Adds a text; `None` where it is longer than any packet of ours.
-    pub(in crate::source::mariadb) fn add_text(&mut self, text: &[u8]) -> Option<()> {
-        match text.len() {
-            short @ ..=SHORT => {
-                self.bytes.extend_from_slice(&[VALUE, u8::try_from(short).ok()?]);
-            }
-            length => {
-                let [low, middle, high, 0] = u32::try_from(length).ok()?.to_le_bytes() else {
-                    return None;
-                };
-                self.bytes.extend_from_slice(&[VALUE, 0xfd, low, middle, high]);
-            }
-        }
+    /// Adds a text of less than 251 bytes.
+    pub(in crate::source::mariadb) fn add_short_text(&mut self, text: &[u8]) {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length < 251);
+        self.add(&[length.expect("it is the text of a number")]);
         self.bytes.extend_from_slice(text);
-        Some(())
+    }
+
+    /// Says that the numbers of a column in this bulk have no sign: none of them is negative.
+    pub(in crate::source::mariadb) fn mark_unsigned(&mut self, column: usize) {
+        self.bytes[self.types + column * 2 + 1] = UNSIGNED;
     }
 }
 
