@@ -1,6 +1,7 @@
 //! The definitions of a saved database, as every verb reads them: from its schema blob, proven to be
 //! of the tables that the catalog lists.
 
+use crate::base::buffers::Buffer;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::repository::Repository;
@@ -20,7 +21,7 @@ pub(super) async fn read(repository: &Repository, record: &SourceRecord) -> Resu
         Ok(schema)
     };
     let doing = || format!("cannot read the definitions of {}", record.name);
-    read.await.map_err(|error| error.while_doing(&doing()))
+    read.await.map(Buffer::into_vec).map_err(|error| error.while_doing(&doing()))
 }
 
 fn check_tables(record: &SourceRecord, names: &[String]) -> Result<()> {

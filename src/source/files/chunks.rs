@@ -88,7 +88,7 @@ impl ChunkWriter {
             order: self.order,
             from: Value::Null,
             rows: self.rows,
-            bytes: std::mem::take(&mut self.buffer),
+            bytes: std::mem::take(&mut self.buffer).into(),
         };
         self.order += 1;
         self.rows = 0;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::base::buffers::Buffer;
 use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -93,12 +94,12 @@ impl Loader {
         position: usize,
         number: usize,
         rows: u64,
-        bytes: Vec<u8>,
+        bytes: Buffer,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
-        let loading = self.load_chunk(position, &doing, bytes.into());
+        let loading = self.load_chunk(position, &doing, Bytes::from_owner(bytes));
         let loaded = stages.time(Stage::Loading, size, loading).await?;
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");
