@@ -109,6 +109,12 @@ impl Error {
         Self::new(Kind::Damaged, message)
     }
 
+    /// Returns an error for a format that a later version of the program wrote.
+    pub fn newer(what: &str) -> Self {
+        Self::new(Kind::Refused, format!("{what}, which this version does not know"))
+            .hint("use the version of snap that wrote it, or a newer one")
+    }
+
     /// Adds what the user can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -18,7 +18,6 @@ use crate::repository::catalog::ItemIndex;
 use crate::repository::catalog::SourceRecord;
 use crate::repository::catalog::SourceState;
 use crate::repository::manifest::MediaType;
-use crate::repository::newer;
 
 /// Lists of chunks and files are read whole.
 pub(super) const MAX_INDEX_BYTES: u64 = 32 << 20;
@@ -116,7 +115,7 @@ fn chunk_type(source: &SourceRecord) -> Result<MediaType> {
         "mariadb" => Ok(MediaType::Rows),
         "files" => Ok(MediaType::Files),
         "command" => Ok(MediaType::Output),
-        kind => Err(newer(&format!("source {} is of kind {kind:?}", source.name))),
+        kind => Err(Error::newer(&format!("source {} is of kind {kind:?}", source.name))),
     }
 }
 

@@ -29,7 +29,6 @@ use crate::repository::id::SnapshotId;
 use crate::repository::manifest;
 use crate::repository::manifest::MAX_READ_BYTES;
 use crate::repository::manifest::Manifest;
-use crate::repository::newer;
 use crate::repository::summary::Summary;
 
 /// Annotations are for short texts; a list of thousands of snapshots is read whole.
@@ -271,7 +270,7 @@ pub fn parse_catalog(bytes: &[u8]) -> Result<Catalog> {
     let unreadable = |cause| Error::damaged("the catalog is not readable").caused_by(cause);
     let Format { format } = serde_json::from_slice(bytes).map_err(unreadable)?;
     if format > FORMAT {
-        return Err(newer(&format!("the catalog has format {format}")));
+        return Err(Error::newer(&format!("the catalog has format {format}")));
     }
     serde_json::from_slice(bytes).map_err(unreadable)
 }

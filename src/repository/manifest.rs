@@ -24,7 +24,6 @@ use crate::base::error::Result;
 use crate::repository::catalog::Catalog;
 use crate::repository::contents::BlobUse;
 use crate::repository::id::SnapshotId;
-use crate::repository::newer;
 
 /// What makes a manifest one of a snapshot.
 pub const ARTIFACT_TYPE: &str = "application/vnd.snap.snapshot.v1";
@@ -129,7 +128,7 @@ pub(super) fn check_artifact_type(artifact_type: Option<&str>) -> Result<()> {
     match artifact_type {
         Some(ARTIFACT_TYPE) => Ok(()),
         Some(other) if other.starts_with(ARTIFACT_FAMILY) => {
-            Err(newer(&format!("the snapshot is of type {other}")))
+            Err(Error::newer(&format!("the snapshot is of type {other}")))
         }
         _ => Err(Error::damaged("the manifest is not that of a snapshot")),
     }

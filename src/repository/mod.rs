@@ -136,13 +136,7 @@ pub fn check_layout(text: &[u8]) -> Result<()> {
         return Ok(());
     }
     let version = layout.image_layout_version;
-    Err(newer(&format!("the image layout has version {version:?}")))
-}
-
-/// Returns the error for a format that a later version of the program wrote.
-fn newer(what: &str) -> Error {
-    Error::new(Kind::Refused, format!("{what}, which this version does not know"))
-        .hint("use the version of snap that wrote it, or a newer one")
+    Err(Error::newer(&format!("the image layout has version {version:?}")))
 }
 
 fn absent(location: &str, why: &str) -> Error {

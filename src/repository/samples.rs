@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::base::digest;
+use crate::base::digest::RowsDigest;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Catalog;
@@ -155,7 +156,7 @@ pub(crate) fn source_of(index: &Index, blob: BlobRef) -> SourceRecord {
         rows: item.chunks.iter().map(|chunk| chunk.rows).sum(),
         current_rows: None,
         raw_bytes: item.chunks.iter().map(|chunk| chunk.blob.raw_bytes).sum(),
-        digest: digest::sha256(item.name.as_bytes()),
+        digest: RowsDigest::default().to_text(),
         generated_digest: None,
     };
     SourceRecord {

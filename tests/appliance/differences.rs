@@ -54,7 +54,7 @@ impl Place {
 
 impl Output {
     /// Returns name and fate of each part of the database, as JSON has them.
-    fn fates(&self) -> Vec<String> {
+    pub(crate) fn fates(&self) -> Vec<String> {
         let json = self.json();
         let parts = json["restore"]["sources"][0]["parts"].as_array().expect("parts").clone();
         let word = |part: &Value, key: &str| part[key].as_str().expect("a word").to_owned();

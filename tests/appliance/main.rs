@@ -26,6 +26,7 @@ mod chunks;
 mod moment;
 mod stall;
 mod loading;
+mod digests;
 mod change;
 mod stopped;
 mod unattended;

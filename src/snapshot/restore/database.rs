@@ -105,15 +105,9 @@ impl<'a> Saved<'a> {
         remapping: Option<Remapping>,
     ) -> Result<Self> {
         let schema = definitions::read(repository, record).await?;
-        let expected = record.items.iter().map(|item| Expected {
-            rows: item.rows,
-            current_rows: item.current_rows,
-            digest: item.digest.clone(),
-            generated_digest: item.generated_digest.clone(),
-            raw_bytes: item.raw_bytes,
-        });
+        let expected = definitions::expected(record)?;
         let changed = remapping.as_ref().map(Remapping::tables).unwrap_or_default();
-        Ok(Self { record, index, schema, expected: expected.collect(), remapping, changed })
+        Ok(Self { record, index, schema, expected, remapping, changed })
     }
 
     fn blueprint<'b>(&'b self, target: &'b str, suffix: &'b str) -> Blueprint<'b> {
@@ -185,7 +179,7 @@ impl<'a> Saved<'a> {
             .map(|&position| Job {
                 position,
                 chunks: self.index.items[position].chunks.clone(),
-                expected: self.expected[position].clone(),
+                expected: self.expected[position],
             })
             .collect();
         jobs.sort_by_key(|job| std::cmp::Reverse(job.expected.raw_bytes));

@@ -11,6 +11,7 @@
 //! belongs to one connection, which must be alive still right after the swap. Where the lock cannot
 //! be had, nothing stays.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
@@ -236,10 +237,10 @@ impl Subject<'_> {
         let tables = self.definition.tables.iter().zip(self.expected).enumerate();
         let mut waiting: Vec<_> = tables
             .filter(|(_, (table, _))| judgement.is_identical(&table.name))
-            .map(|(position, (_, expected))| (expected.raw_bytes, position))
+            .map(|(position, (_, expected))| (position, *expected))
             .collect();
-        waiting.sort_unstable_by(|one, other| other.cmp(one));
-        let bytes = waiting.iter().map(|(bytes, _)| bytes).sum();
+        waiting.sort_by_key(|(_, expected)| Reverse(expected.raw_bytes));
+        let bytes = waiting.iter().map(|(_, expected)| expected.raw_bytes).sum();
         monitor.step(&format!("compare {}", self.target), Some(bytes));
         let connections = self.connections.min(waiting.len());
         let desk = Arc::new(Mutex::new(VecDeque::from(waiting)));
@@ -251,9 +252,10 @@ impl Subject<'_> {
                 (Arc::clone(self.definition), Arc::clone(&desk), sender.clone());
             readers.spawn(async move {
                 let mut connection = moment::reader(&login).await?;
-                while let Some(position) = next(&desk) {
+                while let Some((position, expected)) = next(&desk) {
                     let table = &definition.tables[position];
-                    let totals = rows::prove(&mut connection, &target, table).await;
+                    let empty = expected.emptied();
+                    let totals = rows::prove(&mut connection, &target, table, empty).await;
                     let is_over = totals.is_err();
                     // The receiver is gone only when the comparison has failed already.
                     sender.send((position, totals)).await.ok();
@@ -322,9 +324,8 @@ impl Subject<'_> {
     }
 }
 
-fn next(desk: &Mutex<VecDeque<(u64, usize)>>) -> Option<usize> {
-    let mut waiting = desk.lock().expect("no reader panics while it takes a table");
-    waiting.pop_front().map(|(_, position)| position)
+fn next(desk: &Mutex<VecDeque<(usize, Expected)>>) -> Option<(usize, Expected)> {
+    desk.lock().expect("no reader panics while it takes a table").pop_front()
 }
 
 /// Compares what is live with what a restore would make of it, and holds nobody.

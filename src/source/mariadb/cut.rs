@@ -3,7 +3,9 @@
 //! A table with a key is cut at key values, which stay: the next snapshot reads the same ranges
 //! and cuts only what outgrew them, so that an inserted row changes one chunk. Rows that come in
 //! the engine's own order have no such values: there the hash of a row decides, so that the same
-//! rows are cut at the same places again.
+//! rows are cut at the same places again. It is the one that the digest of the rows is made of,
+//! since no row is hashed twice; a version that digests rows by another hash cuts such tables anew,
+//! and writes them anew, once.
 
 use serde_json::Value;
 

@@ -48,16 +48,14 @@ struct Filled {
 }
 
 /// What a restored table must come to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Expected {
-    /// The number of rows.
-    pub rows: u64,
+    /// The digest of the stored columns, with the number of rows.
+    pub digest: RowsDigest,
     /// How many of them are current, where the table keeps its history too.
     pub current_rows: Option<u64>,
-    /// The digest of the stored columns.
-    pub digest: String,
     /// The digest of the generated columns, where there are any.
-    pub generated_digest: Option<String>,
+    pub generated_digest: Option<RowsDigest>,
     /// The size of the lines with their newlines.
     pub raw_bytes: u64,
 }
@@ -65,20 +63,26 @@ pub struct Expected {
 impl Expected {
     /// Returns whether lines are those of the stored columns.
     fn are_of(&self, lines: &RowsDigest) -> bool {
-        self.rows == lines.rows() && self.digest == lines.to_text()
+        self.digest == *lines
+    }
+
+    /// Returns totals of no rows yet, which hash rows as these digests do.
+    pub(super) fn emptied(&self) -> Totals {
+        let generated = self.generated_digest.unwrap_or_default().emptied();
+        Totals { stored: self.digest.emptied(), generated, ..Totals::default() }
     }
 
     /// Returns how rows differ from these; generated columns count on the server's own version only.
     pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
         let rows = totals.stored.rows();
-        if rows != self.rows {
-            return Some(format!("{rows} rows of {}", self.rows));
+        if rows != self.digest.rows() {
+            return Some(format!("{rows} rows of {}", self.digest.rows()));
         }
-        if totals.stored.to_text() != self.digest {
+        if totals.stored != self.digest {
             return Some("the digest of its rows differs".to_owned());
         }
-        let generated = self.generated_digest.as_ref().filter(|_| is_same_server)?;
-        let differs = totals.generated.to_text() != *generated;
+        let generated = self.generated_digest.filter(|_| is_same_server)?;
+        let differs = totals.generated != generated;
         differs.then(|| "the digest of its generated columns differs".to_owned())
     }
 }
@@ -173,10 +177,10 @@ impl Loader {
     /// Reads a table back and compares it with what was saved.
     async fn compare(&mut self, position: usize, expected: &Expected) -> Result<Option<String>> {
         let (schema, table) = (self.plan.schema(), &self.plan.definition().tables[position]);
-        let mut totals = self.connection.read_back(schema, table).await?;
-        if expected.generated_digest.as_ref().is_some_and(|d| *d != totals.generated.to_text()) {
+        let mut totals = self.connection.read_back(schema, table, expected).await?;
+        if expected.generated_digest.is_some_and(|digest| digest != totals.generated) {
             self.connection.compute_anew(table).await;
-            totals = self.connection.read_back(schema, table).await?;
+            totals = self.connection.read_back(schema, table, expected).await?;
         }
         let note = self.plan.check_rows(table, &totals, expected)?;
         if let Some(rows) = expected.current_rows {
@@ -217,10 +221,15 @@ fn first_difference<'a>(saved: &'a str, staged: &'a str) -> (&'a str, &'a str) {
 }
 
 impl Connection {
-    /// Returns what proves the rows of a loaded table.
-    async fn read_back(&mut self, schema: &str, table: &Table) -> Result<Totals> {
+    /// Returns what proves the rows of a loaded table, to be compared with what is expected.
+    async fn read_back(
+        &mut self,
+        schema: &str,
+        table: &Table,
+        expected: &Expected,
+    ) -> Result<Totals> {
         self.prepare_reading_back().await?;
-        rows::prove(self, schema, table).await
+        rows::prove(self, schema, table, expected.emptied()).await
     }
 
     /// Computes the generated columns of a table anew. Rows are loaded under a mode that takes all

@@ -114,13 +114,15 @@ pub(super) async fn read_job(
     Ok(lines.totals)
 }
 
-/// Reads a whole table for its counts and digests only.
+/// Reads a whole table for its counts and digests only, and adds them to totals of no rows: those say
+/// how rows are hashed.
 pub(super) async fn prove(
     connection: &mut Connection,
     database: &str,
     table: &Table,
+    totals: Totals,
 ) -> Result<Totals> {
-    let mut lines = Lines::new(table);
+    let mut lines = Lines { totals, ..Lines::new(table) };
     let mut meter = connection.meter(Stage::Verifying);
     let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
     while let Some(row) = rows.next().await? {

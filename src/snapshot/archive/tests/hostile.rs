@@ -142,6 +142,30 @@ async fn definitions_that_could_not_be_run_are_not_taken() {
 }
 
 #[tokio::test]
+async fn rows_that_could_never_be_proven_are_not_taken() {
+    let scene = Scene::new().await;
+    let later = "sum128-later:0123456789abcdef0123456789abcdef";
+    let of_bytes = digest::sha256(b"rows");
+    for (id, text, kind, why) in [
+        ("later", later, Kind::Refused, "of the kind \"sum128-later\", which this version"),
+        ("bytes", &of_bytes, Kind::Refused, "of the kind \"sha256\", which this version"),
+        ("none", "", Kind::Damaged, "malformed"),
+        ("short", "sum128-xxh3:0", Kind::Damaged, "malformed"),
+    ] {
+        let why = format!("cannot prove table \"element\": the digest of its rows is {why}");
+        let archive = changed(&scene, id, async |_, catalog| {
+            catalog.sources[0].items[0].digest = text.to_owned();
+        });
+        scene.assert_refused(id, &archive.await, kind, &why).await;
+        let id = format!("{id}-generated");
+        let archive = changed(&scene, &id, async |_, catalog| {
+            catalog.sources[0].items[0].generated_digest = Some(text.to_owned());
+        });
+        scene.assert_refused(&id, &archive.await, kind, &why).await;
+    }
+}
+
+#[tokio::test]
 async fn a_list_of_files_that_is_not_the_catalogs_is_not_taken() {
     let scene = Scene::new().await;
     let archive = changed(&scene, "digest", async |_, catalog| {

@@ -38,7 +38,7 @@ async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> O
 }
 
 async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
-    rows::prove(connection, database, table).await.unwrap()
+    rows::prove(connection, database, table, Totals::default()).await.unwrap()
 }
 
 fn cell(value: Option<impl AsRef<[u8]>>) -> Vec<u8> {
