@@ -21,6 +21,7 @@
 //! undo, moves → ready → swap → resume         and take the place, or give it back
 //! residue                              files that keep a database from being dropped
 //! in_place                             or take it table by table, with no way back but a snapshot
+//! bench                                what is measured of all this without a server
 //! ```
 
 mod defaults;
@@ -97,5 +98,7 @@ pub mod ready;
 pub mod swap;
 pub mod resume;
 pub mod in_place;
+#[doc(hidden)]
+pub mod bench;
 #[cfg(test)]
 mod throwaway;

@@ -153,21 +153,22 @@ pub(super) async fn prove_images(
 }
 
 /// Turns rows into lines, counting and digesting them.
-struct Lines {
+pub(super) struct Lines {
     stored_columns: usize,
     columns: usize,
     /// Where the key stands in a row.
-    key: Vec<usize>,
+    pub(super) key: Vec<usize>,
     /// Where start and end stand, in a table that keeps its history.
     lifetime: Option<(usize, usize)>,
     /// The line of the last row, without its newline.
-    line: Vec<u8>,
+    pub(super) line: Vec<u8>,
     generated_line: Vec<u8>,
     totals: Totals,
 }
 
 impl Lines {
-    fn new(table: &Table) -> Self {
+    /// Returns what makes lines of the rows of a table.
+    pub(super) fn new(table: &Table) -> Self {
         let position = |end| table.stored_columns().position(|column| column.lifetime == Some(end));
         Self {
             stored_columns: table.stored_columns().count(),
@@ -181,7 +182,7 @@ impl Lines {
     }
 
     /// Makes the line of a row; returns its hash.
-    fn add(&mut self, row: &Row<'_>) -> Result<u128> {
+    pub(super) fn add(&mut self, row: &Row<'_>) -> Result<u128> {
         self.line.clear();
         self.generated_line.clear();
         let columns = row.shape.formats.iter().take(self.columns);
@@ -226,24 +227,26 @@ impl Lines {
 }
 
 /// How the columns of a result are sent and written.
-struct Shape {
+pub(super) struct Shape {
     sent: Vec<Sent>,
     formats: Vec<Format>,
 }
 
 impl Shape {
-    fn of(columns: &[Column]) -> Self {
+    /// Returns it for a result of these columns.
+    pub(super) fn of(columns: &[Column]) -> Self {
         Self { sent: columns.iter().map(Sent::of).collect(), formats: tsv::formats(columns) }
     }
 }
 
 /// A row as it came.
-struct Row<'a> {
-    fields: Fields<'a>,
-    shape: &'a Shape,
+pub(super) struct Row<'a> {
+    pub(super) fields: Fields<'a>,
+    pub(super) shape: &'a Shape,
 }
 
-enum Fields<'a> {
+/// Its fields, read by whoever reads the result.
+pub(super) enum Fields<'a> {
     Values(Vec<Value>),
     Packet(&'a [u8]),
 }
@@ -258,7 +261,8 @@ impl Row<'_> {
         field.unwrap_or(Field::Null)
     }
 
-    fn key(&self, places: &[usize]) -> serde_json::Value {
+    /// Returns the values at the places of the key.
+    pub(super) fn key(&self, places: &[usize]) -> serde_json::Value {
         Boundary::of_fields(places.iter().map(|place| self.field(*place)))
     }
 }

@@ -157,7 +157,7 @@ fn append_bytes(bytes: &[u8], image: &mut Vec<u8>) -> Option<()> {
 }
 
 /// A time of day, or of several.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Clock {
     hours: u32,
     minute: u8,

@@ -72,22 +72,33 @@ impl Insertion {
         let (name, columns) = (quote::identifier(&table.name), columns.join(", "));
         Some(Self { statement: format!("INSERT INTO {name} ({columns}) VALUES ({marks})"), forms })
     }
+
+    /// Returns a bulk of no rows yet for the statement, which the server knows by a number.
+    pub(super) fn bulk(&self, statement: u32) -> Bulk {
+        Bulk::new(statement, self.forms.iter().map(|form| form.bulk_type()))
+    }
 }
 
 /// The lines of a chunk on their way into bulks.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     insertion: &'a Insertion,
     rest: &'a [u8],
     longest_row: usize,
     /// The row of the last line, as the server sends it back.
-    image: Vec<u8>,
+    pub(super) image: Vec<u8>,
     passed: Inserted,
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    /// Returns the lines of a chunk; a row longer than `longest_row` goes in no bulk.
+    pub(super) fn new(insertion: &'a Insertion, chunk: &'a [u8], longest_row: usize) -> Self {
+        let (image, passed) = (Vec::new(), Inserted::default());
+        Self { insertion, rest: chunk, longest_row, image, passed }
+    }
+
     /// Fills a bulk with the next rows, with none where there are no more. Returns the bytes of their
     /// lines; `None` where a line is no row of the table, or fits into no packet.
-    fn fill(&mut self, bulk: &mut Bulk) -> Option<usize> {
+    pub(super) fn fill(&mut self, bulk: &mut Bulk) -> Option<usize> {
         bulk.clear();
         let before = self.rest.len();
         while let Some(length) = memchr(b'\n', self.rest) {
@@ -112,7 +123,7 @@ impl Lines<'_> {
 
     /// Adds the row of a line; `None` where it is none of this table, or has a value that is not of
     /// its form.
-    fn add(&mut self, line: &[u8], bulk: &mut Bulk) -> Option<()> {
+    pub(super) fn add(&mut self, line: &[u8], bulk: &mut Bulk) -> Option<()> {
         let columns = self.insertion.forms.len();
         self.image.clear();
         self.image.resize(field::null_bytes(columns), 0);
@@ -161,8 +172,7 @@ impl Connection {
         }
         self.execute(doing, "START TRANSACTION").await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
-        let (image, passed) = (Vec::new(), Inserted::default());
-        let lines = Lines { insertion, rest: chunk, longest_row, image, passed };
+        let lines = Lines::new(insertion, chunk, longest_row);
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(_)) => None,
@@ -184,8 +194,7 @@ impl Connection {
             return Ok(None);
         };
         wire.execute(SEND_BYTES).await?;
-        let types = lines.insertion.forms.iter().map(|form| form.bulk_type());
-        let mut bulk = Bulk::new(statement, types);
+        let mut bulk = lines.insertion.bulk(statement);
         let (mut rows, mut is_underway, mut is_taken) = (0, false, true);
         let is_complete = loop {
             let Some(bytes) = lines.fill(&mut bulk) else { break false };
