@@ -52,10 +52,9 @@ pub(super) struct Inserted {
 }
 
 impl Inserted {
-    /// Adds the rows of another chunk.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.lines.merge(&other.lines);
-        self.images.merge(&other.images);
+    /// Returns what proves no rows yet; lines are hashed as those of another digest are.
+    pub(super) fn nothing_of(lines: &RowsDigest) -> Self {
+        Self { lines: lines.emptied(), images: RowsDigest::default() }
     }
 }
 
@@ -147,22 +146,23 @@ impl Lines<'_> {
 }
 
 impl Connection {
-    /// Inserts the rows of a chunk, all or none of them, and returns what proves them; `None` where
-    /// the server takes them otherwise, or not in this way.
+    /// Inserts the rows of a chunk, all or none of them, and returns what proves them with those that
+    /// were inserted before; `None` where the server takes them otherwise, or not in this way.
     pub(super) async fn insert(
         &mut self,
         doing: &str,
         insertion: &Insertion,
         chunk: &[u8],
         packet_bytes: usize,
+        before: Inserted,
     ) -> Result<Option<Inserted>> {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
         self.execute(doing, "START TRANSACTION").await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
-        let (image, passed) = (Vec::new(), Inserted::default());
-        let lines = Lines { insertion, rest: chunk, longest_row, image, passed };
+        let lines =
+            Lines { insertion, rest: chunk, longest_row, image: Vec::new(), passed: before };
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(_)) => None,
@@ -186,7 +186,7 @@ impl Connection {
         wire.execute(SEND_BYTES).await?;
         let types = lines.insertion.forms.iter().map(|form| form.bulk_type());
         let mut bulk = Bulk::new(statement, types);
-        let (mut rows, mut is_underway, mut is_taken) = (0, false, true);
+        let (mut rows, mut is_underway, mut is_taken) = (lines.passed.lines.rows(), false, true);
         let is_complete = loop {
             let Some(bytes) = lines.fill(&mut bulk) else { break false };
             if bulk.len() == 0 {
