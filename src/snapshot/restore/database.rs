@@ -320,7 +320,7 @@ async fn load(
                 None => Ok(Buffer::default()),
             }
         };
-        let loading = loader.load(job.position, number, chunk.rows, fetched);
+        let loading = loader.load(job.position, number, chunk.rows, fetched, &job.expected);
         let ((), next) = tokio::try_join!(loading, following)?;
         fetched = next;
         // The watcher may be gone: then the verb has ended.

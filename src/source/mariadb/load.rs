@@ -61,11 +61,6 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Returns whether lines are those of the stored columns.
-    fn are_of(&self, lines: &RowsDigest) -> bool {
-        self.digest == *lines
-    }
-
     /// Returns totals of no rows yet, which hash rows as these digests do.
     pub(super) fn emptied(&self) -> Totals {
         let generated = self.generated_digest.unwrap_or_default().emptied();
@@ -92,18 +87,20 @@ impl Loader {
         Self { connection, plan, filled: None }
     }
 
-    /// Loads one chunk of the table at `position`; `number` counts the table's chunks from 1.
+    /// Loads one chunk of the table at `position`, which must come to what is expected; `number`
+    /// counts the table's chunks from 1.
     pub async fn load(
         &mut self,
         position: usize,
         number: usize,
         rows: u64,
         bytes: Buffer,
+        expected: &Expected,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
-        let loading = self.load_chunk(position, &doing, Bytes::from_owner(bytes));
+        let loading = self.load_chunk(position, &doing, Bytes::from_owner(bytes), expected);
         let loaded = stages.time(Stage::Loading, size, loading).await?;
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");
@@ -113,20 +110,25 @@ impl Loader {
     }
 
     /// Loads a chunk as a bulk where that is possible. Returns the rows that were taken.
-    async fn load_chunk(&mut self, position: usize, doing: &str, chunk: Bytes) -> Result<u64> {
+    async fn load_chunk(
+        &mut self,
+        position: usize,
+        doing: &str,
+        chunk: Bytes,
+        expected: &Expected,
+    ) -> Result<u64> {
         let table = &self.plan.definition().tables[position];
         let packet_bytes = self.plan.packet_bytes();
         let filled = self.filled.filter(|filled| filled.position == position);
-        let mut filled =
-            filled.unwrap_or_else(|| Filled { position, inserted: Some(Inserted::default()) });
-        if let Some(mut inserted) = filled.inserted.take()
+        let nothing = || Inserted::nothing_of(&expected.digest);
+        let mut filled = filled.unwrap_or_else(|| Filled { position, inserted: Some(nothing()) });
+        if let Some(before) = filled.inserted.take()
             && let Some(insertion) = Insertion::into(table)
-            && let Some(more) =
-                self.connection.insert(doing, &insertion, &chunk, packet_bytes).await?
+            && let Some(inserted) =
+                self.connection.insert(doing, &insertion, &chunk, packet_bytes, before).await?
         {
-            inserted.merge(&more);
             self.filled = Some(Filled { position, inserted: Some(inserted) });
-            return Ok(more.lines.rows());
+            return Ok(inserted.lines.rows() - before.lines.rows());
         }
         self.filled = Some(filled);
         self.connection.load_as_text(doing, table, chunk, packet_bytes).await
@@ -165,7 +167,7 @@ impl Loader {
     async fn is_as_inserted(&mut self, position: usize, expected: &Expected) -> Result<bool> {
         let filled = self.filled.take().filter(|filled| filled.position == position);
         let Some(inserted) = filled.and_then(|filled| filled.inserted) else { return Ok(false) };
-        if !expected.are_of(&inserted.lines) {
+        if inserted.lines != expected.digest {
             return Ok(false);
         }
         self.connection.prepare_reading_back().await?;

@@ -52,10 +52,9 @@ pub(super) struct Inserted {
 }
 
 impl Inserted {
-    /// Adds the rows of another chunk.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.lines.merge(&other.lines);
-        self.images.merge(&other.images);
+    /// Returns what proves no rows yet; lines are hashed as those of another digest are.
+    pub(super) fn nothing_of(lines: &RowsDigest) -> Self {
+        Self { lines: lines.emptied(), images: RowsDigest::default() }
     }
 }
 
@@ -90,10 +89,15 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// Returns the lines of a chunk; a row longer than `longest_row` goes in no bulk.
-    pub(super) fn new(insertion: &'a Insertion, chunk: &'a [u8], longest_row: usize) -> Self {
-        let (image, passed) = (Vec::new(), Inserted::default());
-        Self { insertion, rest: chunk, longest_row, image, passed }
+    /// Returns the lines of a chunk that come after others; a row longer than `longest_row` goes in
+    /// no bulk.
+    pub(super) fn new(
+        insertion: &'a Insertion,
+        chunk: &'a [u8],
+        longest_row: usize,
+        before: Inserted,
+    ) -> Self {
+        Self { insertion, rest: chunk, longest_row, image: Vec::new(), passed: before }
     }
 
     /// Fills a bulk with the next rows, with none where there are no more. Returns the bytes of their
@@ -158,21 +162,22 @@ impl<'a> Lines<'a> {
 }
 
 impl Connection {
-    /// Inserts the rows of a chunk, all or none of them, and returns what proves them; `None` where
-    /// the server takes them otherwise, or not in this way.
+    /// Inserts the rows of a chunk, all or none of them, and returns what proves them with those that
+    /// were inserted before; `None` where the server takes them otherwise, or not in this way.
     pub(super) async fn insert(
         &mut self,
         doing: &str,
         insertion: &Insertion,
         chunk: &[u8],
         packet_bytes: usize,
+        before: Inserted,
     ) -> Result<Option<Inserted>> {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
         self.execute(doing, "START TRANSACTION").await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
-        let lines = Lines::new(insertion, chunk, longest_row);
+        let lines = Lines::new(insertion, chunk, longest_row, before);
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(_)) => None,
@@ -195,7 +200,7 @@ impl Connection {
         };
         wire.execute(SEND_BYTES).await?;
         let mut bulk = lines.insertion.bulk(statement);
-        let (mut rows, mut is_underway, mut is_taken) = (0, false, true);
+        let (mut rows, mut is_underway, mut is_taken) = (lines.passed.lines.rows(), false, true);
         let is_complete = loop {
             let Some(bytes) = lines.fill(&mut bulk) else { break false };
             if bulk.len() == 0 {

@@ -34,7 +34,8 @@ async fn prepared(database: &str, statements: &str) -> (Connection, Vec<Table>) 
 
 async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> Option<Inserted> {
     let insertion = Insertion::into(table).expect("a bulk takes all of its types");
-    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES).await.unwrap()
+    let before = Inserted::default();
+    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, before).await.unwrap()
 }
 
 async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
@@ -137,6 +138,25 @@ fn a_bulk_takes_every_row_as_load_data_does() {
             assert_eq!(of_bulk.stored.to_text(), of_text.stored.to_text());
         });
     });
+}
+
+#[tokio::test]
+async fn rows_are_added_to_those_before_them_and_hashed_as_they_were() {
+    let statements = "CREATE TABLE t (id int PRIMARY KEY, v varchar(3))";
+    let (mut connection, tables) = prepared("bulk_hashed", statements).await;
+    let insertion = Insertion::into(&tables[0]).unwrap();
+    let old = RowsDigest::parse(&format!("sum128-sha256:{:032x}", 0), 0).unwrap();
+    let mut inserted = Inserted::nothing_of(&old);
+    for chunk in ["1\ta\n2\tb\n", "3\tc\n"] {
+        let (packet, chunk) = (PACKET_BYTES, chunk.as_bytes());
+        let more = connection.insert("", &insertion, chunk, packet, inserted).await.unwrap();
+        inserted = more.expect("the server takes them as they are");
+    }
+    let empty = Totals { stored: old, ..Totals::default() };
+    let found = rows::prove(&mut connection, "bulk_hashed", &tables[0], empty).await.unwrap();
+    assert_eq!((inserted.lines, inserted.lines.rows()), (found.stored, 3));
+    let images = rows::prove_images(&mut connection, "bulk_hashed", &tables[0]).await.unwrap();
+    assert_eq!(images, Some(inserted.images));
 }
 
 #[tokio::test]
