@@ -1,5 +1,6 @@
 //! Only what differs: what is live already as it was saved stays, and nobody's write is lost or mixed in.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
 use std::time::Instant;
@@ -36,11 +37,12 @@ impl Place {
         self.server.sql(&format!("USE centreon_studio; {change}; {WATCH}"));
         self.snap(&[RESTORE, &["--no-safety-snapshot"]].concat()).succeeded();
         assert!(self.server.dump("centreon_studio") == before, "after {change:?}: it differs");
-        let loaded = self.logged("LOAD DATA LOCAL INFILE%INTO TABLE `%");
+        // Most rows go in by bulks of a prepared statement, once for each chunk.
+        let loaded = ["LOAD DATA LOCAL INFILE%INTO TABLE `%", "INSERT INTO `%) VALUES (?%"];
+        let loaded = loaded.map(|like| self.logged(like)).concat();
         let name = |line: &str| line.split('`').nth(1).expect("a quoted name").to_owned();
-        let mut loaded: Vec<String> = loaded.lines().map(name).collect();
-        loaded.sort();
-        loaded
+        let loaded: BTreeSet<String> = loaded.lines().map(name).collect();
+        loaded.into_iter().collect()
     }
 
     /// Returns the statements like this since the log was begun.

@@ -1,6 +1,6 @@
 //! What the server says while it loads rows counts, be it about the first of many.
 //!
-//! `LOAD DATA LOCAL` is the only way in which rows are loaded; by itself it drops and shortens what does not fit.
+//! `LOAD DATA LOCAL` judges whatever a bulk may not take; by itself it drops and shortens what does not fit.
 
 use crate::place::Place;
 
