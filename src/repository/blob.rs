@@ -15,6 +15,7 @@ use futures_util::stream;
 use tokio::task::spawn_blocking;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
+use zstd::zstd_safe::compress_bound;
 
 use crate::base::buffers::Buffer;
 use crate::base::digest;
@@ -133,10 +134,12 @@ pub(super) fn blob_name(digest: &str) -> Result<String> {
 
 /// Returns raw bytes as one zstd frame, with a checksum and the raw size in it.
 pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
-    let compress = || -> io::Result<Vec<u8>> {
+    let compress = || -> io::Result<Buffer> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-        compressor.compress(raw)
+        let mut stored = Buffer::with_capacity(compress_bound(raw.len()));
+        compressor.compress_to_buffer(raw, &mut *stored)?;
+        Ok(stored)
     };
     let stored = compress().context(|| "cannot compress a chunk".to_owned())?;
     let blob = BlobRef {
@@ -145,7 +148,7 @@ pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
         raw_digest,
         raw_bytes: raw.len() as u64,
     };
-    Ok((blob, Bytes::from(stored)))
+    Ok((blob, Bytes::from_owner(stored)))
 }
 
 fn absent(digest: &str) -> Error {
