@@ -239,7 +239,7 @@ impl Trees {
             let list = read.expect("read the tree").expect("it is there").list;
             let (sender, receiver) = mpsc::channel(8);
             while let Some(chunk) = chunks.recv().await {
-                sender.send(chunk.bytes.into_vec()).await.expect("somebody takes it");
+                sender.send(chunk.bytes).await.expect("somebody takes it");
             }
             drop(sender);
             let target = folder.path().join("target");
@@ -276,9 +276,7 @@ impl Chunks {
                 let blob = BlobRef { digest: digest.clone(), size, raw_digest, raw_bytes };
                 let newlines = memchr::memchr_iter(b'\n', &honest).count() as u64;
                 match (repository.read_blob(&blob).await, repository.prove_blob(&blob).await) {
-                    (Ok(read), Ok(found)) => {
-                        assert_eq!((read.into_vec(), found), (honest.clone(), newlines));
-                    }
+                    (Ok(read), Ok(found)) => assert_eq!((read, found), (honest.clone(), newlines)),
                     (Err(one), Err(other)) => {
                         assert_blamed(&one);
                         assert_blamed(&other);
