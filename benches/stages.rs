@@ -171,8 +171,6 @@ fn counting<'a, 'b>(bencher: Bencher<'a, 'b>, chunk: &[u8]) -> Bencher<'a, 'b> {
 
 /// What becomes of rows that a create reads.
 mod encoding {
-    use studio_snap::base::buffers::Buffer;
-
     use super::Bencher;
     use super::Rows;
     use super::TABLES;
@@ -184,7 +182,7 @@ mod encoding {
     fn rows_to_chunk(bencher: Bencher<'_, '_>, rows: Rows) {
         let (table, chunk) = (rows.table(), rows.chunk());
         let packets = table.packets(&chunk);
-        assert!(*table.encode(&packets) == chunk, "the rows are those of the chunk");
+        assert!(table.encode(&packets) == chunk, "the rows are those of the chunk");
         counting(bencher, &chunk).bench_local(|| table.encode(&packets));
     }
 
@@ -194,7 +192,7 @@ mod encoding {
         let (chunk, place) = (rows.chunk(), stored::Place::new());
         let writer = place.writer();
         counting(bencher, &chunk)
-            .with_inputs(|| Buffer::from(chunk.clone()))
+            .with_inputs(|| chunk.clone())
             .bench_local_values(|raw| place.wait(writer.pack(raw)));
     }
 }

@@ -1,7 +1,6 @@
 //! What every layer stands on: errors, digests, progress, pace, stages, the programs that are run.
 
 pub mod error;
-pub mod buffers;
 pub mod digest;
 pub mod fault;
 mod lines;

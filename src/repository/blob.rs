@@ -15,9 +15,7 @@ use futures_util::stream;
 use tokio::task::spawn_blocking;
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
-use zstd::zstd_safe::compress_bound;
 
-use crate::base::buffers::Buffer;
 use crate::base::digest;
 use crate::base::digest::Hasher;
 use crate::base::error::Context as _;
@@ -57,10 +55,10 @@ impl Repository {
     }
 
     /// Returns the raw bytes of a blob, proven by both digests.
-    pub async fn read_blob(&self, blob: &BlobRef) -> Result<Buffer> {
+    pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
         let first = usize::try_from(blob.raw_bytes.min(FIRST_BYTES)).unwrap_or_default();
-        let raw = Buffer::with_capacity(first);
-        self.unpack(blob, raw, |raw, piece| raw.extend_from_slice(piece)).await
+        let raw = Vec::with_capacity(first);
+        self.unpack(blob, raw, Vec::extend_from_slice).await
     }
 
     /// Reads a blob and proves it by both digests; returns the number of newlines in it. Holds no
@@ -134,12 +132,10 @@ pub(super) fn blob_name(digest: &str) -> Result<String> {
 
 /// Returns raw bytes as one zstd frame, with a checksum and the raw size in it.
 pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
-    let compress = || -> io::Result<Buffer> {
+    let compress = || -> io::Result<Vec<u8>> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-        let mut stored = Buffer::with_capacity(compress_bound(raw.len()));
-        compressor.compress_to_buffer(raw, &mut *stored)?;
-        Ok(stored)
+        compressor.compress(raw)
     };
     let stored = compress().context(|| "cannot compress a chunk".to_owned())?;
     let blob = BlobRef {
@@ -148,7 +144,7 @@ pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
         raw_digest,
         raw_bytes: raw.len() as u64,
     };
-    Ok((blob, Bytes::from_owner(stored)))
+    Ok((blob, Bytes::from(stored)))
 }
 
 fn absent(digest: &str) -> Error {

@@ -14,7 +14,6 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream;
 use tokio::task::spawn_blocking;
 
-use crate::base::buffers::Buffer;
 use crate::base::digest;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
@@ -70,11 +69,11 @@ impl Repository {
 impl Writer {
     /// Stores raw bytes, and returns where. Raw bytes that an earlier snapshot has cost a hash.
     pub async fn write(&self, raw: Vec<u8>) -> Result<BlobRef> {
-        self.store(self.pack(raw.into()).await?).await
+        self.store(self.pack(raw).await?).await
     }
 
     /// Hashes raw bytes and compresses them, unless an earlier snapshot has them.
-    pub async fn pack(&self, raw: Buffer) -> Result<Packed> {
+    pub async fn pack(&self, raw: Vec<u8>) -> Result<Packed> {
         let raw_bytes = raw.len() as u64;
         let mut lap = self.repository.stages.begin();
         let hash = move || {
@@ -396,7 +395,7 @@ mod tests {
         let contents = repository.contents(&id).await.unwrap();
         let index = contents.indexes[0].as_ref().unwrap();
         let raw = repository.read_blob(&index.items[0].chunks[1].blob).await.unwrap();
-        assert_eq!(raw.as_slice(), b"3\tx\n", "the first one stays");
+        assert_eq!(raw, b"3\tx\n", "the first one stays");
     }
 
     #[tokio::test]

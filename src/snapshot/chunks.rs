@@ -82,7 +82,7 @@ pub(super) async fn fetch(
     for chunk in chunks {
         let bytes = repository.read_blob(&chunk.blob).await?;
         monitor.advance(chunk.blob.raw_bytes);
-        if sender.send(bytes.into_vec()).await.is_err() {
+        if sender.send(bytes).await.is_err() {
             // The receiver has failed, and says why itself.
             return Ok(());
         }

@@ -1,7 +1,6 @@
 //! The definitions of a saved database, as every verb reads them: from its schema blob, proven to be
 //! of the tables that the catalog lists; and what proves the rows of those tables.
 
-use crate::base::buffers::Buffer;
 use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Result;
@@ -25,7 +24,7 @@ pub(super) async fn read(repository: &Repository, record: &SourceRecord) -> Resu
         Ok(schema)
     };
     let doing = || format!("cannot read the definitions of {}", record.name);
-    read.await.map(Buffer::into_vec).map_err(|error| error.while_doing(&doing()))
+    read.await.map_err(|error| error.while_doing(&doing()))
 }
 
 /// Returns what each table of a saved database must come to. Fails with

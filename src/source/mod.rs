@@ -6,8 +6,6 @@
 
 use serde_json::Value;
 
-use crate::base::buffers::Buffer;
-
 pub mod command;
 pub mod files;
 pub mod mariadb;
@@ -27,5 +25,5 @@ pub struct RawChunk {
     /// The number of rows; of entries in a piece of a file tree; 0 of what a command prints.
     pub rows: u64,
     /// The raw bytes, the canonical form that is hashed, compressed and stored.
-    pub bytes: Buffer,
+    pub bytes: Vec<u8>,
 }

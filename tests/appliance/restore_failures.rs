@@ -86,7 +86,7 @@ impl Place {
             let mut rows = repository.read_blob(&chunk).await.expect("read a chunk");
             change(&mut catalog, index, &mut rows);
             let writer = repository.writer([]).await.expect("open a writer");
-            let blob = writer.write(rows.into_vec()).await.expect("write a chunk");
+            let blob = writer.write(rows).await.expect("write a chunk");
             catalog.sources[0].items[position].raw_bytes = blob.raw_bytes;
             index.items[position].chunks[0].blob = blob;
             catalog.sources[0].index =

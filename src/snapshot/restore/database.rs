@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
-use crate::base::buffers::Buffer;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
@@ -311,13 +310,13 @@ async fn load(
 ) -> Result<()> {
     let mut fetched = match job.chunks.first() {
         Some(chunk) => repository.read_blob(&chunk.blob).await?,
-        None => Buffer::default(),
+        None => Vec::new(),
     };
     for (chunk, number) in job.chunks.iter().zip(1..) {
         let following = async {
             match job.chunks.get(number) {
                 Some(next) => repository.read_blob(&next.blob).await,
-                None => Ok(Buffer::default()),
+                None => Ok(Vec::new()),
             }
         };
         let loading = loader.load(job.position, number, chunk.rows, fetched, &job.expected);

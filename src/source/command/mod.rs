@@ -101,7 +101,7 @@ async fn pass_on(mut pieces: Receiver<Vec<u8>>, chunks: Sender<RawChunk>) -> Res
         hasher.update(&bytes);
         raw_bytes += bytes.len() as u64;
         let from = serde_json::Value::Null;
-        let chunk = RawChunk { item: 0, attempt: 0, order, from, rows: 0, bytes: bytes.into() };
+        let chunk = RawChunk { item: 0, attempt: 0, order, from, rows: 0, bytes };
         order += 1;
         if chunks.send(chunk).await.is_err() {
             // Whoever stores the chunks has failed, and says why itself.

@@ -88,7 +88,7 @@ impl ChunkWriter {
             order: self.order,
             from: Value::Null,
             rows: self.rows,
-            bytes: std::mem::take(&mut self.buffer).into(),
+            bytes: std::mem::take(&mut self.buffer),
         };
         self.order += 1;
         self.rows = 0;

@@ -7,7 +7,6 @@ use mysql_async::Column as ResultColumn;
 use mysql_async::consts::ColumnType;
 use serde_json::Value;
 
-use crate::base::buffers::Buffer;
 use crate::source::mariadb::bulk::Inserted;
 use crate::source::mariadb::bulk::Insertion;
 use crate::source::mariadb::bulk::Lines as BulkLines;
@@ -77,7 +76,7 @@ impl BenchTable {
     }
 
     /// Returns the chunk of rows that came in these packets: what a create does with each row.
-    pub fn encode(&self, packets: &[Vec<u8>]) -> Buffer {
+    pub fn encode(&self, packets: &[Vec<u8>]) -> Vec<u8> {
         let mut lines = Lines::new(&self.table);
         let mut cutter = KeyCutter::new(Sizes::for_database(0), Value::Null, None);
         for packet in packets {

@@ -9,8 +9,6 @@
 
 use serde_json::Value;
 
-use crate::base::buffers::Buffer;
-
 /// How large chunks become, in raw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -50,12 +48,12 @@ pub(super) struct Piece {
     /// The key at which it begins; `Null` for the first of a table, and where there is no key.
     pub(super) from: Value,
     pub(super) rows: u64,
-    pub(super) bytes: Buffer,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Piece {
-    fn starting(from: Value) -> Self {
-        Self { from, rows: 0, bytes: Buffer::default() }
+    const fn starting(from: Value) -> Self {
+        Self { from, rows: 0, bytes: Vec::new() }
     }
 
     /// Adds a row of a chunk of these sizes. A piece that is more than a small table is given room for
@@ -66,13 +64,8 @@ impl Piece {
         let (length, capacity) = (self.bytes.len() + line.len() + 1, self.bytes.capacity());
         if length > capacity && length > STEP {
             let room = sizes.target + STEP;
-            if length < room {
-                let mut larger = Buffer::with_capacity(room);
-                larger.extend_from_slice(&self.bytes);
-                self.bytes = larger;
-            } else {
-                self.bytes.reserve_exact(line.len() + 1 + STEP);
-            }
+            let wanted = if length < room { room } else { length + STEP };
+            self.bytes.reserve_exact(wanted - self.bytes.len());
         }
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
@@ -121,10 +114,8 @@ impl KeyCutter {
         }
         let cut = self.cut.take()?;
         let mut next = Piece::starting(cut.from);
-        let rest = &self.piece.bytes[cut.length..];
-        next.bytes = Buffer::with_capacity(rest.len());
-        next.bytes.extend_from_slice(rest);
-        self.piece.bytes.truncate(cut.length);
+        next.bytes = self.piece.bytes.split_off(cut.length);
+        self.piece.bytes.shrink_to_fit();
         next.rows = self.piece.rows - cut.rows;
         self.piece.rows = cut.rows;
         // What follows the cut is new ground.
@@ -154,7 +145,7 @@ pub(super) struct HashCutter {
 
 impl HashCutter {
     /// Returns a cutter for a table.
-    pub(super) fn new(sizes: Sizes) -> Self {
+    pub(super) const fn new(sizes: Sizes) -> Self {
         Self { piece: Piece::starting(Value::Null), sizes }
     }
 
@@ -260,7 +251,7 @@ mod tests {
         #[test]
         fn pieces_joined_are_the_rows(count in 0_usize..200, previous in proptest::option::of(0_u64..300)) {
             let pieces = cut_by_key(0..count, previous);
-            let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.to_vec()).collect();
+            let joined: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.clone()).collect();
             let rows: Vec<u8> = (0..count).flat_map(|row| [line(row), vec![b'\n']].concat()).collect();
             prop_assert_eq!(joined, rows);
             prop_assert_eq!(pieces.iter().map(|piece| piece.rows).sum::<u64>(), count as u64);

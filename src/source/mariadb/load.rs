@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::base::buffers::Buffer;
 use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Kind;
@@ -94,13 +93,13 @@ impl Loader {
         position: usize,
         number: usize,
         rows: u64,
-        bytes: Buffer,
+        bytes: Vec<u8>,
         expected: &Expected,
     ) -> Result<()> {
         let table = &self.plan.definition().tables[position];
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
-        let loading = self.load_chunk(position, &doing, Bytes::from_owner(bytes), expected);
+        let loading = self.load_chunk(position, &doing, bytes.into(), expected);
         let loaded = stages.time(Stage::Loading, size, loading).await?;
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");

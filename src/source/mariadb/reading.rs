@@ -235,7 +235,7 @@ mod tests {
         chunks.retain(|chunk| chunk.attempt == last);
         chunks.sort_by_key(|chunk| chunk.order);
         assert_eq!(chunks.iter().map(|chunk| chunk.rows).sum::<u64>(), dumped.totals[0].rows);
-        let bytes = chunks.into_iter().flat_map(|chunk| chunk.bytes.into_vec()).collect();
+        let bytes = chunks.into_iter().flat_map(|chunk| chunk.bytes).collect();
         (last, String::from_utf8(bytes).unwrap())
     }
 

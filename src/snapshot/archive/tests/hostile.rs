@@ -121,8 +121,7 @@ async fn definitions_that_could_not_be_run_are_not_taken() {
     let damaged = Kind::Damaged;
     let hostile = async |writer: &Writer, catalog: &mut Catalog| {
         let blob = catalog.sources[0].schema.clone().unwrap();
-        let schema =
-            String::from_utf8(scene.source.read_blob(&blob).await.unwrap().into_vec()).unwrap();
+        let schema = String::from_utf8(scene.source.read_blob(&blob).await.unwrap()).unwrap();
         let changed = schema.replacen("ENGINE=InnoDB", "ENGINE=SPIDER", 1);
         catalog.sources[0].schema = Some(writer.write(changed.into_bytes()).await.unwrap());
     };
