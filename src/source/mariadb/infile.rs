@@ -90,16 +90,19 @@ fn in_pieces(offered: Offered, pace: Pace) -> InfileData {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+    use tokio::io::AsyncRead;
     use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWrite;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
-    use tokio::net::TcpStream;
+    use tokio::net::UnixListener;
     use tokio::net::UnixStream;
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 
     use crate::base::error::Result;
-    use crate::source::mariadb::connection::connect;
+    use crate::source::mariadb::connection::connect_for_rows;
     use crate::source::mariadb::login::Address;
     use crate::source::mariadb::login::Login;
     use crate::source::mariadb::throwaway::server;
@@ -107,23 +110,49 @@ mod tests {
     /// A file of this host whose content a server must never see.
     const WANTED: &str = "/etc/passwd";
 
-    /// A server that answers the statements with `steal` in them by asking for a file; returns how
-    /// it is reached, and all that it was sent from then on.
-    async fn thief(asks_for: &'static str) -> (Login, JoinHandle<Vec<u8>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let loot = tokio::spawn(async move {
-            let (client, _) = listener.accept().await.unwrap();
-            steal(client, asks_for).await
-        });
-        let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-        (Login { server: address, ..server().login(server().superuser(), None) }, loot)
+    /// Who speaks the protocol with the thief: the client by TCP, or we ourselves by a socket.
+    #[derive(Debug, Clone, Copy)]
+    enum Way {
+        Client,
+        Wire,
     }
 
-    async fn steal(mut client: TcpStream, asks_for: &str) -> Vec<u8> {
+    const WAYS: [Way; 2] = [Way::Client, Way::Wire];
+
+    /// A server that answers the statements with `steal` in them by asking for a file.
+    struct Thief {
+        login: Login,
+        /// All that it was sent from then on.
+        loot: JoinHandle<Vec<u8>>,
+        _folder: TempDir,
+    }
+
+    async fn thief(way: Way, asks_for: &'static str) -> Thief {
+        let folder = tempfile::tempdir().unwrap();
+        let (address, loot) = match way {
+            Way::Client => {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let port = listener.local_addr().unwrap().port();
+                let robbed =
+                    async move { steal(listener.accept().await.unwrap().0, asks_for).await };
+                (Address::Tcp { host: "127.0.0.1".to_owned(), port }, tokio::spawn(robbed))
+            }
+            Way::Wire => {
+                let path = folder.path().join("thief.sock");
+                let listener = UnixListener::bind(&path).unwrap();
+                let robbed =
+                    async move { steal(listener.accept().await.unwrap().0, asks_for).await };
+                (Address::Socket(path), tokio::spawn(robbed))
+            }
+        };
+        let login = Login { server: address, ..server().login(server().superuser(), None) };
+        Thief { login, loot, _folder: folder }
+    }
+
+    async fn steal(client: impl AsyncRead + AsyncWrite, asks_for: &str) -> Vec<u8> {
         let (mut answers, mut questions) =
             UnixStream::connect(server().socket()).await.unwrap().into_split();
-        let (mut from_client, mut to_client) = client.split();
+        let (mut from_client, mut to_client) = tokio::io::split(client);
         let (stop, stopped) = oneshot::channel::<()>();
         let ask = async {
             loop {
@@ -156,9 +185,9 @@ mod tests {
 
     /// Loads `rows` through a server that asks for `asks_for`; returns what came of it, and what
     /// the server was sent.
-    async fn load(asks_for: &'static str, rows: &[u8]) -> (Result<u64>, Vec<u8>) {
-        let (login, loot) = thief(asks_for).await;
-        let mut connection = connect(&login).await.unwrap();
+    async fn load(way: Way, asks_for: &'static str, rows: &[u8]) -> (Result<u64>, Vec<u8>) {
+        let thief = thief(way, asks_for).await;
+        let mut connection = connect_for_rows(&thief.login).await.unwrap();
         let statement = "LOAD DATA LOCAL INFILE 'snap' INTO TABLE steal";
         let loading = connection.load("cannot load", statement, rows.to_vec().into(), 1 << 24);
         // A server that got what it asked for owes an answer, and this one never gives it.
@@ -167,31 +196,42 @@ mod tests {
             () = tokio::time::sleep(crate::source::mariadb::throwaway::SHORT) => Ok(0),
         };
         drop(connection);
-        (outcome, loot.await.unwrap())
+        (outcome, thief.loot.await.unwrap())
     }
 
     #[tokio::test]
     async fn a_server_gets_the_rows_that_it_was_offered() {
-        let (outcome, loot) = load("snap", b"1\ta\n").await;
-        outcome.unwrap();
-        assert!(loot.starts_with(b"\x04\0\0\x021\ta\n\0\0\0\x03"), "{loot:?}");
+        for way in WAYS {
+            let (outcome, loot) = load(way, "snap", b"1\ta\n").await;
+            outcome.unwrap();
+            assert!(loot.starts_with(b"\x04\0\0\x021\ta\n\0\0\0\x03"), "{way:?}: {loot:?}");
+        }
     }
 
     #[tokio::test]
     async fn a_server_that_asks_for_another_file_while_rows_are_loaded_gets_nothing() {
-        let (outcome, loot) = load(WANTED, b"1\ta\n").await;
-        let error = outcome.unwrap_err().chain();
-        assert!(error.contains("asks for the file \"/etc/passwd\""), "{error}");
-        assert_eq!(loot, b"");
+        for way in WAYS {
+            let (outcome, loot) = load(way, WANTED, b"1\ta\n").await;
+            let error = outcome.unwrap_err().chain();
+            assert!(error.contains("asks for the file \"/etc/passwd\""), "{way:?}: {error}");
+            assert_eq!(loot, b"", "{way:?}");
+        }
     }
 
     #[tokio::test]
     async fn a_server_that_asks_for_a_file_in_answer_to_anything_else_gets_nothing() {
-        let (login, loot) = thief(WANTED).await;
-        let mut connection = connect(&login).await.unwrap();
-        let error = connection.execute("cannot ask", "SELECT 'steal'").await.unwrap_err().chain();
-        assert!(error.contains("asks for the file \"/etc/passwd\""), "{error}");
-        drop(connection);
-        assert_eq!(loot.await.unwrap(), b"");
+        for way in WAYS {
+            let thief = thief(way, WANTED).await;
+            let mut connection = connect_for_rows(&thief.login).await.unwrap();
+            let asked = connection.execute("cannot ask", "SELECT 'steal'").await;
+            let error = asked.unwrap_err().chain();
+            assert!(error.contains("asks for the file \"/etc/passwd\""), "{way:?}: {error}");
+            if matches!(way, Way::Wire) {
+                // Nothing that is asked from now on may be taken for the file.
+                connection.execute("cannot ask", "SELECT 'secret'").await.unwrap_err();
+            }
+            drop(connection);
+            assert_eq!(thief.loot.await.unwrap(), b"", "{way:?}");
+        }
     }
 }

@@ -104,12 +104,13 @@ impl<'a> Lines<'a> {
     /// lines; `None` where a line is no row of the table, or fits into no packet.
     pub(super) fn fill(&mut self, bulk: &mut Bulk) -> Option<usize> {
         bulk.clear();
+        let usual = BULK_BYTES.min(self.longest_row);
         let before = self.rest.len();
         while let Some(length) = memchr(b'\n', self.rest) {
             let full = bulk.len();
             let line = &self.rest[..length];
             self.add(line, bulk)?;
-            if bulk.len() > BULK_BYTES {
+            if bulk.len() > usual {
                 if full > 0 {
                     bulk.truncate(full);
                     return Some(before - self.rest.len());

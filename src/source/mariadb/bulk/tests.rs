@@ -203,3 +203,24 @@ async fn only_tables_whose_values_both_ways_take_alike_are_filled_in_bulk() {
         assert_eq!(Insertion::into(table), None, "{}", table.name);
     }
 }
+
+#[test]
+fn no_bulk_is_larger_than_what_the_server_takes() {
+    let forms = vec![Form::Int32, Form::Bytes];
+    let insertion = Insertion { statement: String::new(), forms };
+    let chunk: Vec<_> = (0..100).map(|id| format!("{id}\t{}\n", "x".repeat(id))).collect();
+    let chunk = chunk.concat();
+    let mut bulk = insertion.bulk(1);
+    let mut lines = Lines::new(&insertion, chunk.as_bytes(), 300, Inserted::default());
+    let mut bulks = 0;
+    while lines.fill(&mut bulk).unwrap() > 0 {
+        assert!((1..=300).contains(&bulk.len()), "{}", bulk.len());
+        bulks += 1;
+    }
+    assert!(bulks > chunk.len() / 300, "{bulks}");
+    assert_eq!(lines.passed.lines.rows(), 100);
+    let mut lines = Lines::new(&insertion, chunk.as_bytes(), 50, Inserted::default());
+    while let Some(bytes) = lines.fill(&mut bulk) {
+        assert!(bytes > 0, "a row that is too long is passed over");
+    }
+}

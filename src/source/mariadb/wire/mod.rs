@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use mysql_async::Column;
-use mysql_async::DriverError;
 use mysql_async::Error as ClientError;
 use mysql_async::Row;
 use mysql_async::ServerError;
@@ -207,22 +206,21 @@ impl Wire {
         }
     }
 
-    /// Sends the file that a server asks for, or nothing where it was not offered; waits for what the
-    /// server has to say.
+    /// Sends the file that a server asks for, and waits for what it has to say. One that was not
+    /// offered ends the connection: the server would take for it whatever it is sent next.
     async fn send_file(&mut self, name: &[u8]) -> Result<()> {
-        let offered = self.offer.handle(name).await;
-        let refused = match offered {
-            Ok(mut pieces) => {
-                while let Some(piece) = pieces.next().await {
-                    self.packets.send(&piece?).await?;
-                }
-                None
+        let mut pieces = match self.offer.handle(name).await {
+            Ok(pieces) => pieces,
+            Err(refused) => {
+                self.packets.shut().await;
+                return Err(refused.into());
             }
-            Err(refused) => Some(refused),
         };
+        while let Some(piece) = pieces.next().await {
+            self.packets.send(&piece?).await?;
+        }
         self.packets.send(&[]).await?;
-        let answer = answered(self.packets.next().await?).map(drop);
-        refused.map_or(answer, |refused| Err(DriverError::LocalInfile(refused).into()))
+        answered(self.packets.next().await?).map(drop)
     }
 
     /// Prepares a statement; returns the number by which the server knows it.

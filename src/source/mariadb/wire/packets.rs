@@ -74,6 +74,12 @@ impl Packets {
         self.stream.flush().await
     }
 
+    /// Lets nothing more be sent.
+    pub(super) async fn shut(&mut self) {
+        // A server that is gone has heard enough.
+        self.stream.shutdown().await.ok();
+    }
+
     /// Awaits the first packet that answers a command, where others were sent meanwhile.
     pub(super) const fn expect_answer(&mut self) {
         self.number = 1;
