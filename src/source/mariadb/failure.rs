@@ -40,6 +40,11 @@ const LOCKED: &[u16] = &[1205, 1213, 1969];
 /// No connection is left, or this one is gone.
 const LOST: &[u16] = &[1040, 1053, 1158, 1159, 1160, 1161, 1203, 1226, 1927, 2006, 2013];
 
+/// Returns whether the server, by an error of this code, has ended the connection too.
+pub(super) fn ends_connection(code: u16) -> bool {
+    LOST.contains(&code)
+}
+
 /// Whom a connection talks to as whom: what its errors name. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts, sessions
-//! wire                                 a connection that reads rows where they lie
+//! wire                                 a connection that carries rows as they lie in packets
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading, shown); schema is its blob

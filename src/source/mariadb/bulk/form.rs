@@ -33,6 +33,8 @@ pub(super) enum Sent {
     AsItComes,
     /// The same; read as a number without a sign.
     Unsigned,
+    /// The same; it is less than zero.
+    Negative,
     /// As a double, which the server makes narrower by itself.
     Double(f64),
     /// As its text.
@@ -136,7 +138,13 @@ fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Optio
     let fits = BYTES == 8 || (!is_large && (-beyond..2 * beyond).contains(&number));
     let is_unsigned = is_large || (BYTES < 8 && number >= beyond);
     image.extend_from_slice(number.to_le_bytes().get(..BYTES).filter(|_| fits)?);
-    Some(if is_unsigned { Sent::Unsigned } else { Sent::AsItComes })
+    Some(if is_unsigned {
+        Sent::Unsigned
+    } else if number < 0 {
+        Sent::Negative
+    } else {
+        Sent::AsItComes
+    })
 }
 
 fn double(cell: &[u8]) -> Option<f64> {

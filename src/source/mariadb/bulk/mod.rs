@@ -18,6 +18,7 @@ use crate::source::mariadb::bulk::form::Sent;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::field;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::wire::Wire;
@@ -31,9 +32,15 @@ const BULK_BYTES: usize = 128 << 10;
 /// The longest row that goes in a bulk, in bytes.
 const LONGEST_ROW: usize = 8 << 20;
 
-/// Makes the server take what it is sent for bytes; and for text, as every session begins.
+/// Begins transactions, one after the other: where the server ends one by itself, a bulk that is on
+/// its way already is part of the next one, and is taken back with it.
+const BEGIN: &str = "SET autocommit = 0";
+
+/// Makes the server take what it is sent for bytes.
 const SEND_BYTES: &str = "SET character_set_client = binary";
-const SEND_TEXT: &str = "SET character_set_client = utf8mb4";
+
+/// Makes the session what every session is at first.
+const END: &str = "SET autocommit = 1, character_set_client = utf8mb4";
 
 /// How the rows of a table go in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,19 +116,24 @@ impl<'a> Lines<'a> {
         while let Some(length) = memchr(b'\n', self.rest) {
             let full = bulk.len();
             let line = &self.rest[..length];
+            if length > self.longest_row {
+                return None;
+            }
             self.add(line, bulk)?;
-            if bulk.len() > usual {
-                if full > 0 {
-                    bulk.truncate(full);
-                    return Some(before - self.rest.len());
-                }
-                if bulk.len() > self.longest_row {
-                    return None;
-                }
+            let is_full = bulk.len() > usual;
+            if is_full && full > 0 {
+                bulk.truncate(full);
+                break;
+            }
+            if bulk.len() > self.longest_row {
+                return None;
             }
             self.passed.lines.add(line);
             self.passed.images.add(&self.image);
             self.rest = &self.rest[length + 1..];
+            if is_full {
+                break;
+            }
         }
         (before > self.rest.len() || self.rest.is_empty()).then_some(before - self.rest.len())
     }
@@ -152,7 +164,11 @@ impl<'a> Lines<'a> {
         match sent {
             Sent::AsItComes => bulk.add(&self.image[start..]),
             Sent::Unsigned => {
-                bulk.mark_unsigned(column);
+                bulk.mark_unsigned(column)?;
+                bulk.add(&self.image[start..]);
+            }
+            Sent::Negative => {
+                bulk.mark_negative(column)?;
                 bulk.add(&self.image[start..]);
             }
             Sent::Double(number) => bulk.add(&number.to_le_bytes()),
@@ -176,16 +192,16 @@ impl Connection {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
-        self.execute(doing, "START TRANSACTION").await?;
+        self.execute(doing, BEGIN).await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
         let lines = Lines::new(insertion, chunk, longest_row, before);
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
-            Err(ClientError::Server(_)) => None,
+            Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => None,
             Err(cause) => return Err(self.peer().error(doing, cause)),
         };
-        self.execute(doing, SEND_TEXT).await?;
         self.execute(doing, if inserted.is_some() { "COMMIT" } else { "ROLLBACK" }).await?;
+        self.execute(doing, END).await?;
         Ok(inserted)
     }
 
@@ -235,7 +251,7 @@ async fn finish(wire: &mut Wire, rows: &mut u64) -> std::result::Result<bool, Cl
             *rows += outcome.affected_rows;
             Ok(outcome.warnings == 0)
         }
-        Err(ClientError::Server(_)) => Ok(false),
+        Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => Ok(false),
         Err(cause) => Err(cause),
     }
 }

@@ -224,3 +224,32 @@ fn no_bulk_is_larger_than_what_the_server_takes() {
         assert!(bytes > 0, "a row that is too long is passed over");
     }
 }
+
+#[tokio::test]
+async fn a_row_that_is_changed_comes_back_in_other_bytes() {
+    let statements = "CREATE TABLE t (id int PRIMARY KEY, v varchar(3), d datetime(6))";
+    let (mut connection, tables) = prepared("bulk_changed", statements).await;
+    let chunk = b"1\ta\t2020-02-29 00:00:00.000001\n2\t\\N\t\\N\n";
+    let sent = inserted(&mut connection, &tables[0], chunk).await.unwrap();
+    for change in
+        ["v = ''", "v = 'A'", "v = NULL", "d = d + INTERVAL 1 MICROSECOND", "d = NULL", "id = 3"]
+    {
+        connection.execute("", "START TRANSACTION").await.unwrap();
+        connection.execute("", &format!("UPDATE t SET {change} WHERE id = 1")).await.unwrap();
+        let found = rows::prove_images(&mut connection, "bulk_changed", &tables[0]).await.unwrap();
+        assert_ne!(found, Some(sent.images), "{change}");
+        connection.execute("", "ROLLBACK").await.unwrap();
+    }
+    let found = rows::prove_images(&mut connection, "bulk_changed", &tables[0]).await.unwrap();
+    assert_eq!(found, Some(sent.images));
+}
+
+#[tokio::test]
+async fn a_negative_number_beside_one_without_a_sign_is_left_to_load_data() {
+    let statements = "CREATE TABLE t (id int PRIMARY KEY, n tinyint unsigned)";
+    let (mut connection, tables) = prepared("bulk_signs", statements).await;
+    for chunk in ["1\t-1\n2\t255\n", "1\t255\n2\t-1\n", "1\t-1\n"] {
+        assert_eq!(inserted(&mut connection, &tables[0], chunk.as_bytes()).await, None, "{chunk}");
+    }
+    assert!(inserted(&mut connection, &tables[0], b"1\t1\n2\t255\n").await.is_some());
+}

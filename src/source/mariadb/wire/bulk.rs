@@ -51,6 +51,8 @@ pub(in crate::source::mariadb) struct Bulk {
     types: usize,
     /// Where the rows begin.
     head: usize,
+    /// The columns of which a number is negative.
+    negative: Vec<bool>,
 }
 
 /// What the second byte of a type says of numbers that have no sign.
@@ -69,13 +71,15 @@ impl Bulk {
         let types_at = bytes.len();
         bytes.extend(types.flat_map(|it| [it as u8, 0]));
         let head = bytes.len();
-        Self { bytes, types: types_at, head }
+        let negative = vec![false; (head - types_at) / 2];
+        Self { bytes, types: types_at, head, negative }
     }
 
     /// Takes back all rows.
     pub(in crate::source::mariadb) fn clear(&mut self) {
         self.bytes.truncate(self.head);
         self.bytes[self.types..].chunks_mut(2).for_each(|of_column| of_column[1] = 0);
+        self.negative.fill(false);
     }
 
     /// Returns the size of the rows as they are sent.
@@ -106,9 +110,21 @@ impl Bulk {
         self.bytes.extend_from_slice(text);
     }
 
-    /// Says that the numbers of a column in this bulk have no sign: none of them is negative.
-    pub(in crate::source::mariadb) fn mark_unsigned(&mut self, column: usize) {
+    /// Says that the numbers of a column in this bulk have no sign; `None` where one is negative.
+    pub(in crate::source::mariadb) fn mark_unsigned(&mut self, column: usize) -> Option<()> {
         self.bytes[self.types + column * 2 + 1] = UNSIGNED;
+        self.is_of_one_sign(column)
+    }
+
+    /// Says that a number of a column in this bulk is negative; `None` where they have no sign.
+    pub(in crate::source::mariadb) fn mark_negative(&mut self, column: usize) -> Option<()> {
+        self.negative[column] = true;
+        self.is_of_one_sign(column)
+    }
+
+    fn is_of_one_sign(&self, column: usize) -> Option<()> {
+        let is_unsigned = self.bytes[self.types + column * 2 + 1] == UNSIGNED;
+        (!is_unsigned || !self.negative[column]).then_some(())
     }
 }
 

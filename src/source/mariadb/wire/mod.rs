@@ -56,6 +56,7 @@ const CAPABILITIES: CapabilityFlags = CapabilityFlags::CLIENT_PROTOCOL_41
     .union(CapabilityFlags::CLIENT_PLUGIN_AUTH);
 
 /// The commands of the protocol that are used.
+const QUIT: u8 = 0x01;
 const QUERY: u8 = 0x03;
 const PREPARE: u8 = 0x16;
 const EXECUTE: u8 = 0x17;
@@ -146,7 +147,7 @@ impl Wire {
         let mut bytes = Vec::new();
         response.serialize(&mut bytes);
         self.packets.send(&bytes).await?;
-        let packet = answered(self.packets.next().await?)?;
+        let mut packet = answered(self.packets.next().await?)?;
         if packet.first() == Some(&END) {
             let other: AuthSwitchRequest<'_> = ParseBuf(packet).parse(())?;
             if other.auth_plugin() != plugin {
@@ -155,9 +156,12 @@ impl Wire {
             let proof = plugin.gen_data(password, other.plugin_data());
             let proof = proof.as_deref().unwrap_or_default().to_vec();
             self.packets.send(&proof).await?;
-            answered(self.packets.next().await?)?;
+            packet = answered(self.packets.next().await?)?;
         }
-        Ok(())
+        match packet.first() {
+            Some(&OK) => Ok(()),
+            _ => Err(beyond_us("the account wants more than one proof")),
+        }
     }
 
     /// Runs statements that return nothing.
@@ -285,6 +289,13 @@ impl Wire {
             return Err(malformed("columns do not end").into());
         }
         Ok(columns)
+    }
+}
+
+impl Drop for Wire {
+    /// Says goodbye: whoever goes without is counted and logged by the server as cut off.
+    fn drop(&mut self) {
+        self.packets.try_send_command(&[QUIT]);
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::io;
 use std::ops::Range;
+use std::pin::Pin;
+use std::task::Context;
+use std::task::Waker;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
@@ -54,6 +57,15 @@ impl Packets {
         self.send(command).await
     }
 
+    /// Sends a short command as far as that is possible without waiting; nobody hears whether it was.
+    pub(super) fn try_send_command(&mut self, command: &[u8]) {
+        let length = u8::try_from(command.len()).unwrap_or_default();
+        let packet = [&[length, 0, 0, 0], command].concat();
+        let mut context = Context::from_waker(Waker::noop());
+        // A server that is gone, or has not read what came before, needs no goodbye.
+        let _sent = Pin::new(&mut self.stream).poll_write(&mut context, &packet);
+    }
+
     /// Sends a packet that answers one.
     pub(super) async fn send(&mut self, packet: &[u8]) -> io::Result<()> {
         let length = u32::try_from(packet.len()).ok().filter(|_| packet.len() < LONGEST_PART);
@@ -98,7 +110,9 @@ impl Packets {
         while part.len() == LONGEST_PART {
             part = self.next_part().await?;
             if self.joined.len() + part.len() > self.longest {
-                return Err(malformed("a packet is too long"));
+                // Whatever comes next is in the midst of it.
+                self.shut().await;
+                return Err(malformed("a packet is larger than max_allowed_packet"));
             }
             self.joined.extend_from_slice(&self.buffer[part.clone()]);
         }
