@@ -7,9 +7,9 @@ use mysql_async::Column as ResultColumn;
 use mysql_async::consts::ColumnType;
 use serde_json::Value;
 
+use crate::source::mariadb::bulk::ChunkLines;
 use crate::source::mariadb::bulk::Inserted;
 use crate::source::mariadb::bulk::Insertion;
-use crate::source::mariadb::bulk::Lines as BulkLines;
 use crate::source::mariadb::cut::KeyCutter;
 use crate::source::mariadb::cut::Sizes;
 use crate::source::mariadb::definition::Column;
@@ -66,7 +66,7 @@ impl BenchTable {
     /// Returns the rows of a chunk as the server sends them, each in a packet.
     pub fn packets(&self, chunk: &[u8]) -> Vec<Vec<u8>> {
         let mut bulk = self.insertion.bulk(STATEMENT);
-        let mut lines = BulkLines::new(&self.insertion, chunk, usize::MAX, Inserted::default());
+        let mut lines = ChunkLines::new(&self.insertion, chunk, usize::MAX, Inserted::default());
         let packet = |line| {
             bulk.clear();
             lines.add(line, &mut bulk).expect("a line is a row of the table");
@@ -91,7 +91,7 @@ impl BenchTable {
     /// Makes the bulks of a chunk, as a restore does before it sends them; returns their bytes.
     pub fn bulks(&self, chunk: &[u8]) -> usize {
         let mut bulk = self.insertion.bulk(STATEMENT);
-        let mut lines = BulkLines::new(&self.insertion, chunk, usize::MAX, Inserted::default());
+        let mut lines = ChunkLines::new(&self.insertion, chunk, usize::MAX, Inserted::default());
         let mut bytes = 0;
         loop {
             lines.fill(&mut bulk).expect("a line is a row of the table");

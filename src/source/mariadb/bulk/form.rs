@@ -2,6 +2,9 @@
 //!
 //! A server sends a value of a result in these bytes, and takes almost every one in the same: what is
 //! sent can be compared with what comes back without writing either down as text.
+//!
+//! Lines are taken as `tsv` writes them. What reads as the same value otherwise, such as `007`, is taken
+//! too, and is that value in the table.
 
 use memchr::memchr;
 
@@ -28,7 +31,7 @@ pub(super) enum Form {
 
 /// How a value goes to the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Sent {
+pub(super) enum SentAs {
     /// In the bytes in which it comes back.
     AsItComes,
     /// The same; read as a number without a sign.
@@ -86,7 +89,7 @@ impl Form {
     }
 
     /// Appends a value as the server sends it; `None` where the text is no value of the form.
-    pub(super) fn append(self, cell: &[u8], image: &mut Vec<u8>) -> Option<Sent> {
+    pub(super) fn append(self, cell: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
         match self {
             Self::Int8 => append_integer::<1>(cell, image),
             Self::Int16 => append_integer::<2>(cell, image),
@@ -96,16 +99,16 @@ impl Form {
                 let number = double(cell)?;
                 #[expect(clippy::cast_possible_truncation, reason = "the server narrows it so")]
                 image.extend_from_slice(&(number as f32).to_le_bytes());
-                Some(Sent::Double(number))
+                Some(SentAs::Double(number))
             }
             Self::Double => {
                 image.extend_from_slice(&double(cell)?.to_le_bytes());
-                Some(Sent::AsItComes)
+                Some(SentAs::AsItComes)
             }
             Self::Year => {
                 let year = u16::try_from(digits(cell)?).ok()?;
                 image.extend_from_slice(&year.to_le_bytes());
-                Some(Sent::Text)
+                Some(SentAs::Text)
             }
             Self::Date => append_date(cell, Clock::default(), image),
             Self::DateTime | Self::Timestamp => {
@@ -120,14 +123,14 @@ impl Form {
                 } else {
                     append_bytes(&tsv::unescaped(cell).ok()?, image)?;
                 }
-                Some(Sent::AsItComes)
+                Some(SentAs::AsItComes)
             }
         }
     }
 }
 
 /// Appends an integer of so many bytes.
-fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Option<Sent> {
+fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
     let text = str::from_utf8(cell).ok()?;
     let (number, is_large) = match text.parse::<i64>() {
         Ok(number) => (number, false),
@@ -139,11 +142,11 @@ fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Optio
     let is_unsigned = is_large || (BYTES < 8 && number >= beyond);
     image.extend_from_slice(number.to_le_bytes().get(..BYTES).filter(|_| fits)?);
     Some(if is_unsigned {
-        Sent::Unsigned
+        SentAs::Unsigned
     } else if number < 0 {
-        Sent::Negative
+        SentAs::Negative
     } else {
-        Sent::AsItComes
+        SentAs::AsItComes
     })
 }
 
@@ -195,7 +198,7 @@ impl Clock {
 }
 
 /// Appends a date with its time of day, without what is zero at the end.
-fn append_date(text: &[u8], clock: Clock, image: &mut Vec<u8>) -> Option<Sent> {
+fn append_date(text: &[u8], clock: Clock, image: &mut Vec<u8>) -> Option<SentAs> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let year = u16::from(two(y1, y2)?) * 100 + u16::from(two(y3, y4)?);
     let (month, day) = (two(m1, m2)?, two(d1, d2)?);
@@ -214,11 +217,11 @@ fn append_date(text: &[u8], clock: Clock, image: &mut Vec<u8>) -> Option<Sent> {
     let all = [low, high, month, day, hours, clock.minute, clock.second, a, b, c, d];
     image.push(length);
     image.extend_from_slice(&all[..usize::from(length)]);
-    Some(Sent::AsItComes)
+    Some(SentAs::AsItComes)
 }
 
 /// Appends a time, without what is zero at the end.
-fn append_time(text: &[u8], image: &mut Vec<u8>) -> Option<Sent> {
+fn append_time(text: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
     let unsigned = text.strip_prefix(b"-");
     let clock = Clock::read(unsigned.unwrap_or(text))?;
     let is_zero = clock.hours == 0 && clock.minute == 0 && clock.second == 0;
@@ -238,7 +241,7 @@ fn append_time(text: &[u8], image: &mut Vec<u8>) -> Option<Sent> {
     all[5..8].copy_from_slice(&[hours, clock.minute, clock.second]);
     all[8..].copy_from_slice(&clock.micros.to_le_bytes());
     image.extend_from_slice(&all[..usize::from(length)]);
-    Some(Sent::AsItComes)
+    Some(SentAs::AsItComes)
 }
 
 /// Returns the number that up to nine digits make.

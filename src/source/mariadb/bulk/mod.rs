@@ -14,7 +14,7 @@ use mysql_async::Error as ClientError;
 use crate::base::digest::RowsDigest;
 use crate::base::error::Result;
 use crate::source::mariadb::bulk::form::Form;
-use crate::source::mariadb::bulk::form::Sent;
+use crate::source::mariadb::bulk::form::SentAs;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::definition::Table;
@@ -86,7 +86,7 @@ impl Insertion {
 }
 
 /// The lines of a chunk on their way into bulks.
-pub(super) struct Lines<'a> {
+pub(super) struct ChunkLines<'a> {
     insertion: &'a Insertion,
     rest: &'a [u8],
     longest_row: usize,
@@ -95,7 +95,7 @@ pub(super) struct Lines<'a> {
     passed: Inserted,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> ChunkLines<'a> {
     /// Returns the lines of a chunk that come after others; a row longer than `longest_row` goes in
     /// no bulk.
     pub(super) fn new(
@@ -162,17 +162,17 @@ impl<'a> Lines<'a> {
         let start = self.image.len();
         let sent = form.append(cell, &mut self.image)?;
         match sent {
-            Sent::AsItComes => bulk.add(&self.image[start..]),
-            Sent::Unsigned => {
+            SentAs::AsItComes => bulk.add(&self.image[start..]),
+            SentAs::Unsigned => {
                 bulk.mark_unsigned(column)?;
                 bulk.add(&self.image[start..]);
             }
-            Sent::Negative => {
+            SentAs::Negative => {
                 bulk.mark_negative(column)?;
                 bulk.add(&self.image[start..]);
             }
-            Sent::Double(number) => bulk.add(&number.to_le_bytes()),
-            Sent::Text => bulk.add_short_text(cell),
+            SentAs::Double(number) => bulk.add(&number.to_le_bytes()),
+            SentAs::Text => bulk.add_short_text(cell),
         }
         Some(())
     }
@@ -194,7 +194,7 @@ impl Connection {
         }
         self.execute(doing, BEGIN).await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
-        let lines = Lines::new(insertion, chunk, longest_row, before);
+        let lines = ChunkLines::new(insertion, chunk, longest_row, before);
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => None,
@@ -207,7 +207,7 @@ impl Connection {
 
     async fn insert_lines(
         &mut self,
-        mut lines: Lines<'_>,
+        mut lines: ChunkLines<'_>,
     ) -> std::result::Result<Option<Inserted>, ClientError> {
         let pace = self.offer().pace();
         let Link::Wire(wire) = self.link() else { return Ok(None) };

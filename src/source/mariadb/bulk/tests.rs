@@ -125,11 +125,11 @@ fn a_bulk_takes_every_row_as_load_data_does() {
                 let name = quote::identifier(&table.name);
                 connection.execute("", &format!("TRUNCATE {name}")).await.unwrap();
             }
-            let count = inserted(&mut connection, one, &chunk).await;
-            let sent = count.expect("the server takes them as they are");
-                assert_eq!(sent.lines.rows(), rows.len() as u64);
-                let images = rows::prove_images(&mut connection, "bulk_equal", one).await.unwrap();
-                assert_eq!(images, Some(sent.images));
+            let sent = inserted(&mut connection, one, &chunk).await;
+            let sent = sent.expect("the server takes them as they are");
+            assert_eq!(sent.lines.rows(), rows.len() as u64);
+            let images = rows::prove_images(&mut connection, "bulk_equal", one).await.unwrap();
+            assert_eq!(images, Some(sent.images));
             let text = chunk.clone().into();
             let loaded = connection.load_as_text("", other, text, PACKET_BYTES).await.unwrap();
             assert_eq!(loaded, rows.len() as u64);
@@ -211,7 +211,7 @@ fn no_bulk_is_larger_than_what_the_server_takes() {
     let chunk: Vec<_> = (0..100).map(|id| format!("{id}\t{}\n", "x".repeat(id))).collect();
     let chunk = chunk.concat();
     let mut bulk = insertion.bulk(1);
-    let mut lines = Lines::new(&insertion, chunk.as_bytes(), 300, Inserted::default());
+    let mut lines = ChunkLines::new(&insertion, chunk.as_bytes(), 300, Inserted::default());
     let mut bulks = 0;
     while lines.fill(&mut bulk).unwrap() > 0 {
         assert!((1..=300).contains(&bulk.len()), "{}", bulk.len());
@@ -219,7 +219,7 @@ fn no_bulk_is_larger_than_what_the_server_takes() {
     }
     assert!(bulks > chunk.len() / 300, "{bulks}");
     assert_eq!(lines.passed.lines.rows(), 100);
-    let mut lines = Lines::new(&insertion, chunk.as_bytes(), 50, Inserted::default());
+    let mut lines = ChunkLines::new(&insertion, chunk.as_bytes(), 50, Inserted::default());
     while let Some(bytes) = lines.fill(&mut bulk) {
         assert!(bytes > 0, "a row that is too long is passed over");
     }

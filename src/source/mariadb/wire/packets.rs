@@ -246,4 +246,22 @@ mod tests {
         let error = received(cut, 1).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
+
+    #[tokio::test]
+    async fn whoever_leaves_has_said_so() {
+        let (near, mut far) = tokio::io::duplex(100);
+        Packets::new(Box::new(near), LONGEST).try_send_command(&[1]);
+        let mut heard = Vec::new();
+        far.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, [1, 0, 0, 0, 1]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_asked_in_the_midst_of_a_packet_that_was_too_long() {
+        let stream = tokio_stream(sent(&[vec![1; LONGEST + 1]]));
+        let mut packets = Packets::new(stream, LONGEST);
+        let error = packets.next().await.unwrap_err();
+        assert!(error.to_string().contains("larger than max_allowed_packet"), "{error}");
+        packets.send_command(b"more").await.unwrap_err();
+    }
 }
