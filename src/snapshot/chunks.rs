@@ -20,6 +20,7 @@ use crate::repository::catalog::Chunk;
 use crate::repository::catalog::ItemIndex;
 use crate::repository::contents::Contents;
 use crate::repository::writer::Writer;
+use crate::snapshot::bases::Bases;
 use crate::source::RawChunk;
 
 /// Chunks that are hashed and compressed at once; each may hold twice the usual size of a chunk.
@@ -34,21 +35,24 @@ pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
 }
 
 /// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed. What
-/// an attempt that was given up has stored is in no list, and goes with the next prune. A source that
-/// keeps no pace itself is kept waiting.
+/// an attempt that was given up has stored is in no list, and goes with the next prune. A chunk that
+/// has a base may be stored as a difference. A source that keeps no pace itself is kept waiting.
 pub(super) async fn store(
     writer: &Writer,
     receiver: Receiver<RawChunk>,
     items: usize,
+    bases: Bases,
     pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<ItemIndex>> {
+    let bases = &bases;
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     let packed = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
         pace.spend(bytes.len() as u64).await;
-        let packed = writer.pack(bytes).await?;
+        let packed = writer.pack(bytes, bases.find(item, &from)).await?;
+        bases.learn(item, &packed);
         Ok::<_, Error>((item, (attempt, order), packed, rows, from))
     });
     let packed = packed.buffer_unordered(PACKED_AT_ONCE);
@@ -90,11 +94,13 @@ pub(super) async fn fetch(
     Ok(())
 }
 
-/// Returns every blob that chunks, indexes and schemas of a snapshot are stored in.
+/// Returns every blob that chunks, their bases, indexes and schemas of a snapshot are stored in.
 pub(super) fn blobs(contents: &Contents) -> Vec<BlobRef> {
     let sources = contents.catalog.sources.iter();
     let direct = sources.flat_map(|source| source.schema.iter().chain(&source.index).cloned());
     let indexes = contents.indexes.iter().flatten();
     let chunks = indexes.flat_map(|index| index.items.iter().flat_map(|item| &item.chunks));
-    direct.chain(chunks.map(|chunk| chunk.blob.clone())).collect()
+    let stored =
+        chunks.flat_map(|chunk| chunk.blob.base.as_deref().into_iter().chain([&chunk.blob]));
+    direct.chain(stored.cloned()).collect()
 }

@@ -1,7 +1,5 @@
 //! `create`: saves every source of a profile as one snapshot, listed only when it is complete.
 
-use std::cmp::Reverse;
-
 use std::time::Duration;
 
 use crate::base::error::Error;
@@ -31,8 +29,10 @@ use crate::repository::summary::Summary;
 use crate::repository::writer::Writer;
 use crate::snapshot::Host;
 use crate::snapshot::TOOL;
+use crate::snapshot::bases::Bases;
 use crate::snapshot::chunks;
 use crate::snapshot::disk;
+use crate::snapshot::earlier;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::outputs;
@@ -111,7 +111,7 @@ pub(super) async fn in_turn(
     let id = free_id(repository, options.id.clone()).await?;
     let recorder = Recorder::new(monitor);
     let product_version = product_version(profile, host, options, &recorder).await;
-    let earlier = earlier(repository, profile, host, &recorder).await?;
+    let earlier = earlier::contents(repository, profile, host, &recorder).await?;
     let save = Save {
         id: &id,
         repository,
@@ -183,30 +183,6 @@ async fn free_id(repository: &Repository, chosen: Option<SnapshotId>) -> Result<
             return Ok(id);
         }
     }
-}
-
-/// Returns the contents of the newest snapshots of the same profile and host that hold its sources:
-/// of one, unless sources were left out or absent. One that is damaged costs time, not the new
-/// snapshot.
-async fn earlier(
-    repository: &Repository,
-    profile: &Profile,
-    host: &Host,
-    monitor: &dyn Monitor,
-) -> Result<Vec<Contents>> {
-    let sources = profile.sources.iter().map(|spec| spec.name.as_str());
-    let mut earlier = Vec::new();
-    for id in repository.newest(&profile.name, &host.name, sources).await? {
-        match repository.contents(&id).await {
-            Ok(contents) => earlier.push(contents),
-            Err(error) => monitor.note(&format!(
-                "what snapshot {id} holds is stored anew: it is damaged ({})",
-                error.chain()
-            )),
-        }
-    }
-    earlier.sort_by_key(|contents| Reverse(contents.catalog.created));
-    Ok(earlier)
 }
 
 fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
@@ -302,11 +278,12 @@ impl Save<'_> {
         let bytes = if earlier_bytes > 0 { earlier_bytes } else { dump.estimated_bytes() };
         self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
         let (sender, receiver) = chunks::channel();
+        let bases = Bases::of(earlier::index(&self.earlier, &spec.name), &names);
         // Its readers keep the pace themselves.
         let free = Pace::default();
         let (dumped, mut stored) = tokio::try_join!(
             dump.read(&known, sender, self.monitor),
-            chunks::store(&self.writer, receiver, names.len(), &free, self.monitor),
+            chunks::store(&self.writer, receiver, names.len(), bases, &free, self.monitor),
         )?;
         let items = names.iter().zip(&dumped.totals).map(item).collect();
         for ((item, name), key) in stored.iter_mut().zip(names).zip(keys) {
@@ -327,7 +304,14 @@ impl Save<'_> {
         let (sender, receiver) = chunks::channel();
         let (tree, mut stored) = tokio::try_join!(
             files::read(&path, globs, files::CHUNK_BYTES, sender, self.monitor),
-            chunks::store(&self.writer, receiver, 1, &self.host.pace, self.monitor),
+            chunks::store(
+                &self.writer,
+                receiver,
+                1,
+                Bases::default(),
+                &self.host.pace,
+                self.monitor
+            ),
         )?;
         let Some(tree) = tree else { return Ok(None) };
         let saved = record(spec, SourceState::Saved);
@@ -364,7 +348,7 @@ impl Save<'_> {
 
     /// Returns the boundaries that the last snapshot gave the chunks of a source.
     fn known_chunks(&self, source: &str) -> KnownChunks {
-        let index = self.earlier.iter().find_map(|contents| indexed(contents, source));
+        let index = earlier::index(&self.earlier, source);
         let items = index.map_or(&[][..], |index| &index.items);
         let known = |item: &ItemIndex| {
             let chunks = item.chunks.iter().map(|chunk| KnownChunk {
@@ -375,12 +359,6 @@ impl Save<'_> {
         };
         items.iter().map(|item| (item.name.clone(), known(item))).collect()
     }
-}
-
-/// Returns the index of a source, where the snapshot holds it.
-fn indexed<'a>(contents: &'a Contents, source: &str) -> Option<&'a Index> {
-    let mut sources = contents.catalog.sources.iter().zip(&contents.indexes);
-    sources.find(|(record, _)| record.name == source)?.1.as_ref()
 }
 
 fn item((name, totals): (&String, &TableTotals)) -> Item {

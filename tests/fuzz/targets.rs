@@ -273,7 +273,8 @@ impl Chunks {
             for raw_bytes in [honest.len() as u64, 1 << 30] {
                 let raw_digest = sha256(&honest);
                 let size = input.len() as u64;
-                let blob = BlobRef { digest: digest.clone(), size, raw_digest, raw_bytes };
+                let digest = digest.clone();
+                let blob = BlobRef { digest, size, raw_digest, raw_bytes, base: None };
                 let newlines = memchr::memchr_iter(b'\n', &honest).count() as u64;
                 match (repository.read_blob(&blob).await, repository.prove_blob(&blob).await) {
                     (Ok(read), Ok(found)) => assert_eq!((read, found), (honest.clone(), newlines)),

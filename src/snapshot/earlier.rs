@@ -1,0 +1,46 @@
+//! The last snapshots of the same profile and host: what they hold need not be stored again.
+
+use std::cmp::Reverse;
+
+use crate::base::error::Result;
+use crate::base::monitor::Monitor;
+use crate::profile::Profile;
+use crate::repository::Repository;
+use crate::repository::catalog::Index;
+use crate::repository::contents::Contents;
+use crate::snapshot::Host;
+
+/// Returns the contents of the newest snapshots of the same profile and host that hold its sources,
+/// the newest first: of one, unless sources were left out or absent. One that is damaged costs time,
+/// not the new snapshot.
+pub(super) async fn contents(
+    repository: &Repository,
+    profile: &Profile,
+    host: &Host,
+    monitor: &dyn Monitor,
+) -> Result<Vec<Contents>> {
+    let sources = profile.sources.iter().map(|spec| spec.name.as_str());
+    let mut earlier = Vec::new();
+    for id in repository.newest(&profile.name, &host.name, sources).await? {
+        let read = repository.contents(&id).await;
+        // What its catalog says wrongly must not be said again.
+        match read.and_then(|contents| contents.uses().map(|_| contents)) {
+            Ok(contents) => earlier.push(contents),
+            Err(error) => monitor.note(&format!(
+                "what snapshot {id} holds is stored anew: it is damaged ({})",
+                error.chain()
+            )),
+        }
+    }
+    earlier.sort_by_key(|contents| Reverse(contents.catalog.created));
+    Ok(earlier)
+}
+
+/// Returns the newest index of a source, where any of these snapshots holds it.
+pub(super) fn index<'a>(earlier: &'a [Contents], source: &str) -> Option<&'a Index> {
+    let index = |contents: &'a Contents| {
+        let mut sources = contents.catalog.sources.iter().zip(&contents.indexes);
+        sources.find(|(record, _)| record.name == source)?.1.as_ref()
+    };
+    earlier.iter().find_map(index)
+}
