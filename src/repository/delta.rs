@@ -46,6 +46,7 @@ impl Repository {
     pub(super) async fn read_delta(&self, blob: &BlobRef, base: &BlobRef) -> Result<Vec<u8>> {
         let cannot = || format!("cannot read blob {}", blob.digest);
         check(blob, base)?;
+        self.find_blob(&blob.digest, blob.size).await?;
         let held = self.hold(base).await.map_err(|error| {
             error.while_doing(&format!("blob {} is a difference from another one", blob.digest))
         })?;
@@ -165,21 +166,6 @@ mod tests {
     use crate::repository::blob;
     use crate::repository::samples;
 
-    /// Returns the lines of a table of so many rows, some with another number in them.
-    fn rows(count: u32, is_changed: impl Fn(u32) -> bool) -> Vec<u8> {
-        let row = |id: u32| {
-            let hash = digest::sha256(&id.to_le_bytes());
-            let number = if is_changed(id) { id.wrapping_mul(0x9E37_79B1) } else { id };
-            format!("{id}\t{}\tservice {number}\n", &hash[7..40])
-        };
-        (0..count).map(row).collect::<String>().into_bytes()
-    }
-
-    /// A base and what became of it: 1 % of its rows, one after the other, are other ones.
-    fn changed() -> (Vec<u8>, Vec<u8>) {
-        (rows(40_000, |_| false), rows(40_000, |id| id / 400 == 50))
-    }
-
     struct Scene {
         repository: Repository,
         base: BlobRef,
@@ -194,7 +180,7 @@ mod tests {
         async fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let repository = samples::repository(folder.path()).await;
-            let (base_raw, raw) = changed();
+            let (base_raw, raw) = samples::changed_rows();
             let writer = repository.writer([]).await.unwrap();
             let base = writer.write(base_raw.clone()).await.unwrap();
             let packed = writer.pack(raw.clone(), Some(&base)).await.unwrap();
@@ -244,8 +230,8 @@ mod tests {
     async fn a_chunk_that_is_small_or_changed_everywhere_is_stored_in_full() {
         let Scene { repository, base, _folder, .. } = Scene::new().await;
         let writer = repository.writer([]).await.unwrap();
-        let mixed = rows(40_000, |_| true).into_iter().rev().collect();
-        let small = rows(1000, |_| false);
+        let mixed = samples::rows(40_000, |_| true).into_iter().rev().collect();
+        let small = samples::rows(1000, |_| false);
         for (raw, tried) in [(mixed, Some(false)), (small, None)] {
             let raw: Vec<u8> = raw;
             let packed = writer.pack(raw.clone(), Some(&base)).await.unwrap();
@@ -273,7 +259,7 @@ mod tests {
         let sound = fs::read(&file).unwrap();
         let mut flipped = sound.clone();
         flipped[1000] ^= 1;
-        let raw = rows(40_000, |id| id / 400 == 51);
+        let raw = samples::rows(40_000, |id| id / 400 == 51);
         for (damaged, why) in [(Some(flipped), "has another content than"), (None, "is absent")] {
             match damaged {
                 Some(bytes) => samples::put(&file, &bytes),
@@ -316,7 +302,7 @@ mod tests {
     async fn a_lie_about_a_difference_is_damage() {
         let scene = Scene::new().await;
         let Scene { base, delta, .. } = &scene;
-        let other_raw = rows(40_000, |id| id % 7 == 0);
+        let other_raw = samples::rows(40_000, |id| id % 7 == 0);
         let writer = scene.repository.writer([]).await.unwrap();
         let other = writer.write(other_raw).await.unwrap();
         let of = |base: BlobRef| BlobRef { base: Some(Box::new(base)), ..delta.clone() };

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::place::Place;
 
-const ROWS: &str = "application/vnd.snap.rows.v1.tsv+zstd";
+const ROWS: [&str; 2] =
+    ["application/vnd.snap.rows.v1.tsv+zstd", "application/vnd.snap.rows.delta.v1.tsv+zstd"];
 
 /// A chunk of a table, as the index of its source has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,8 @@ pub(crate) struct Chunk {
     pub(crate) raw_bytes: u64,
     /// The key at which it begins.
     pub(crate) from: Value,
+    /// The digest of the blob that it is a difference from.
+    pub(crate) base: Option<String>,
 }
 
 impl Place {
@@ -28,7 +31,8 @@ impl Place {
     pub(crate) fn rows_blobs(&self, id: &str) -> BTreeSet<String> {
         let manifest = self.manifest(id);
         let layers = manifest["layers"].as_array().expect("a manifest has layers").iter();
-        layers.filter(|layer| layer["mediaType"] == ROWS).map(digest).collect()
+        let is_rows = |layer: &&Value| ROWS.iter().any(|rows| layer["mediaType"] == *rows);
+        layers.filter(is_rows).map(digest).collect()
     }
 
     /// Returns the chunks of a table in order.
@@ -97,7 +101,7 @@ impl Place {
         serde_json::from_slice(&self.blob(digest)).expect("a blob of JSON")
     }
 
-    fn blob(&self, digest: &str) -> Vec<u8> {
+    pub(crate) fn blob(&self, digest: &str) -> Vec<u8> {
         let path = self.repository().join("blobs/sha256").join(hex(digest));
         fs::read(path).expect("read a blob")
     }
@@ -110,6 +114,7 @@ fn chunk(value: &Value) -> Chunk {
         rows: number("rows"),
         raw_bytes: number("raw_bytes"),
         from: value["from"].clone(),
+        base: value["base"].as_object().map(|_| digest(&value["base"])),
     }
 }
 
