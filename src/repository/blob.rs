@@ -58,14 +58,15 @@ impl Repository {
     pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
         match &blob.base {
             Some(base) => self.read_delta(blob, base).await,
-            None => self.read_full(blob).await,
+            None => self.read_full(blob, Vec::new()).await,
         }
     }
 
-    /// Returns the raw bytes of a blob that is no difference.
-    pub(super) async fn read_full(&self, blob: &BlobRef) -> Result<Vec<u8>> {
+    /// Returns the raw bytes of a blob that is no difference, in the memory of others.
+    pub(super) async fn read_full(&self, blob: &BlobRef, mut raw: Vec<u8>) -> Result<Vec<u8>> {
         let first = usize::try_from(blob.raw_bytes.min(FIRST_BYTES)).unwrap_or_default();
-        let raw = Vec::with_capacity(first);
+        raw.clear();
+        raw.reserve_exact(first);
         self.unpack(blob, raw, Vec::extend_from_slice).await
     }
 

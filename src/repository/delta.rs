@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use zstd::zstd_safe;
 use zstd::zstd_safe::CCtx;
@@ -35,12 +35,6 @@ const MIN_RAW_BYTES: u64 = 1 << 20;
 /// How many times larger the stored base is at least.
 const WORTH: u64 = 4;
 
-/// A base in memory, and the right to have one there.
-struct Held {
-    raw: Vec<u8>,
-    _permit: OwnedSemaphorePermit,
-}
-
 impl Repository {
     /// Returns the raw bytes of a blob that is a difference from `base`, both proven.
     pub(super) async fn read_delta(&self, blob: &BlobRef, base: &BlobRef) -> Result<Vec<u8>> {
@@ -52,7 +46,9 @@ impl Repository {
         })?;
         let stored = self.read_stored(&blob.digest, blob.size).await?;
         let blob = blob.clone();
-        let raw = spawn_blocking(move || unpack(&blob, &held.raw, &stored)).await;
+        // Here, where all chunks are made room for: each blocking thread would keep its own.
+        let raw = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        let raw = spawn_blocking(move || unpack(&blob, &held, &stored, raw)).await;
         raw.context(cannot)?
     }
 
@@ -69,7 +65,7 @@ impl Repository {
         let (raw_digest, base) = (raw_digest.to_owned(), base.clone());
         let pack = move || {
             lap.skip();
-            let packed = pack(&raw, raw_digest, base, &held.raw);
+            let packed = pack(&raw, raw_digest, base, &held);
             lap.end(Stage::Compressing, raw.len() as u64);
             (raw, packed)
         };
@@ -77,10 +73,11 @@ impl Repository {
     }
 
     /// Reads and proves a base, once no other one is in memory.
-    async fn hold(&self, base: &BlobRef) -> Result<Held> {
-        let permit = Arc::clone(&self.bases).acquire_owned().await;
-        let permit = permit.expect("nobody closes this semaphore");
-        Ok(Held { raw: self.read_full(base).await?, _permit: permit })
+    async fn hold(&self, base: &BlobRef) -> Result<OwnedMutexGuard<Vec<u8>>> {
+        let mut held = Arc::clone(&self.base).lock_owned().await;
+        let room = std::mem::take(&mut *held);
+        *held = self.read_full(base, room).await?;
+        Ok(held)
     }
 }
 
@@ -135,11 +132,9 @@ fn pack(
     Some((blob, Bytes::from(stored)))
 }
 
-/// Returns the raw bytes of a difference whose stored bytes are proven.
-fn unpack(blob: &BlobRef, base_raw: &[u8], stored: &[u8]) -> Result<Vec<u8>> {
+/// Returns the raw bytes of a difference whose stored bytes are proven: no more than there is room for.
+fn unpack(blob: &BlobRef, base_raw: &[u8], stored: &[u8], mut raw: Vec<u8>) -> Result<Vec<u8>> {
     let lies = |what: &str| Error::damaged(format!("blob {} {what}", blob.digest));
-    let length = usize::try_from(blob.raw_bytes).expect("its raw size was checked");
-    let mut raw = Vec::with_capacity(length);
     let mut decompress = || -> SafeResult {
         let mut context = DCtx::create();
         context.ref_prefix(base_raw)?;
@@ -147,7 +142,7 @@ fn unpack(blob: &BlobRef, base_raw: &[u8], stored: &[u8]) -> Result<Vec<u8>> {
     };
     let unpacked = decompress().map_err(zstd_safe::get_error_name);
     unpacked.map_err(|cause| lies("does not decompress").caused_by(cause))?;
-    if raw.len() == length && digest::sha256(&raw) == blob.raw_digest {
+    if raw.len() as u64 == blob.raw_bytes && digest::sha256(&raw) == blob.raw_digest {
         Ok(raw)
     } else {
         Err(lies("holds other raw bytes than the catalog says"))
@@ -344,7 +339,12 @@ mod tests {
         let (mut bomb, stored) = pack(&vec![0; 64 << 20], String::new(), base, b"base").unwrap();
         assert!(stored.len() < 10_000);
         bomb.raw_bytes = 1000;
-        assert!(unpack(&bomb, b"base", &stored).unwrap_err().chain().contains("decompress"));
+        assert!(
+            unpack(&bomb, b"base", &stored, Vec::with_capacity(1000))
+                .unwrap_err()
+                .chain()
+                .contains("decompress")
+        );
     }
 
     /// Bytes of which a part repeats what stands in others.
@@ -375,7 +375,8 @@ mod tests {
                 base: None,
             };
             let (blob, stored) = pack(&raw, digest::sha256(&raw), named, &base).unwrap();
-            prop_assert_eq!(unpack(&blob, &base, &stored).unwrap(), raw);
+            let room = Vec::with_capacity(raw.len());
+            prop_assert_eq!(unpack(&blob, &base, &stored, room).unwrap(), raw);
         }
     }
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::base::error::Context as _;
@@ -69,8 +69,8 @@ pub struct Repository {
     store: Store,
     holder: Arc<Holder>,
     stages: Stages,
-    /// Held by whoever has the base of a difference in memory.
-    bases: Arc<Semaphore>,
+    /// The raw bytes of the base of a difference, for whoever reads or writes one.
+    base: Arc<Mutex<Vec<u8>>>,
 }
 
 /// What lies at a location.
@@ -123,8 +123,8 @@ impl Repository {
         check_layout(&layout).map_err(|error| {
             error.while_doing(&format!("cannot open repository {}", folder.display()))
         })?;
-        let (holder, bases) = (Arc::new(holder), Arc::new(Semaphore::new(1)));
-        Ok(Self { store, holder, stages: Stages::default(), bases })
+        let holder = Arc::new(holder);
+        Ok(Self { store, holder, stages: Stages::default(), base: Arc::default() })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
@@ -53,7 +54,14 @@ impl Place {
     pub(crate) fn numbers(&self, id: &str, table: &str) -> Vec<Vec<i64>> {
         let chunks = self.chunks(id, table).into_iter();
         let lines = chunks.flat_map(|chunk| {
-            let raw = zstd::decode_all(self.blob(&chunk.digest).as_slice()).expect("rows are zstd");
+            let unpack = |digest: &str, base: &[u8]| {
+                let stored = self.blob(digest);
+                let mut decoder = zstd::Decoder::with_ref_prefix(stored.as_slice(), base)?;
+                let mut raw = Vec::new();
+                decoder.read_to_end(&mut raw).map(|_| raw)
+            };
+            let base = chunk.base.map(|base| unpack(&base, &[]).expect("rows are zstd"));
+            let raw = unpack(&chunk.digest, &base.unwrap_or_default()).expect("rows are zstd");
             let text = String::from_utf8(raw).expect("numbers are UTF-8");
             text.lines().map(str::to_owned).collect::<Vec<_>>()
         });
