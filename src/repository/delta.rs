@@ -28,10 +28,14 @@ use crate::repository::catalog::BlobRef;
 const LEVEL: i32 = 1;
 /// Reaches from the end of the largest chunk back to the beginning of the largest base.
 const WINDOW_LOG: u32 = 27;
+/// How many places of a base are remembered: one of 256 bytes of the usual ones, in 2 MiB.
+const MATCHES_LOG: u32 = 18;
 /// What a chunk and its base have at most, raw: more than any chunk but one of a very long row.
 const MAX_RAW_BYTES: u64 = 64 << 20;
 /// What a chunk has at least, raw, to be tried: a smaller one costs little as it is.
 const MIN_RAW_BYTES: u64 = 1 << 20;
+/// What the memory of a base grows by: bases are of about the same size, and it need not grow often.
+const STEP: usize = 8 << 20;
 /// How many times larger the stored base is at least.
 const WORTH: u64 = 4;
 
@@ -75,7 +79,11 @@ impl Repository {
     /// Reads and proves a base, once no other one is in memory.
     async fn hold(&self, base: &BlobRef) -> Result<OwnedMutexGuard<Vec<u8>>> {
         let mut held = Arc::clone(&self.base).lock_owned().await;
-        let room = std::mem::take(&mut *held);
+        let mut room = std::mem::take(&mut *held);
+        room.clear();
+        room.reserve_exact(
+            usize::try_from(base.raw_bytes).unwrap_or_default().div_ceil(STEP) * STEP,
+        );
         *held = self.read_full(base, room).await?;
         Ok(held)
     }
@@ -118,6 +126,7 @@ fn pack(
         context.set_parameter(CParameter::ChecksumFlag(true))?;
         context.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
         context.set_parameter(CParameter::EnableLongDistanceMatching(true))?;
+        context.set_parameter(CParameter::LdmHashLog(MATCHES_LOG))?;
         context.ref_prefix(base_raw)?;
         context.compress2(&mut stored, raw)
     };
