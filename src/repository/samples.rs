@@ -94,7 +94,8 @@ pub(crate) async fn commit_rows(
     let mut index = repository.index(&catalog.sources[0]).await.unwrap().unwrap();
     let (rows, raw_bytes) = (memchr::memchr_iter(b'\n', &raw).count() as u64, raw.len() as u64);
     let blob = writer.store(writer.pack(raw, base).await.unwrap()).await.unwrap();
-    index.items[0].chunks = vec![Chunk { blob: blob.clone(), rows, from: Value::Null }];
+    index.items[0].chunks =
+        vec![Chunk { blob: blob.clone(), rows, from: Value::Null, noted: Value::Null }];
     let database = &mut catalog.sources[0];
     (database.items[0].rows, database.items[0].raw_bytes) = (rows, raw_bytes);
     database.index = Some(writer.write_index(&index).await.unwrap());
@@ -175,7 +176,7 @@ async fn write_chunks(writer: &Writer, raw: &[&[u8]]) -> Vec<Chunk> {
     for bytes in raw {
         let rows = (memchr::memchr_iter(b'\n', bytes).count() as u64).max(1);
         let blob = writer.write(bytes.to_vec()).await.unwrap();
-        chunks.push(Chunk { blob, rows, from: Value::Null });
+        chunks.push(Chunk { blob, rows, from: Value::Null, noted: Value::Null });
     }
     chunks
 }
@@ -186,6 +187,7 @@ pub(crate) fn index(item: &str, chunks: &[(&BlobRef, u64)]) -> Index {
         blob: (*blob).clone(),
         rows: *rows,
         from: Value::Null,
+        noted: Value::Null,
     };
     let chunks = chunks.iter().map(chunk).collect();
     Index {

@@ -86,6 +86,7 @@ mod tests {
             blob: blob.clone(),
             rows: 1,
             from: from.clone(),
+            noted: Value::Null,
         };
         let chunks = chunks.iter().map(chunk).collect();
         ItemIndex { name: name.into(), key: Value::Null, chunks }
@@ -129,9 +130,8 @@ mod tests {
         let bases = Bases::of(Some(&index), &["one", "two"].map(str::to_owned));
         let near = [rows(0x9E37_79B9_7F4A_7C15), b"1\n".to_vec()].concat();
         let far = |seed: u64| rows(0xD6E8_FEB8_6659_FD93 + seed);
-        let raws = [far(0), near, far(2), far(4), far(6)];
         let mut tried = Vec::new();
-        for raw in raws {
+        for raw in [far(0), near, far(2), far(4), far(6)] {
             let packed = writer.pack(raw, bases.find(0, &Value::Null)).await.unwrap();
             bases.learn(0, &packed);
             tried.push(packed.is_delta);

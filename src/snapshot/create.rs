@@ -41,9 +41,6 @@ use crate::source::files::globs::Globs;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
 use crate::source::mariadb::login::Binlog;
-use crate::source::mariadb::range::KnownChunk;
-use crate::source::mariadb::range::KnownChunks;
-use crate::source::mariadb::range::KnownTable;
 
 /// How long is waited each time before a database that changed while it was read is read again.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -271,7 +268,7 @@ impl Save<'_> {
             disk::note_if_shared(self.repository, &folder, self.monitor);
         }
         let (names, keys) = (dump.tables(), dump.keys());
-        let known = self.known_chunks(&spec.name);
+        let known = earlier::known_chunks(&self.earlier, &self.writer, &spec.name).await;
         let earlier_bytes: u64 =
             known.values().flat_map(|table| &table.chunks).map(|chunk| chunk.raw_bytes).sum();
         // The server's guess at the size is a poor one: it counts pages.
@@ -344,20 +341,6 @@ impl Save<'_> {
         detail: serde_json::Value,
     ) -> Result<BlobRef> {
         self.writer.write_index(&Index { items, detail }).await
-    }
-
-    /// Returns the boundaries that the last snapshot gave the chunks of a source.
-    fn known_chunks(&self, source: &str) -> KnownChunks {
-        let index = earlier::index(&self.earlier, source);
-        let items = index.map_or(&[][..], |index| &index.items);
-        let known = |item: &ItemIndex| {
-            let chunks = item.chunks.iter().map(|chunk| KnownChunk {
-                from: chunk.from.clone(),
-                raw_bytes: chunk.blob.raw_bytes,
-            });
-            KnownTable { key: item.key.clone(), chunks: chunks.collect() }
-        };
-        items.iter().map(|item| (item.name.clone(), known(item))).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! The last snapshots of the same profile and host: what they hold need not be stored again.
+//! What earlier snapshots hold already: it is not stored again, and what is as it was is not even
+//! written down.
 
 use std::cmp::Reverse;
 
@@ -6,9 +7,16 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
 use crate::repository::Repository;
+use crate::repository::catalog::BlobRef;
+use crate::repository::catalog::Chunk;
 use crate::repository::catalog::Index;
 use crate::repository::contents::Contents;
+use crate::repository::writer::Writer;
 use crate::snapshot::Host;
+use crate::source::mariadb::range::KnownChunk;
+use crate::source::mariadb::range::KnownChunks;
+use crate::source::mariadb::range::KnownContent;
+use crate::source::mariadb::range::KnownTable;
 
 /// Returns the contents of the newest snapshots of the same profile and host that hold its sources,
 /// the newest first: of one, unless sources were left out or absent. One that is damaged costs time,
@@ -34,6 +42,30 @@ pub(super) async fn contents(
     }
     earlier.sort_by_key(|contents| Reverse(contents.catalog.created));
     Ok(earlier)
+}
+
+/// Returns what the last snapshot made of a source: the boundaries of its chunks, and what they hold
+/// where that is still there.
+pub(super) async fn known_chunks(
+    earlier: &[Contents],
+    writer: &Writer,
+    source: &str,
+) -> KnownChunks {
+    let mut known = KnownChunks::new();
+    for item in index(earlier, source).map_or(&[][..], |index| &index.items) {
+        let mut chunks = Vec::new();
+        for Chunk { blob, rows, from, noted } in &item.chunks {
+            let found = writer.find_known(&blob.raw_digest, blob.raw_bytes).await;
+            let content = found.map(|BlobRef { raw_digest, .. }| KnownContent {
+                raw_digest,
+                rows: *rows,
+                noted: noted.clone(),
+            });
+            chunks.push(KnownChunk { from: from.clone(), raw_bytes: blob.raw_bytes, content });
+        }
+        known.insert(item.name.clone(), KnownTable { key: item.key.clone(), chunks });
+    }
+    known
 }
 
 /// Returns the newest index of a source, where any of these snapshots holds it.

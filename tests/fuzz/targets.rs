@@ -240,7 +240,7 @@ impl Trees {
             let list = read.expect("read the tree").expect("it is there").list;
             let (sender, receiver) = mpsc::channel(8);
             while let Some(chunk) = chunks.recv().await {
-                sender.send(chunk.bytes).await.expect("somebody takes it");
+                sender.send(chunk.content.raw().to_vec()).await.expect("somebody takes it");
             }
             drop(sender);
             let target = folder.path().join("target");
@@ -319,7 +319,7 @@ async fn assert_agreed(repository: &Repository, blob: &BlobRef, honest: &[u8]) {
 /// Returns what the inputs of the corpus are differences from.
 fn base_rows() -> Vec<u8> {
     let hex = |number: u32| sha256(&number.to_le_bytes()).replacen("sha256:", "", 1);
-    (0..2000).map(|number| format!("{number}\t{}\n", hex(number))).collect::<String>().into_bytes()
+    (0..2000).flat_map(|number| format!("{number}\t{}\n", hex(number)).into_bytes()).collect()
 }
 
 fn patched(input: &[u8], base: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -130,9 +130,9 @@ async fn damage_of_a_base_hurts_every_snapshot_that_holds_a_difference_from_it()
                     let is_seen = depth == Depth::ReadData || damage != FLIPPED.0;
                     let is_hurt = is_seen && hurt.contains(&id.as_str());
                     assert_eq!(!lines.is_empty(), is_hurt, "{damage} {depth:?} {id}: {lines:?}");
-                    let named = format!("database.element: blob {} ", blob.digest);
-                    let names = |line: &&String| line.starts_with(&named);
-                    let count = lines.iter().filter(names).count();
+                    let expected = format!("database.element: blob {} ", blob.digest);
+                    let is_named = |line: &&String| line.starts_with(&expected);
+                    let count = lines.iter().filter(is_named).count();
                     assert_eq!(count, usize::from(is_hurt), "{damage} {depth:?} {id}: {lines:?}");
                     let needs_base = lines.iter().any(|line| line.starts_with(&chain));
                     let is_read = depth == Depth::ReadData && blob == &base;

@@ -58,12 +58,6 @@ impl Forgery {
         tarred(&members)
     }
 
-    /// Returns what a base may say of itself.
-    fn large_base(&self) -> Value {
-        let digest = digest::sha256(b"base");
-        json!({"digest": digest, "size": 1_000_000, "raw_digest": digest, "raw_bytes": 1_000_000})
-    }
-
     fn chunk(&mut self) -> &mut Value {
         &mut self.index["items"][0]["chunks"][0]
     }
@@ -86,6 +80,12 @@ impl Forgery {
         let blob = self.blobs.iter_mut().find(|blob| digest::sha256(blob) == old).unwrap();
         *blob = stored.to_vec();
     }
+}
+
+/// Returns what a base may say of itself.
+fn large_base() -> Value {
+    let digest = digest::sha256(b"base");
+    json!({"digest": digest, "size": 1_000_000, "raw_digest": digest, "raw_bytes": 1_000_000})
 }
 
 /// A lie, and what the refusal says.
@@ -212,7 +212,7 @@ const LIES: &[Lie] = &[
     (
         "a difference whose base is one too",
         |forgery| {
-            let mut base = forgery.large_base();
+            let mut base = large_base();
             base["base"] = base.clone();
             forgery.claim_base(&base);
         },
@@ -222,7 +222,7 @@ const LIES: &[Lie] = &[
     (
         "a base that is too large",
         |forgery| {
-            let mut base = forgery.large_base();
+            let mut base = large_base();
             base["raw_bytes"] = json!(1_u64 << 30);
             forgery.claim_base(&base);
         },
@@ -232,7 +232,7 @@ const LIES: &[Lie] = &[
     (
         "a difference that is larger than it may be",
         |forgery| {
-            let mut base = forgery.large_base();
+            let mut base = large_base();
             base["size"] = forgery.chunk()["size"].clone();
             forgery.claim_base(&base);
         },
@@ -242,7 +242,7 @@ const LIES: &[Lie] = &[
     (
         "a base that is no layer",
         |forgery| {
-            let base = forgery.large_base();
+            let base = large_base();
             forgery.claim_base(&base);
         },
         Kind::Damaged,
@@ -251,7 +251,7 @@ const LIES: &[Lie] = &[
     (
         "definitions that are a difference",
         |forgery| {
-            let base = forgery.large_base();
+            let base = large_base();
             forgery.catalog["sources"][0]["schema"]["base"] = base;
         },
         Kind::Damaged,
@@ -260,7 +260,7 @@ const LIES: &[Lie] = &[
     (
         "an index that is a difference",
         |forgery| {
-            let base = forgery.large_base();
+            let base = large_base();
             forgery.catalog["sources"][0]["index"]["base"] = base;
         },
         Kind::Damaged,

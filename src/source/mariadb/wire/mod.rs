@@ -9,7 +9,7 @@
 //! left to the client.
 
 pub(super) mod bulk;
-mod packets;
+pub(super) mod packets;
 
 use std::io;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ use crate::source::mariadb::infile::Offer;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::login::Secret;
+use crate::source::mariadb::wire::packets::Batch;
 use crate::source::mariadb::wire::packets::Packets;
 use crate::source::mariadb::wire::packets::malformed;
 
@@ -256,11 +257,12 @@ impl Wire {
         Ok(columns)
     }
 
-    /// Returns the packet of the query's next row.
-    pub(super) async fn next_row(&mut self) -> Result<Option<&[u8]>> {
+    /// Returns the packets of those of the query's next rows that have arrived, one at least; `None`
+    /// at the end.
+    pub(super) async fn next_rows(&mut self) -> Result<Option<Batch<'_>>> {
         let Some(id) = self.query else { return Ok(None) };
         match self.packets.next().await?.first() {
-            Some(&OK) => Ok(Some(self.packets.current())),
+            Some(&OK) => Ok(Some(self.packets.together()?)),
             Some(&END) => {
                 self.query = None;
                 self.close(id).await?;
@@ -276,7 +278,7 @@ impl Wire {
 
     /// Sends a command. What was left of a result before is not wanted any more.
     async fn command(&mut self, command: u8, rest: &[u8]) -> Result<()> {
-        while self.next_row().await?.is_some() {}
+        while self.next_rows().await?.is_some() {}
         Ok(self.packets.send_command(&[&[command], rest].concat()).await?)
     }
 
