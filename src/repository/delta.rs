@@ -247,6 +247,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_snapshot_of_many_chunks_leaves_room_in_its_manifest() {
+        let Scene { repository, base, raw, _folder, .. } = Scene::new().await;
+        let known = |number: u32| BlobRef { raw_digest: number.to_string(), ..base.clone() };
+        let writer = repository.writer((1..3000).map(known)).await.unwrap();
+        let mut next = raw.clone();
+        let mut tried = Vec::new();
+        for _ in 0..2 {
+            tried.push(writer.pack(next.clone(), Some(&base)).await.unwrap().is_delta);
+            next.extend(b"40000\tone more\n");
+        }
+        assert_eq!(tried, [Some(true), None]);
+    }
+
+    #[tokio::test]
     async fn a_difference_is_no_base() {
         let Scene { repository, delta, mut raw, _folder, .. } = Scene::new().await;
         raw.extend(b"40000\tone more\n");
