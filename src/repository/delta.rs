@@ -18,6 +18,7 @@ use zstd::zstd_safe::DCtx;
 use zstd::zstd_safe::SafeResult;
 
 use crate::base::digest;
+use crate::base::digest::RawHasher;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
@@ -151,7 +152,9 @@ fn unpack(blob: &BlobRef, base_raw: &[u8], stored: &[u8], mut raw: Vec<u8>) -> R
     };
     let unpacked = decompress().map_err(zstd_safe::get_error_name);
     unpacked.map_err(|cause| lies("does not decompress").caused_by(cause))?;
-    if raw.len() as u64 == blob.raw_bytes && digest::sha256(&raw) == blob.raw_digest {
+    let mut hasher = RawHasher::like(&blob.raw_digest)?;
+    hasher.update(&raw);
+    if raw.len() as u64 == blob.raw_bytes && hasher.finish() == blob.raw_digest {
         Ok(raw)
     } else {
         Err(lies("holds other raw bytes than the catalog says"))
@@ -213,6 +216,8 @@ mod tests {
         assert_eq!(delta.base.as_deref(), Some(base));
         assert_eq!(&repository.read_blob(delta).await.unwrap(), raw);
         assert_eq!(repository.prove_blob(delta).await.unwrap(), 40_000);
+        let before = BlobRef { raw_digest: digest::sha256(raw), ..delta.clone() };
+        assert_eq!(&repository.read_blob(&before).await.unwrap(), raw, "an earlier algorithm");
         let stored = fs::read(scene.file_of(delta)).unwrap();
         let size = zstd_safe::get_frame_content_size(&stored).unwrap();
         assert_eq!(size, Some(raw.len() as u64));
@@ -397,7 +402,7 @@ mod tests {
                 raw_bytes: base.len() as u64,
                 base: None,
             };
-            let (blob, stored) = pack(&raw, digest::sha256(&raw), named, &base).unwrap();
+            let (blob, stored) = pack(&raw, digest::of_raw(&raw), named, &base).unwrap();
             let room = Vec::with_capacity(raw.len());
             prop_assert_eq!(unpack(&blob, &base, &stored, room).unwrap(), raw);
         }
