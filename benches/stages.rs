@@ -193,7 +193,7 @@ mod encoding {
         let writer = place.writer();
         counting(bencher, &chunk)
             .with_inputs(|| chunk.clone())
-            .bench_local_values(|raw| place.wait(writer.pack(raw)));
+            .bench_local_values(|raw| place.wait(writer.pack(raw, None)));
     }
 }
 

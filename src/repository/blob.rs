@@ -59,17 +59,31 @@ impl Repository {
 
     /// Returns the raw bytes of a blob, proven by both digests.
     pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
+        match &blob.base {
+            Some(base) => self.read_delta(blob, base).await,
+            None => self.read_full(blob, Vec::new()).await,
+        }
+    }
+
+    /// Returns the raw bytes of a blob that is no difference, in the memory of others.
+    pub(super) async fn read_full(&self, blob: &BlobRef, mut raw: Vec<u8>) -> Result<Vec<u8>> {
         let first = usize::try_from(blob.raw_bytes.min(FIRST_BYTES)).unwrap_or_default();
-        let raw = Vec::with_capacity(first);
+        raw.clear();
+        raw.reserve_exact(first);
         self.unpack(blob, raw, Vec::extend_from_slice).await
     }
 
     /// Reads a blob and proves it by both digests; returns the number of newlines in it. Holds no
-    /// more of it than a piece.
+    /// more of it than a piece, unless it is a difference.
     pub async fn prove_blob(&self, blob: &BlobRef) -> Result<u64> {
         let count = |newlines: &mut u64, piece: &[u8]| {
             *newlines += memchr::memchr_iter(b'\n', piece).count() as u64;
         };
+        if let Some(base) = &blob.base {
+            let mut newlines = 0;
+            count(&mut newlines, &self.read_delta(blob, base).await?);
+            return Ok(newlines);
+        }
         self.unpack(blob, 0, count).await
     }
 
@@ -147,6 +161,7 @@ pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
         size: stored.len() as u64,
         raw_digest,
         raw_bytes: raw.len() as u64,
+        base: None,
     };
     Ok((blob, Bytes::from(stored)))
 }

@@ -113,6 +113,9 @@ pub struct BlobRef {
     pub raw_digest: String,
     /// The size of the raw bytes; a reader stops there, whatever the frame promises.
     pub raw_bytes: u64,
+    /// What it is a difference from: the chunk of an earlier snapshot, stored in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Box<Self>>,
 }
 
 /// What grows with the data of one source.

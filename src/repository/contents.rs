@@ -17,6 +17,7 @@ use crate::repository::catalog::Item;
 use crate::repository::catalog::ItemIndex;
 use crate::repository::catalog::SourceRecord;
 use crate::repository::catalog::SourceState;
+use crate::repository::delta;
 use crate::repository::manifest::MediaType;
 
 /// Lists of chunks and files are read whole.
@@ -85,9 +86,7 @@ pub fn uses_of(source: &SourceRecord, index: Option<&Index>) -> Result<Vec<BlobU
         check_item(source, item, listed)?;
         let by = format!("{}.{}", source.name, item.name);
         for chunk in &listed.chunks {
-            check_sizes(&by, &chunk.blob, MAX_RAW_BYTES)?;
-            let rows = (chunks == MediaType::Rows).then_some(chunk.rows);
-            uses.push(BlobUse { rows, ..plain_use(by.clone(), chunks, &chunk.blob) });
+            uses.extend(chunk_uses(&by, chunks, chunk)?);
         }
     }
     Ok(uses)
@@ -110,6 +109,34 @@ fn plain_use(by: String, media_type: MediaType, blob: &BlobRef) -> BlobUse {
     BlobUse { by, media_type, blob: blob.clone(), rows: None }
 }
 
+/// Returns the use of the blob of a chunk, after that of its base where it is a difference.
+fn chunk_uses(
+    by: &str,
+    media_type: MediaType,
+    chunk: &Chunk,
+) -> Result<impl Iterator<Item = BlobUse>> {
+    let Chunk { blob, .. } = chunk;
+    check_frame(by, blob, MAX_RAW_BYTES)?;
+    let is_table = media_type == MediaType::Rows;
+    let base = match &blob.base {
+        Some(base) if is_table => {
+            check_frame(by, base, MAX_RAW_BYTES)?;
+            delta::check(blob, base).map_err(|error| error.while_doing(by))?;
+            Some(plain_use(by.to_owned(), MediaType::Rows, base))
+        }
+        Some(_) => return Err(no_difference(by, blob)),
+        None => None,
+    };
+    let media_type = if base.is_some() { MediaType::RowsDelta } else { media_type };
+    let rows = is_table.then_some(chunk.rows);
+    let own = BlobUse { rows, ..plain_use(by.to_owned(), media_type, blob) };
+    Ok(base.into_iter().chain([own]))
+}
+
+fn no_difference(by: &str, blob: &BlobRef) -> Error {
+    Error::damaged(format!("blob {} of {by} is a difference, which only rows may be", blob.digest))
+}
+
 fn chunk_type(source: &SourceRecord) -> Result<MediaType> {
     match source.kind.as_str() {
         "mariadb" => Ok(MediaType::Rows),
@@ -119,8 +146,15 @@ fn chunk_type(source: &SourceRecord) -> Result<MediaType> {
     }
 }
 
-/// Checks the sizes of a blob before anything of it is read.
+/// Checks the sizes of a blob that is stored in full before anything of it is read.
 fn check_sizes(by: &str, blob: &BlobRef, limit: u64) -> Result<()> {
+    if blob.base.is_some() {
+        return Err(no_difference(by, blob));
+    }
+    check_frame(by, blob, limit)
+}
+
+fn check_frame(by: &str, blob: &BlobRef, limit: u64) -> Result<()> {
     let BlobRef { digest, size, raw_bytes, .. } = blob;
     if *raw_bytes > limit {
         let text = format!("blob {digest} of {by} has {raw_bytes} raw bytes, {limit} at most");

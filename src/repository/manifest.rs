@@ -35,7 +35,7 @@ pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// Registries accept 4 MiB; common tools slow down with the square of the layers.
 const MAX_WRITTEN_BYTES: usize = 2 << 20;
-const MAX_LAYERS: usize = 4000;
+pub(super) const MAX_LAYERS: usize = 4000;
 /// The most that is read of a manifest or a catalog.
 pub const MAX_READ_BYTES: u64 = 4 << 20;
 /// The most that is written of a catalog.
@@ -50,6 +50,8 @@ pub enum MediaType {
     Schema,
     /// A chunk of a table.
     Rows,
+    /// A chunk of a table, as a difference from another one.
+    RowsDelta,
     /// A piece of a file tree.
     Files,
     /// A piece of what a command printed.
@@ -63,6 +65,7 @@ impl MediaType {
             Self::Index => "application/vnd.snap.index.v1.json+zstd",
             Self::Schema => "application/vnd.snap.schema.v1.tar+zstd",
             Self::Rows => "application/vnd.snap.rows.v1.tsv+zstd",
+            Self::RowsDelta => "application/vnd.snap.rows.delta.v1.tsv+zstd",
             Self::Files => "application/vnd.snap.files.v1.tar+zstd",
             Self::Output => "application/vnd.snap.output.v1+zstd",
         }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use crate::base::error::Context as _;
@@ -40,6 +41,7 @@ pub mod contents;
 pub mod manifest;
 pub mod blob;
 mod unpacking;
+mod delta;
 pub mod listing;
 pub mod marks;
 pub mod writer;
@@ -67,6 +69,8 @@ pub struct Repository {
     store: Store,
     holder: Arc<Holder>,
     stages: Stages,
+    /// The raw bytes of the base of a difference, for whoever reads or writes one.
+    base: Arc<Mutex<Vec<u8>>>,
 }
 
 /// What lies at a location.
@@ -119,7 +123,8 @@ impl Repository {
         check_layout(&layout).map_err(|error| {
             error.while_doing(&format!("cannot open repository {}", folder.display()))
         })?;
-        Ok(Self { store, holder: Arc::new(holder), stages: Stages::default() })
+        let holder = Arc::new(holder);
+        Ok(Self { store, holder, stages: Stages::default(), base: Arc::default() })
     }
 }
 

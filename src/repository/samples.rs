@@ -66,6 +66,52 @@ pub(crate) async fn write(writer: &Writer, id: &str, salt: &str) -> Catalog {
     catalog(id, vec![database, files, users])
 }
 
+/// Returns the lines of a table of so many rows, some with another number in them: 50 bytes each.
+pub(crate) fn rows(count: u32, is_changed: impl Fn(u32) -> bool) -> Vec<u8> {
+    let row = |id: u32| {
+        let hash = digest::sha256(&id.to_le_bytes());
+        let number = if is_changed(id) { id.wrapping_mul(0x9E37_79B1) } else { id };
+        format!("{id}\t{}\tservice {number}\n", &hash[7..40])
+    };
+    (0..count).map(row).collect::<String>().into_bytes()
+}
+
+/// Returns 40,000 rows, and the same of which 1 %, one after the other, are other ones.
+pub(crate) fn changed_rows() -> (Vec<u8>, Vec<u8>) {
+    (rows(40_000, |_| false), rows(40_000, |id| id / 400 == 50))
+}
+
+/// Commits a sample whose table `element` is one chunk of these rows, a difference where that is
+/// worth it and a base is given; returns the chunk's blob.
+pub(crate) async fn commit_rows(
+    repository: &Repository,
+    id: &str,
+    raw: Vec<u8>,
+    base: Option<&BlobRef>,
+) -> BlobRef {
+    let writer = repository.writer([]).await.unwrap();
+    let mut catalog = write(&writer, id, "x").await;
+    let mut index = repository.index(&catalog.sources[0]).await.unwrap().unwrap();
+    let (rows, raw_bytes) = (memchr::memchr_iter(b'\n', &raw).count() as u64, raw.len() as u64);
+    let blob = writer.store(writer.pack(raw, base).await.unwrap()).await.unwrap();
+    index.items[0].chunks =
+        vec![Chunk { blob: blob.clone(), rows, from: Value::Null, noted: Value::Null }];
+    let database = &mut catalog.sources[0];
+    (database.items[0].rows, database.items[0].raw_bytes) = (rows, raw_bytes);
+    database.index = Some(writer.write_index(&index).await.unwrap());
+    writer.commit(catalog).await.unwrap();
+    blob
+}
+
+/// Commits `one`, and `two` of whose rows 1 % are other ones; returns base and difference.
+pub(crate) async fn commit_changed(repository: &Repository) -> (BlobRef, BlobRef) {
+    let (before, after) = changed_rows();
+    let base = commit_rows(repository, "one", before, None).await;
+    let delta = commit_rows(repository, "two", after, Some(&base)).await;
+    assert_eq!(delta.base.as_deref(), Some(&base));
+    (base, delta)
+}
+
 /// Returns a schema blob of tables of one column.
 fn schema(tables: &[&str]) -> Vec<u8> {
     let table = |name: &&str| {

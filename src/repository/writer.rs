@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -30,21 +31,27 @@ use crate::repository::contents;
 use crate::repository::contents::BlobUse;
 use crate::repository::contents::Contents;
 use crate::repository::contents::MAX_INDEX_BYTES;
+use crate::repository::delta;
 use crate::repository::id::SnapshotId;
 use crate::repository::listing;
 use crate::repository::lock::Access;
 use crate::repository::lock::Lock;
 use crate::repository::manifest;
 use crate::repository::manifest::MAX_CATALOG_BYTES;
+use crate::repository::manifest::MAX_LAYERS;
 use crate::repository::summary::Summary;
 
 const CHECKERS: usize = 16;
+/// The layers up to which chunks are stored as differences: the others are for tables that grow.
+const DELTA_LAYERS: usize = MAX_LAYERS / 4 * 3;
 
 /// Writes the blobs of one snapshot and lists it. Many tasks may write at once.
 pub struct Writer {
     repository: Repository,
     /// Blobs of earlier snapshots by the digest of their raw bytes.
     known: HashMap<String, BlobRef>,
+    /// How many more chunks may be differences: a difference takes two layers of the manifest.
+    deltas_left: AtomicUsize,
     written_bytes: AtomicU64,
     _lock: Lock,
 }
@@ -54,26 +61,34 @@ pub struct Packed {
     blob: BlobRef,
     /// The bytes to store, unless an earlier snapshot has stored them.
     stored: Option<Bytes>,
+    /// Whether it is a difference; `None` where nobody tried.
+    pub is_delta: Option<bool>,
 }
 
 impl Repository {
     /// Returns a writer that uses these blobs of earlier snapshots again, where they are sound.
     pub async fn writer(&self, known: impl IntoIterator<Item = BlobRef>) -> Result<Writer> {
         let lock = self.lock(Access::Shared).await?;
-        let known = known.into_iter().map(|blob| (blob.raw_digest.clone(), blob)).collect();
+        // Where there are two, the one that needs no other comes last and stays.
+        let mut blobs: Vec<BlobRef> = known.into_iter().collect();
+        blobs.sort_by_key(|blob| blob.base.is_none());
+        let known: HashMap<String, BlobRef> =
+            blobs.into_iter().map(|blob| (blob.raw_digest.clone(), blob)).collect();
+        let deltas_left = AtomicUsize::new(DELTA_LAYERS.saturating_sub(known.len()));
         let written_bytes = AtomicU64::new(0);
-        Ok(Writer { repository: self.clone(), known, written_bytes, _lock: lock })
+        Ok(Writer { repository: self.clone(), known, deltas_left, written_bytes, _lock: lock })
     }
 }
 
 impl Writer {
     /// Stores raw bytes, and returns where. Raw bytes that an earlier snapshot has cost a hash.
     pub async fn write(&self, raw: Vec<u8>) -> Result<BlobRef> {
-        self.store(self.pack(raw).await?).await
+        self.store(self.pack(raw, None).await?).await
     }
 
-    /// Hashes raw bytes and compresses them, unless an earlier snapshot has them.
-    pub async fn pack(&self, raw: Vec<u8>) -> Result<Packed> {
+    /// Hashes raw bytes and compresses them, unless an earlier snapshot has them: against a blob that
+    /// holds nearly the same, where one is given and it is worth it.
+    pub async fn pack(&self, raw: Vec<u8>, base: Option<&BlobRef>) -> Result<Packed> {
         let raw_bytes = raw.len() as u64;
         let mut lap = self.repository.stages.begin();
         let hash = move || {
@@ -85,8 +100,22 @@ impl Writer {
         let hashed = spawn_blocking(hash).await;
         let (raw_digest, raw) = hashed.context(|| "cannot hash a chunk".to_owned())?;
         if let Some(blob) = self.find_known(&raw_digest, raw_bytes).await {
-            return Ok(Packed { blob, stored: None });
+            return Ok(Packed { blob, stored: None, is_delta: None });
         }
+        let has_room = self.deltas_left.load(Ordering::Relaxed) > 0;
+        let base = base.filter(|base| has_room && delta::is_possible(raw_bytes, base));
+        let raw = match base {
+            None => raw,
+            Some(base) => match self.repository.pack_delta(raw, &raw_digest, base).await? {
+                (_, Some((blob, stored))) => {
+                    let one_less = |left: usize| left.checked_sub(1);
+                    let order = Ordering::Relaxed;
+                    self.deltas_left.fetch_update(order, order, one_less).ok();
+                    return Ok(Packed { blob, stored: Some(stored), is_delta: Some(true) });
+                }
+                (raw, None) => raw,
+            },
+        };
         let mut lap = self.repository.stages.begin();
         let pack = move || {
             lap.skip();
@@ -96,7 +125,7 @@ impl Writer {
         };
         let packed = spawn_blocking(pack).await;
         let (blob, stored) = packed.context(|| "cannot compress a chunk".to_owned())??;
-        Ok(Packed { blob, stored: Some(stored) })
+        Ok(Packed { blob, stored: Some(stored), is_delta: base.map(|_| false) })
     }
 
     /// Returns what an earlier snapshot has for raw bytes, which [`find_known`](Self::find_known) found.
@@ -104,7 +133,7 @@ impl Writer {
         let absent =
             || Error::failed(format!("cannot find the blob of the raw bytes {raw_digest}"));
         let blob = self.known.get(raw_digest).cloned().ok_or_else(absent)?;
-        Ok(Packed { blob, stored: None })
+        Ok(Packed { blob, stored: None, is_delta: None })
     }
 
     /// Stores what was packed, and returns where.
@@ -205,8 +234,10 @@ impl Writer {
     /// Returns the blob that an earlier snapshot has for these raw bytes, where it is still there.
     pub async fn find_known(&self, raw_digest: &str, raw_bytes: u64) -> Option<BlobRef> {
         let blob = self.known.get(raw_digest).filter(|blob| blob.raw_bytes == raw_bytes)?;
-        let found = self.repository.find_blob(&blob.digest, blob.size).await;
-        found.ok().map(|()| blob.clone())
+        for needed in blob.base.as_deref().into_iter().chain([blob]) {
+            self.repository.find_blob(&needed.digest, needed.size).await.ok()?;
+        }
+        Some(blob.clone())
     }
 
     async fn check_presence(&self, layers: &[&BlobUse]) -> Result<()> {
@@ -388,7 +419,13 @@ mod tests {
 
     fn known_elsewhere() -> BlobRef {
         let raw_digest = digest::of_raw(RAW);
-        BlobRef { digest: digest::sha256(b"elsewhere"), size: 3, raw_digest, raw_bytes: 12 }
+        BlobRef {
+            digest: digest::sha256(b"elsewhere"),
+            size: 3,
+            raw_digest,
+            raw_bytes: 12,
+            base: None,
+        }
     }
 
     #[tokio::test]

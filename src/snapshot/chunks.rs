@@ -20,6 +20,7 @@ use crate::repository::catalog::Chunk;
 use crate::repository::catalog::ItemIndex;
 use crate::repository::contents::Contents;
 use crate::repository::writer::Writer;
+use crate::snapshot::bases::Bases;
 use crate::source::Content;
 use crate::source::RawChunk;
 
@@ -35,15 +36,17 @@ pub(super) fn channel() -> (Sender<RawChunk>, Receiver<RawChunk>) {
 }
 
 /// Stores chunks as they come; returns the chunks of each of `items` items in order, unnamed. What
-/// an attempt that was given up has stored is in no list, and goes with the next prune. A source that
-/// keeps no pace itself is kept waiting.
+/// an attempt that was given up has stored is in no list, and goes with the next prune. A chunk that
+/// has a base may be stored as a difference. A source that keeps no pace itself is kept waiting.
 pub(super) async fn store(
     writer: &Writer,
     receiver: Receiver<RawChunk>,
     items: usize,
+    bases: Bases,
     pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<ItemIndex>> {
+    let bases = &bases;
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
@@ -51,9 +54,10 @@ pub(super) async fn store(
         let RawChunk { item, attempt, order, from, rows, content, noted } = chunk;
         pace.spend(content.raw().len() as u64).await;
         let packed = match content {
-            Content::Raw(bytes) => writer.pack(bytes).await?,
+            Content::Raw(bytes) => writer.pack(bytes, bases.find(item, &from)).await?,
             Content::Known(raw_digest) => writer.pack_known(&raw_digest)?,
         };
+        bases.learn(item, &packed);
         Ok::<_, Error>((item, (attempt, order), packed, (from, rows, noted)))
     });
     let packed = packed.buffer_unordered(PACKED_AT_ONCE);
@@ -95,11 +99,13 @@ pub(super) async fn fetch(
     Ok(())
 }
 
-/// Returns every blob that chunks, indexes and schemas of a snapshot are stored in.
+/// Returns every blob that chunks, their bases, indexes and schemas of a snapshot are stored in.
 pub(super) fn blobs(contents: &Contents) -> Vec<BlobRef> {
     let sources = contents.catalog.sources.iter();
     let direct = sources.flat_map(|source| source.schema.iter().chain(&source.index).cloned());
     let indexes = contents.indexes.iter().flatten();
     let chunks = indexes.flat_map(|index| index.items.iter().flat_map(|item| &item.chunks));
-    direct.chain(chunks.map(|chunk| chunk.blob.clone())).collect()
+    let stored =
+        chunks.flat_map(|chunk| chunk.blob.base.as_deref().into_iter().chain([&chunk.blob]));
+    direct.chain(stored.cloned()).collect()
 }

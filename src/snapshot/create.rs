@@ -29,6 +29,7 @@ use crate::repository::summary::Summary;
 use crate::repository::writer::Writer;
 use crate::snapshot::Host;
 use crate::snapshot::TOOL;
+use crate::snapshot::bases::Bases;
 use crate::snapshot::chunks;
 use crate::snapshot::disk;
 use crate::snapshot::earlier;
@@ -274,11 +275,12 @@ impl Save<'_> {
         let bytes = if earlier_bytes > 0 { earlier_bytes } else { dump.estimated_bytes() };
         self.monitor.step(&format!("dump {}", spec.name), Some(bytes));
         let (sender, receiver) = chunks::channel();
+        let bases = Bases::of(earlier::index(&self.earlier, &spec.name), &names);
         // Its readers keep the pace themselves.
         let free = Pace::default();
         let (dumped, mut stored) = tokio::try_join!(
             dump.read(&known, sender, self.monitor),
-            chunks::store(&self.writer, receiver, names.len(), &free, self.monitor),
+            chunks::store(&self.writer, receiver, names.len(), bases, &free, self.monitor),
         )?;
         let items = names.iter().zip(&dumped.totals).map(item).collect();
         for ((item, name), key) in stored.iter_mut().zip(names).zip(keys) {
@@ -299,7 +301,14 @@ impl Save<'_> {
         let (sender, receiver) = chunks::channel();
         let (tree, mut stored) = tokio::try_join!(
             files::read(&path, globs, files::CHUNK_BYTES, sender, self.monitor),
-            chunks::store(&self.writer, receiver, 1, &self.host.pace, self.monitor),
+            chunks::store(
+                &self.writer,
+                receiver,
+                1,
+                Bases::default(),
+                &self.host.pace,
+                self.monitor
+            ),
         )?;
         let Some(tree) = tree else { return Ok(None) };
         let saved = record(spec, SourceState::Saved);

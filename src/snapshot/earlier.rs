@@ -18,9 +18,9 @@ use crate::source::mariadb::range::KnownChunks;
 use crate::source::mariadb::range::KnownContent;
 use crate::source::mariadb::range::KnownTable;
 
-/// Returns the contents of the newest snapshots of the same profile and host that hold its sources:
-/// of one, unless sources were left out or absent. One that is damaged costs time, not the new
-/// snapshot.
+/// Returns the contents of the newest snapshots of the same profile and host that hold its sources,
+/// the newest first: of one, unless sources were left out or absent. One that is damaged costs time,
+/// not the new snapshot.
 pub(super) async fn contents(
     repository: &Repository,
     profile: &Profile,
@@ -30,7 +30,9 @@ pub(super) async fn contents(
     let sources = profile.sources.iter().map(|spec| spec.name.as_str());
     let mut earlier = Vec::new();
     for id in repository.newest(&profile.name, &host.name, sources).await? {
-        match repository.contents(&id).await {
+        let read = repository.contents(&id).await;
+        // What its catalog says wrongly must not be said again.
+        match read.and_then(|contents| contents.uses().map(|_| contents)) {
             Ok(contents) => earlier.push(contents),
             Err(error) => monitor.note(&format!(
                 "what snapshot {id} holds is stored anew: it is damaged ({})",
@@ -49,9 +51,8 @@ pub(super) async fn known_chunks(
     writer: &Writer,
     source: &str,
 ) -> KnownChunks {
-    let index = earlier.iter().find_map(|contents| indexed(contents, source));
     let mut known = KnownChunks::new();
-    for item in index.map_or(&[][..], |index| &index.items) {
+    for item in index(earlier, source).map_or(&[][..], |index| &index.items) {
         let mut chunks = Vec::new();
         for Chunk { blob, rows, from, noted } in &item.chunks {
             let found = writer.find_known(&blob.raw_digest, blob.raw_bytes).await;
@@ -67,8 +68,11 @@ pub(super) async fn known_chunks(
     known
 }
 
-/// Returns the index of a source, where the snapshot holds it.
-fn indexed<'a>(contents: &'a Contents, source: &str) -> Option<&'a Index> {
-    let mut sources = contents.catalog.sources.iter().zip(&contents.indexes);
-    sources.find(|(record, _)| record.name == source)?.1.as_ref()
+/// Returns the newest index of a source, where any of these snapshots holds it.
+pub(super) fn index<'a>(earlier: &'a [Contents], source: &str) -> Option<&'a Index> {
+    let index = |contents: &'a Contents| {
+        let mut sources = contents.catalog.sources.iter().zip(&contents.indexes);
+        sources.find(|(record, _)| record.name == source)?.1.as_ref()
+    };
+    earlier.iter().find_map(index)
 }

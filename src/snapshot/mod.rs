@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! turn, execution → hooks      around a verb: one at a time, on record, between the profile's commands
-//! chunks, outputs → create     what is stored of a source, and what is stored already
+//! chunks, bases, earlier, outputs → create
+//!                              what is stored of a source, and what is stored already
 //! restore                      staging, safety snapshot, roles, swap; resume and rollback
 //! upgrade                      create, then a command, then restore where the service is not well
 //! archive                      one file to carry: download and upload
@@ -43,6 +44,7 @@ pub mod pin;
 pub mod prune;
 pub mod doctor;
 mod chunks;
+mod bases;
 mod disk;
 mod earlier;
 mod outputs;

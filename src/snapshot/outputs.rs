@@ -17,6 +17,7 @@ use crate::repository::catalog::ItemIndex;
 use crate::repository::contents::Contents;
 use crate::repository::id::SnapshotId;
 use crate::repository::writer::Writer;
+use crate::snapshot::bases::Bases;
 use crate::snapshot::chunks;
 use crate::source::command::SourceCommand;
 
@@ -47,8 +48,10 @@ pub(super) async fn save(
     };
     monitor.step(&format!("save {}", command.source), None);
     let (sender, receiver) = chunks::channel();
-    let saved =
-        tokio::try_join!(command.save(sender), chunks::store(writer, receiver, 1, pace, monitor),);
+    let saved = tokio::try_join!(
+        command.save(sender),
+        chunks::store(writer, receiver, 1, Bases::default(), pace, monitor),
+    );
     let doing = format!("cannot save {}", command.source);
     let (printed, mut stored) = saved.map_err(|error| error.while_doing(&doing))?;
     let name = command.source.clone();

@@ -191,6 +191,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_base_of_a_difference_stays_when_the_snapshot_it_came_with_is_deleted() {
+        let temp = tempfile::tempdir().unwrap();
+        let repository = samples::repository(temp.path()).await;
+        let (base, _) = samples::commit_changed(&repository).await;
+        delete(&repository, &["one".parse().unwrap()]).await.unwrap();
+        for stored in repository.stored_blobs().await.unwrap() {
+            touch(&temp.path().join(stored.name), samples::created());
+        }
+        prune(&repository, now(), &DAY).await.unwrap();
+        repository.find_blob(&base.digest, base.size).await.unwrap();
+        assert!(kept_is_sound(&repository).await);
+        delete(&repository, &["two".parse().unwrap()]).await.unwrap();
+        prune(&repository, now(), &DAY).await.unwrap();
+        repository.find_blob(&base.digest, base.size).await.unwrap_err();
+    }
+
+    #[tokio::test]
     async fn staged_files_go_and_the_young_and_the_foreign_stay() {
         let temp = tempfile::tempdir().unwrap();
         let repository = aged(temp.path()).await;

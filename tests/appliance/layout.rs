@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::place::Place;
 
-const ROWS: &str = "application/vnd.snap.rows.v1.tsv+zstd";
+const ROWS: [&str; 2] =
+    ["application/vnd.snap.rows.v1.tsv+zstd", "application/vnd.snap.rows.delta.v1.tsv+zstd"];
 
 /// A chunk of a table, as the index of its source has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,8 @@ pub(crate) struct Chunk {
     pub(crate) raw_bytes: u64,
     /// The key at which it begins.
     pub(crate) from: Value,
+    /// The digest of the blob that it is a difference from.
+    pub(crate) base: Option<String>,
 }
 
 impl Place {
@@ -28,7 +32,8 @@ impl Place {
     pub(crate) fn rows_blobs(&self, id: &str) -> BTreeSet<String> {
         let manifest = self.manifest(id);
         let layers = manifest["layers"].as_array().expect("a manifest has layers").iter();
-        layers.filter(|layer| layer["mediaType"] == ROWS).map(digest).collect()
+        let is_rows = |layer: &&Value| ROWS.iter().any(|rows| layer["mediaType"] == *rows);
+        layers.filter(is_rows).map(digest).collect()
     }
 
     /// Returns the chunks of a table in order.
@@ -49,7 +54,14 @@ impl Place {
     pub(crate) fn numbers(&self, id: &str, table: &str) -> Vec<Vec<i64>> {
         let chunks = self.chunks(id, table).into_iter();
         let lines = chunks.flat_map(|chunk| {
-            let raw = zstd::decode_all(self.blob(&chunk.digest).as_slice()).expect("rows are zstd");
+            let unpack = |digest: &str, base: &[u8]| {
+                let stored = self.blob(digest);
+                let mut decoder = zstd::Decoder::with_ref_prefix(stored.as_slice(), base)?;
+                let mut raw = Vec::new();
+                decoder.read_to_end(&mut raw).map(|_| raw)
+            };
+            let base = chunk.base.map(|base| unpack(&base, &[]).expect("rows are zstd"));
+            let raw = unpack(&chunk.digest, &base.unwrap_or_default()).expect("rows are zstd");
             let text = String::from_utf8(raw).expect("numbers are UTF-8");
             text.lines().map(str::to_owned).collect::<Vec<_>>()
         });
@@ -97,7 +109,7 @@ impl Place {
         serde_json::from_slice(&self.blob(digest)).expect("a blob of JSON")
     }
 
-    fn blob(&self, digest: &str) -> Vec<u8> {
+    pub(crate) fn blob(&self, digest: &str) -> Vec<u8> {
         let path = self.repository().join("blobs/sha256").join(hex(digest));
         fs::read(path).expect("read a blob")
     }
@@ -110,6 +122,7 @@ fn chunk(value: &Value) -> Chunk {
         rows: number("rows"),
         raw_bytes: number("raw_bytes"),
         from: value["from"].clone(),
+        base: value["base"].as_object().map(|_| digest(&value["base"])),
     }
 }
 

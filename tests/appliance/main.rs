@@ -23,6 +23,7 @@ mod following;
 mod restore;
 mod create;
 mod chunks;
+mod deltas;
 mod moment;
 mod stall;
 mod loading;

@@ -70,6 +70,12 @@ fn rows_of_any_bytes_are_proven_or_refused() {
 }
 
 #[test]
+fn a_difference_of_any_bytes_is_proven_or_refused() {
+    let chunks = Chunks::new();
+    hunt(&Corpus::of("delta"), change, |input| chunks.read_delta(input));
+}
+
+#[test]
 fn certificates_of_any_bytes_are_looked_at_without_harm() {
     let trees = Trees::new();
     let corpus = Corpus::of("certificate").with_certificates();

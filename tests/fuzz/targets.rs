@@ -1,6 +1,7 @@
 //! What must hold of any bytes, target by target.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -273,19 +274,58 @@ impl Chunks {
             for raw_bytes in [honest.len() as u64, 1 << 30] {
                 let raw_digest = sha256(&honest);
                 let size = input.len() as u64;
-                let blob = BlobRef { digest: digest.clone(), size, raw_digest, raw_bytes };
-                let newlines = memchr::memchr_iter(b'\n', &honest).count() as u64;
-                match (repository.read_blob(&blob).await, repository.prove_blob(&blob).await) {
-                    (Ok(read), Ok(found)) => assert_eq!((read, found), (honest.clone(), newlines)),
-                    (Err(one), Err(other)) => {
-                        assert_blamed(&one);
-                        assert_blamed(&other);
-                    }
-                    (read, found) => panic!("{read:?} is not {found:?}"),
-                }
+                let digest = digest.clone();
+                let blob = BlobRef { digest, size, raw_digest, raw_bytes, base: None };
+                assert_agreed(&repository, &blob, &honest).await;
             }
         });
     }
+
+    /// Reads a chunk that says it is a difference, and has the raw bytes that it has, and one that
+    /// says it has many.
+    pub(crate) fn read_delta(&self, input: &[u8]) {
+        let folder = folder();
+        self.runtime.block_on(async {
+            let repository = repository(&folder).await;
+            let writer = repository.writer([]).await.expect("start to write");
+            let base_raw = base_rows();
+            let base = writer.write(base_raw.clone()).await.expect("write a base");
+            let digest = sha256(input);
+            writer.keep(&digest, Bytes::from(input.to_vec())).await.expect("keep a blob");
+            let honest = patched(input, &base_raw).unwrap_or_default();
+            for raw_bytes in [honest.len() as u64, 1 << 24] {
+                let (digest, raw_digest) = (digest.clone(), sha256(&honest));
+                let (size, base) = (input.len() as u64, Some(Box::new(base.clone())));
+                let blob = BlobRef { digest, size, raw_digest, raw_bytes, base };
+                assert_agreed(&repository, &blob, &honest).await;
+            }
+        });
+    }
+}
+
+/// Checks that whoever reads a blob and whoever proves it find the same: these raw bytes, or damage.
+async fn assert_agreed(repository: &Repository, blob: &BlobRef, honest: &[u8]) {
+    let newlines = memchr::memchr_iter(b'\n', honest).count() as u64;
+    match (repository.read_blob(blob).await, repository.prove_blob(blob).await) {
+        (Ok(read), Ok(found)) => assert_eq!((read.as_slice(), found), (honest, newlines)),
+        (Err(one), Err(other)) => {
+            assert_blamed(&one);
+            assert_blamed(&other);
+        }
+        (read, found) => panic!("{read:?} is not {found:?}"),
+    }
+}
+
+/// Returns what the inputs of the corpus are differences from.
+fn base_rows() -> Vec<u8> {
+    let hex = |number: u32| sha256(&number.to_le_bytes()).replacen("sha256:", "", 1);
+    (0..2000).flat_map(|number| format!("{number}\t{}\n", hex(number)).into_bytes()).collect()
+}
+
+fn patched(input: &[u8], base: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut raw = Vec::new();
+    zstd::Decoder::with_ref_prefix(input, base)?.take(1 << 20).read_to_end(&mut raw)?;
+    Ok(raw)
 }
 
 /// Makes a security file anew: of the snapshot's bytes the roles alone change, and those of the

@@ -341,7 +341,7 @@ mod tests {
     /// Returns a job of so many chunks, which begin at keys or lie as they come.
     fn job(position: usize, chunks: u64, is_ordered: bool) -> Job {
         let (digest, raw_digest) = (String::new(), String::new());
-        let blob = BlobRef { digest, size: 1, raw_digest, raw_bytes: 1 };
+        let blob = BlobRef { digest, size: 1, raw_digest, raw_bytes: 1, base: None };
         let chunk = |number: u64| Chunk {
             blob: blob.clone(),
             rows: 1,

@@ -111,6 +111,43 @@ async fn every_damage_of_every_kind_of_blob_is_found_and_named() {
 }
 
 #[tokio::test]
+async fn damage_of_a_base_hurts_every_snapshot_that_holds_a_difference_from_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let (base, delta) = samples::commit_changed(&repository).await;
+    samples::commit(&repository, "three", "x").await;
+    let other = fs::read(temp.path().join("index.json")).unwrap();
+    let chain = format!("database.element: blob {} is a difference", delta.digest);
+    for (blob, hurt) in [(&base, ["one", "two"].as_slice()), (&delta, &["two"])] {
+        let hex = blob.digest.strip_prefix("sha256:").unwrap();
+        let file = temp.path().join("blobs/sha256").join(hex);
+        let sound = fs::read(&file).unwrap();
+        for (damage, apply) in DAMAGES {
+            apply(&file, &other);
+            for depth in [Depth::Listed, Depth::ReadData] {
+                let verification = verify(&repository, &[], depth, &Silent).await.unwrap();
+                for Checked { id, hurt: lines, .. } in verification.checked {
+                    let is_seen = depth == Depth::ReadData || damage != FLIPPED.0;
+                    let is_hurt = is_seen && hurt.contains(&id.as_str());
+                    assert_eq!(!lines.is_empty(), is_hurt, "{damage} {depth:?} {id}: {lines:?}");
+                    let expected = format!("database.element: blob {} ", blob.digest);
+                    let is_named = |line: &&String| line.starts_with(&expected);
+                    let count = lines.iter().filter(is_named).count();
+                    assert_eq!(count, usize::from(is_hurt), "{damage} {depth:?} {id}: {lines:?}");
+                    let needs_base = lines.iter().any(|line| line.starts_with(&chain));
+                    let is_read = depth == Depth::ReadData && blob == &base;
+                    assert_eq!(needs_base, is_hurt && is_read && id.as_str() == "two");
+                }
+            }
+            samples::put(&file, &sound);
+        }
+    }
+    let sound = verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    assert!(sound.checked.iter().all(|checked| checked.sound));
+    count(2 * DAMAGES.len(), "differences and their bases");
+}
+
+#[tokio::test]
 async fn a_damaged_descriptor_hurts_its_snapshot_alone() {
     let temp = tempfile::tempdir().unwrap();
     let repository = samples::repository(temp.path()).await;

@@ -58,6 +58,14 @@ impl Forgery {
         tarred(&members)
     }
 
+    fn chunk(&mut self) -> &mut Value {
+        &mut self.index["items"][0]["chunks"][0]
+    }
+
+    fn claim_base(&mut self, base: &Value) {
+        self.chunk()["base"] = base.clone();
+    }
+
     /// Puts another blob in the place of the chunk of `image`, in manifest and index.
     fn replace_image(&mut self, stored: &[u8], raw_digest: &str, raw_bytes: u64) {
         let chunk = &mut self.index["items"][1]["chunks"][0];
@@ -72,6 +80,12 @@ impl Forgery {
         let blob = self.blobs.iter_mut().find(|blob| digest::sha256(blob) == old).unwrap();
         *blob = stored.to_vec();
     }
+}
+
+/// Returns what a base may say of itself.
+fn large_base() -> Value {
+    let digest = digest::sha256(b"base");
+    json!({"digest": digest, "size": 1_000_000, "raw_digest": digest, "raw_bytes": 1_000_000})
 }
 
 /// A lie, and what the refusal says.
@@ -194,6 +208,63 @@ const LIES: &[Lie] = &[
         |forgery| forgery.catalog["sources"][0]["index"]["raw_bytes"] = json!(u64::MAX),
         Kind::Damaged,
         "of database.index has 18446744073709551615 raw bytes",
+    ),
+    (
+        "a difference whose base is one too",
+        |forgery| {
+            let mut base = large_base();
+            base["base"] = base.clone();
+            forgery.claim_base(&base);
+        },
+        Kind::Damaged,
+        "its base is a difference too",
+    ),
+    (
+        "a base that is too large",
+        |forgery| {
+            let mut base = large_base();
+            base["raw_bytes"] = json!(1_u64 << 30);
+            forgery.claim_base(&base);
+        },
+        Kind::Damaged,
+        "1073741824 raw bytes are more than 67108864",
+    ),
+    (
+        "a difference that is larger than it may be",
+        |forgery| {
+            let mut base = large_base();
+            base["size"] = forgery.chunk()["size"].clone();
+            forgery.claim_base(&base);
+        },
+        Kind::Damaged,
+        "no sound difference: it has ",
+    ),
+    (
+        "a base that is no layer",
+        |forgery| {
+            let base = large_base();
+            forgery.claim_base(&base);
+        },
+        Kind::Damaged,
+        "where database.element names another one",
+    ),
+    (
+        "definitions that are a difference",
+        |forgery| {
+            let base = large_base();
+            forgery.catalog["sources"][0]["schema"]["base"] = base;
+        },
+        Kind::Damaged,
+        "is a difference, which only rows may be",
+    ),
+    (
+        "an index that is a difference",
+        |forgery| {
+            let base = large_base();
+            forgery.catalog["sources"][0]["index"]["base"] = base;
+        },
+        Kind::Damaged,
+        "is a difference, which only rows may be",
     ),
     (
         "a source without index",

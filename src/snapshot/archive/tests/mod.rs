@@ -129,6 +129,47 @@ async fn what_is_uploaded_is_what_was_downloaded() {
 }
 
 #[tokio::test]
+async fn a_difference_is_carried_with_its_base_and_proven_against_it() {
+    const ROWS: &str = "application/vnd.snap.rows.v1.tsv+zstd";
+    const DELTA: &str = "application/vnd.snap.rows.delta.v1.tsv+zstd";
+    let Scene { temp, target, .. } = Scene::new().await;
+    let source = samples::repository(&temp.path().join("changed")).await;
+    let (base, delta) = samples::commit_changed(&source).await;
+    let listed = source.listed(&id("two")).await.unwrap();
+    let manifest = source.manifest(&listed).await.unwrap();
+    let layers = manifest.layers().iter();
+    let layers: Vec<_> = layers
+        .map(|layer| (layer.digest().to_string(), layer.media_type().to_string()))
+        .filter(|(digest, _)| [&base.digest, &delta.digest].contains(&digest))
+        .collect();
+    let expected = [(&base.digest, ROWS), (&delta.digest, DELTA)];
+    assert_eq!(layers, expected.map(|(digest, kind)| (digest.clone(), kind.to_owned())));
+    let shared = source.listed(&id("one")).await.unwrap().summary;
+    assert!(listed.summary.stored_bytes > shared.stored_bytes, "the base is counted too");
+    assert!(listed.summary.stored_bytes < shared.stored_bytes + base.size / 4, "but once");
+
+    let archive = temp.path().join("two.tar");
+    download(&source, &id("two"), &archive, &Silent).await.unwrap();
+    upload(&target, &archive, None, &Silent).await.unwrap();
+    let raw = target.read_blob(&delta).await.unwrap();
+    assert_eq!(raw, samples::changed_rows().1);
+    let verification = verify(&target, &[], Depth::ReadData, &Silent).await.unwrap();
+    assert!(verification.checked[0].sound);
+
+    // The same with an archive whose base is another one.
+    let elsewhere = samples::repository(&temp.path().join("elsewhere")).await;
+    let mut members = members(&fs::read(&archive).unwrap());
+    let hex = base.digest.strip_prefix("sha256:").unwrap();
+    let of_base = members.iter_mut().find(|(name, _, _)| name.ends_with(hex)).unwrap();
+    of_base.2[1000] ^= 1;
+    samples::put(&archive, &tarred(&members));
+    let error = upload(&elsewhere, &archive, None, &Silent).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    assert!(error.chain().contains(hex), "{}", error.chain());
+    assert_eq!(elsewhere.ids().await.unwrap(), []);
+}
+
+#[tokio::test]
 async fn the_bytes_of_an_archive_depend_on_the_snapshot_alone() {
     let scene = Scene::new().await;
     samples::commit(&scene.source, "two", "y").await;
