@@ -33,8 +33,9 @@ impl Sizes {
     /// under 256 MiB.
     pub(super) const fn readers(self) -> usize {
         const MEMORY: usize = 256 << 20;
-        /// Chunks that readers have handed on: one waits, two are hashed and compressed.
-        const HANDED_ON: usize = 3;
+        /// Chunks that readers have handed on: one waits, two are hashed and compressed, one of these
+        /// against another one of an earlier snapshot.
+        const HANDED_ON: usize = 4;
         MEMORY / self.limit - HANDED_ON
     }
 
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn chunks_have_one_size_or_its_double_and_fit_into_memory() {
         for (bytes, target, readers) in
-            [(0, 16, 7), (32 << 30, 16, 7), ((32 << 30) + 1, 32, 3), (u64::MAX, 32, 3)]
+            [(0, 16, 6), (32 << 30, 16, 6), ((32 << 30) + 1, 32, 2), (u64::MAX, 32, 2)]
         {
             let sizes = Sizes::for_database(bytes);
             assert_eq!((sizes.target >> 20, sizes.readers()), (target, readers), "{bytes}");
