@@ -42,7 +42,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCESS_DENIED: u16 = 1045;
 
 /// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// What every session sets as `wait_timeout`.
 const WAIT_SECONDS: usize = 86_400;
@@ -78,12 +78,17 @@ pub async fn connect(login: &Login) -> Result<Connection> {
 
 /// Returns a connection for many rows, to read them or to load them.
 pub(super) async fn connect_for_rows(login: &Login) -> Result<Connection> {
+    connect_for_rows_within(login, CONNECT_TIMEOUT).await
+}
+
+async fn connect_for_rows_within(login: &Login, limit: Duration) -> Result<Connection> {
     let offer = Offer::at(login.pace.clone());
     let wire = Wire::log_in(login, offer.clone(), MAX_PACKET_BYTES);
-    match tokio::time::timeout(CONNECT_TIMEOUT, wire).await {
+    match tokio::time::timeout(limit, wire).await {
         Ok(Ok(wire)) => Box::pin(prepare(login, Link::Wire(Box::new(wire)), offer)).await,
         // The client does more, and says better what is wrong.
-        _ => Box::pin(connect(login)).await,
+        Ok(Err(_)) => Box::pin(connect(login)).await,
+        Err(_) => Err(failure::silence(login, limit.as_secs())),
     }
 }
 
@@ -310,13 +315,12 @@ fn options(login: &Login, offer: &Offer) -> Opts {
 fn encryption(tls: &Tls) -> SslOpts {
     let identity = tls.certificate.clone().zip(tls.key.clone());
     let identity = identity.map(|(chain, key)| ClientIdentity::new(chain.into(), key.into()));
-    // Who names an authority wants it asked, and no other.
-    let is_verified = tls.verify || tls.authority.is_some();
     SslOpts::default()
         .with_client_identity(identity)
+        // Whoever names an authority wants no other asked.
         .with_disable_built_in_roots(tls.authority.is_some())
         .with_root_certs(tls.authority.clone().map(Into::into).into_iter().collect())
-        .with_danger_accept_invalid_certs(!is_verified)
+        .with_danger_accept_invalid_certs(!tls.is_verified())
 }
 
 #[cfg(test)]

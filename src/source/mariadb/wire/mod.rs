@@ -3,15 +3,15 @@
 //!
 //! The client that the other connections use makes a value of every field, with memory of its own,
 //! before anybody sees it: more work than all that is done with the rows otherwise. This speaks as
-//! much of the protocol as rows need, on the socket of a server of this host: a login by the
-//! socket or a password, statements without parameters, the file of a `LOAD DATA LOCAL`, prepared
-//! queries, bulks. What else a login may take (a network, encryption, other proofs of who we are) is
-//! left to the client.
+//! much of the protocol as rows need: a login by the socket or a password, on this host or by TCP and
+//! TLS; statements without parameters, the file of a `LOAD DATA LOCAL`, prepared queries, bulks. What
+//! else a login may take (other proofs of who we are) is left to the client.
 
 pub(super) mod bulk;
+mod far;
+mod login;
 mod packets;
 
-use std::io;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -20,28 +20,18 @@ use mysql_async::Error as ClientError;
 use mysql_async::Row;
 use mysql_async::ServerError;
 use mysql_async::consts::CapabilityFlags;
-use mysql_async::consts::MariadbCapabilities;
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::GlobalHandler as _;
 use mysql_common::io::ParseBuf;
-use mysql_common::packets::AuthPlugin;
-use mysql_common::packets::AuthSwitchRequest;
 use mysql_common::packets::CommonOkPacket;
 use mysql_common::packets::ErrPacket;
-use mysql_common::packets::HandshakePacket;
-use mysql_common::packets::HandshakeResponse;
 use mysql_common::packets::OkPacketDeserializer;
 use mysql_common::packets::OldEofPacket;
-use mysql_common::proto::MySerialize as _;
 use mysql_common::proto::Text;
 use mysql_common::row::RowDeserializer;
 use mysql_common::value::ServerSide;
-use tokio::net::UnixStream;
 
 use crate::source::mariadb::infile::Offer;
-use crate::source::mariadb::login::Address;
-use crate::source::mariadb::login::Login;
-use crate::source::mariadb::login::Secret;
 use crate::source::mariadb::wire::packets::Packets;
 use crate::source::mariadb::wire::packets::malformed;
 
@@ -95,20 +85,6 @@ pub(super) struct Outcome {
 }
 
 impl Wire {
-    /// Logs in, where the server wants nothing that only the client can do.
-    pub(super) async fn log_in(login: &Login, offer: Offer, longest_packet: usize) -> Result<Self> {
-        let Address::Socket(path) = &login.server else {
-            return Err(beyond_us("the server is not on this host"));
-        };
-        let stream = Box::new(UnixStream::connect(path).await?);
-        let packets = Packets::new(stream, longest_packet);
-        let outcome = Outcome::default();
-        let mut wire = Self { packets, id: 0, query: None, offer, takes_bulks: false, outcome };
-        let password = login.password.as_ref().map(Secret::reveal);
-        wire.introduce(&login.user, password, longest_packet).await?;
-        Ok(wire)
-    }
-
     /// Returns the number by which the server knows the connection.
     pub(super) const fn id(&self) -> u32 {
         self.id
@@ -117,51 +93,6 @@ impl Wire {
     /// Returns what the server said of the last statement.
     pub(super) const fn outcome(&self) -> Outcome {
         self.outcome
-    }
-
-    async fn introduce(
-        &mut self,
-        user: &str,
-        password: Option<&str>,
-        longest: usize,
-    ) -> Result<()> {
-        let plugin = AuthPlugin::MysqlNativePassword;
-        let packet = answered(self.packets.next().await?)?;
-        let greeting: HandshakePacket<'_> = ParseBuf(packet).parse(())?;
-        let capabilities = greeting.capabilities() & CAPABILITIES;
-        let proof = plugin.gen_data(password, &greeting.nonce());
-        let response = HandshakeResponse::new(
-            proof.as_deref(),
-            (5, 5, 5),
-            Some(user.as_bytes()),
-            None::<&[u8]>,
-            Some(plugin.clone()),
-            capabilities,
-            None,
-            u32::try_from(longest).unwrap_or(u32::MAX),
-        );
-        let bulks = MariadbCapabilities::MARIADB_CLIENT_STMT_BULK_OPERATIONS;
-        let more = greeting.mariadb_ext_capabilities() & bulks;
-        let response = response.with_mariadb_ext_capabilities(more);
-        (self.id, self.takes_bulks) = (greeting.connection_id(), more.contains(bulks));
-        let mut bytes = Vec::new();
-        response.serialize(&mut bytes);
-        self.packets.send(&bytes).await?;
-        let mut packet = answered(self.packets.next().await?)?;
-        if packet.first() == Some(&END) {
-            let other: AuthSwitchRequest<'_> = ParseBuf(packet).parse(())?;
-            if other.auth_plugin() != plugin {
-                return Err(beyond_us("the account logs in by another plugin"));
-            }
-            let proof = plugin.gen_data(password, other.plugin_data());
-            let proof = proof.as_deref().unwrap_or_default().to_vec();
-            self.packets.send(&proof).await?;
-            packet = answered(self.packets.next().await?)?;
-        }
-        match packet.first() {
-            Some(&OK) => Ok(()),
-            _ => Err(beyond_us("the account wants more than one proof")),
-        }
     }
 
     /// Runs statements that return nothing.
@@ -340,11 +271,6 @@ fn count(packet: &[u8]) -> Result<usize> {
         [0xfc, low, high] => Ok(u16::from_le_bytes([*low, *high]).into()),
         _ => Err(malformed("a result has no columns").into()),
     }
-}
-
-/// Returns the error of a login that the client has to try.
-fn beyond_us(why: &str) -> ClientError {
-    ClientError::Io(io::Error::new(io::ErrorKind::Unsupported, why).into())
 }
 
 #[cfg(test)]
