@@ -132,9 +132,14 @@ impl RowsDigest {
     /// Adds a row by its line without the newline; returns the row's own hash.
     pub fn add(&mut self, line: &[u8]) -> u128 {
         let row = self.hash.of(line);
+        self.add_hash(row);
+        row
+    }
+
+    /// Adds a row by its own hash, which a digest of the same kind returned.
+    pub fn add_hash(&mut self, row: u128) {
         self.rows += 1;
         self.sum = self.sum.wrapping_add(row);
-        row
     }
 
     /// Adds all rows of another set, which were hashed in the same way.

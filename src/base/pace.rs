@@ -163,8 +163,8 @@ pub struct Meter {
 
 impl Meter {
     /// Counts bytes, and waits where they came faster than they may.
-    pub async fn count(&mut self, bytes: usize) {
-        self.unpaid_bytes += bytes as u64;
+    pub async fn count(&mut self, bytes: u64) {
+        self.unpaid_bytes += bytes;
         if self.unpaid_bytes >= STEP_BYTES {
             self.pay().await;
         }

@@ -148,4 +148,8 @@ pub struct Chunk {
     /// Where it begins, in the source's own words.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub from: Value,
+    /// What the source knows it by the next time, in its own words. Nothing is proven by it, so that it
+    /// counts in the snapshots of this host alone.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub noted: Value,
 }

@@ -130,7 +130,7 @@ async fn write_chunks(writer: &Writer, raw: &[&[u8]]) -> Vec<Chunk> {
     for bytes in raw {
         let rows = (memchr::memchr_iter(b'\n', bytes).count() as u64).max(1);
         let blob = writer.write(bytes.to_vec()).await.unwrap();
-        chunks.push(Chunk { blob, rows, from: Value::Null });
+        chunks.push(Chunk { blob, rows, from: Value::Null, noted: Value::Null });
     }
     chunks
 }
@@ -141,6 +141,7 @@ pub(crate) fn index(item: &str, chunks: &[(&BlobRef, u64)]) -> Index {
         blob: (*blob).clone(),
         rows: *rows,
         from: Value::Null,
+        noted: Value::Null,
     };
     let chunks = chunks.iter().map(chunk).collect();
     Index {

@@ -26,6 +26,8 @@ use object_store::ObjectStoreExt as _;
 use object_store::PutMode;
 use object_store::PutOptions;
 use object_store::local::LocalFileSystem;
+use rustix::fs::Advice;
+use rustix::fs::fadvise;
 use tokio::task::spawn_blocking;
 
 use crate::base::error::Context as _;
@@ -78,10 +80,15 @@ impl Store {
         }
     }
 
-    /// The folders are 0700 from the start, so nobody else can open the file in between.
+    /// The folders are 0700 from the start, so nobody else can open the file in between. What is on the
+    /// disk is not kept in memory too, which belongs to the service.
     async fn make_private(&self, name: &str) -> Result<()> {
-        let file = self.folder.join(name);
-        let protect = move || fs::set_permissions(file, Permissions::from_mode(0o600));
+        let path = self.folder.join(name);
+        let protect = move || {
+            let file = File::open(path)?;
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)
+        };
         let protected = spawn_blocking(protect).await.map_err(io::Error::from).flatten();
         protected.map_err(|cause| self.cannot("protect", name).caused_by(cause))
     }

@@ -99,6 +99,14 @@ impl Writer {
         Ok(Packed { blob, stored: Some(stored) })
     }
 
+    /// Returns what an earlier snapshot has for raw bytes, which [`find_known`](Self::find_known) found.
+    pub fn pack_known(&self, raw_digest: &str) -> Result<Packed> {
+        let absent =
+            || Error::failed(format!("cannot find the blob of the raw bytes {raw_digest}"));
+        let blob = self.known.get(raw_digest).cloned().ok_or_else(absent)?;
+        Ok(Packed { blob, stored: None })
+    }
+
     /// Stores what was packed, and returns where.
     pub async fn store(&self, packed: Packed) -> Result<BlobRef> {
         if let Some(stored) = packed.stored {
@@ -195,7 +203,7 @@ impl Writer {
     }
 
     /// Returns the blob that an earlier snapshot has for these raw bytes, where it is still there.
-    async fn find_known(&self, raw_digest: &str, raw_bytes: u64) -> Option<BlobRef> {
+    pub async fn find_known(&self, raw_digest: &str, raw_bytes: u64) -> Option<BlobRef> {
         let blob = self.known.get(raw_digest).filter(|blob| blob.raw_bytes == raw_bytes)?;
         let found = self.repository.find_blob(&blob.digest, blob.size).await;
         found.ok().map(|()| blob.clone())

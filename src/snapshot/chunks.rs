@@ -20,6 +20,7 @@ use crate::repository::catalog::Chunk;
 use crate::repository::catalog::ItemIndex;
 use crate::repository::contents::Contents;
 use crate::repository::writer::Writer;
+use crate::source::Content;
 use crate::source::RawChunk;
 
 /// Chunks that are hashed and compressed at once; each may hold twice the usual size of a chunk.
@@ -46,16 +47,20 @@ pub(super) async fn store(
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
-    let packed = arriving.map(|RawChunk { item, attempt, order, from, rows, bytes }| async move {
-        pace.spend(bytes.len() as u64).await;
-        let packed = writer.pack(bytes).await?;
-        Ok::<_, Error>((item, (attempt, order), packed, rows, from))
+    let packed = arriving.map(|chunk| async move {
+        let RawChunk { item, attempt, order, from, rows, content, noted } = chunk;
+        pace.spend(content.raw().len() as u64).await;
+        let packed = match content {
+            Content::Raw(bytes) => writer.pack(bytes).await?,
+            Content::Known(raw_digest) => writer.pack_known(&raw_digest)?,
+        };
+        Ok::<_, Error>((item, (attempt, order), packed, (from, rows, noted)))
     });
     let packed = packed.buffer_unordered(PACKED_AT_ONCE);
-    let stored = packed.map_ok(|(item, order, packed, rows, from)| async move {
+    let stored = packed.map_ok(|(item, order, packed, (from, rows, noted))| async move {
         let blob = writer.store(packed).await?;
         monitor.advance(blob.raw_bytes);
-        Ok((item, order, Chunk { blob, rows, from }))
+        Ok((item, order, Chunk { blob, rows, from, noted }))
     });
     let stored = stored.try_buffer_unordered(STORED_AT_ONCE);
     let mut stored: Vec<_> = stored.try_collect().await?;

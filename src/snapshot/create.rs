@@ -1,7 +1,5 @@
 //! `create`: saves every source of a profile as one snapshot, listed only when it is complete.
 
-use std::cmp::Reverse;
-
 use std::time::Duration;
 
 use crate::base::error::Error;
@@ -33,6 +31,7 @@ use crate::snapshot::Host;
 use crate::snapshot::TOOL;
 use crate::snapshot::chunks;
 use crate::snapshot::disk;
+use crate::snapshot::earlier;
 use crate::snapshot::execution;
 use crate::snapshot::execution::Journal;
 use crate::snapshot::outputs;
@@ -41,9 +40,6 @@ use crate::source::files::globs::Globs;
 use crate::source::mariadb::dump::Dump;
 use crate::source::mariadb::dump::TableTotals;
 use crate::source::mariadb::login::Binlog;
-use crate::source::mariadb::range::KnownChunk;
-use crate::source::mariadb::range::KnownChunks;
-use crate::source::mariadb::range::KnownTable;
 
 /// How long is waited each time before a database that changed while it was read is read again.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -111,7 +107,7 @@ pub(super) async fn in_turn(
     let id = free_id(repository, options.id.clone()).await?;
     let recorder = Recorder::new(monitor);
     let product_version = product_version(profile, host, options, &recorder).await;
-    let earlier = earlier(repository, profile, host, &recorder).await?;
+    let earlier = earlier::contents(repository, profile, host, &recorder).await?;
     let save = Save {
         id: &id,
         repository,
@@ -183,30 +179,6 @@ async fn free_id(repository: &Repository, chosen: Option<SnapshotId>) -> Result<
             return Ok(id);
         }
     }
-}
-
-/// Returns the contents of the newest snapshots of the same profile and host that hold its sources:
-/// of one, unless sources were left out or absent. One that is damaged costs time, not the new
-/// snapshot.
-async fn earlier(
-    repository: &Repository,
-    profile: &Profile,
-    host: &Host,
-    monitor: &dyn Monitor,
-) -> Result<Vec<Contents>> {
-    let sources = profile.sources.iter().map(|spec| spec.name.as_str());
-    let mut earlier = Vec::new();
-    for id in repository.newest(&profile.name, &host.name, sources).await? {
-        match repository.contents(&id).await {
-            Ok(contents) => earlier.push(contents),
-            Err(error) => monitor.note(&format!(
-                "what snapshot {id} holds is stored anew: it is damaged ({})",
-                error.chain()
-            )),
-        }
-    }
-    earlier.sort_by_key(|contents| Reverse(contents.catalog.created));
-    Ok(earlier)
 }
 
 fn record(spec: &SourceSpec, state: SourceState) -> SourceRecord {
@@ -295,7 +267,7 @@ impl Save<'_> {
             disk::note_if_shared(self.repository, &folder, self.monitor);
         }
         let (names, keys) = (dump.tables(), dump.keys());
-        let known = self.known_chunks(&spec.name);
+        let known = earlier::known_chunks(&self.earlier, &self.writer, &spec.name).await;
         let earlier_bytes: u64 =
             known.values().flat_map(|table| &table.chunks).map(|chunk| chunk.raw_bytes).sum();
         // The server's guess at the size is a poor one: it counts pages.
@@ -361,26 +333,6 @@ impl Save<'_> {
     ) -> Result<BlobRef> {
         self.writer.write_index(&Index { items, detail }).await
     }
-
-    /// Returns the boundaries that the last snapshot gave the chunks of a source.
-    fn known_chunks(&self, source: &str) -> KnownChunks {
-        let index = self.earlier.iter().find_map(|contents| indexed(contents, source));
-        let items = index.map_or(&[][..], |index| &index.items);
-        let known = |item: &ItemIndex| {
-            let chunks = item.chunks.iter().map(|chunk| KnownChunk {
-                from: chunk.from.clone(),
-                raw_bytes: chunk.blob.raw_bytes,
-            });
-            KnownTable { key: item.key.clone(), chunks: chunks.collect() }
-        };
-        items.iter().map(|item| (item.name.clone(), known(item))).collect()
-    }
-}
-
-/// Returns the index of a source, where the snapshot holds it.
-fn indexed<'a>(contents: &'a Contents, source: &str) -> Option<&'a Index> {
-    let mut sources = contents.catalog.sources.iter().zip(&contents.indexes);
-    sources.find(|(record, _)| record.name == source)?.1.as_ref()
 }
 
 fn item((name, totals): (&String, &TableTotals)) -> Item {

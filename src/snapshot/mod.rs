@@ -44,6 +44,7 @@ pub mod prune;
 pub mod doctor;
 mod chunks;
 mod disk;
+mod earlier;
 mod outputs;
 pub mod hooks;
 mod turn;

@@ -10,6 +10,26 @@ pub mod command;
 pub mod files;
 pub mod mariadb;
 
+/// What a chunk holds.
+#[derive(Debug)]
+pub enum Content {
+    /// Its raw bytes, the canonical form that is hashed, compressed and stored.
+    Raw(Vec<u8>),
+    /// What an earlier snapshot holds under this digest of its raw bytes: the source has seen that it is
+    /// as it was.
+    Known(String),
+}
+
+impl Content {
+    /// Returns the raw bytes; none of what is known.
+    pub fn raw(&self) -> &[u8] {
+        match self {
+            Self::Raw(bytes) => bytes,
+            Self::Known(_) => &[],
+        }
+    }
+}
+
 /// A contiguous part of an item, uncompressed: rows of one table, or a piece of a file tree.
 #[derive(Debug)]
 pub struct RawChunk {
@@ -24,6 +44,8 @@ pub struct RawChunk {
     pub from: Value,
     /// The number of rows; of entries in a piece of a file tree; 0 of what a command prints.
     pub rows: u64,
-    /// The raw bytes, the canonical form that is hashed, compressed and stored.
-    pub bytes: Vec<u8>,
+    /// The chunk itself.
+    pub content: Content,
+    /// What the source wants to be told of it the next time, in its own words; may be `Null`.
+    pub noted: Value,
 }

@@ -1,11 +1,13 @@
 //! What a further `create` writes: the chunks that changed, and no other.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use serde_json::Value;
 
 use crate::layout::Chunk;
 use crate::place::Place;
+use crate::stored;
 
 /// Tables of several chunks under the kinds of keys whose order is easily taken for another: a name, its columns,
 /// and the key of the `seq`th row.
@@ -41,6 +43,25 @@ fn a_second_create_writes_no_row_again_and_one_new_row_makes_one_chunk() {
     assert_eq!(new_chunks(&place, "two", "three", "roles"), [0]);
     let added = place.stored_blobs().difference(&before).count();
     assert_eq!(added, 5, "chunk, index, definitions with a counter, catalog and manifest");
+}
+
+#[test]
+fn what_is_as_it_was_is_written_anew_where_its_blob_is_gone() {
+    let place = Place::studio();
+    place.snap(&["create", "one"]).succeeded();
+    let blob = stored::chunk(&place, "one", "roles");
+    let sound = fs::read(&blob).expect("read a chunk");
+    for damage in [None, Some(&sound[1..])] {
+        fs::remove_file(&blob).expect("lose a chunk");
+        if let Some(damage) = damage {
+            fs::write(&blob, damage).expect("damage a chunk");
+        }
+        let id = format!("two-{}", damage.is_some());
+        place.snap(&["create", &id]).succeeded();
+        assert_eq!(stored::chunk(&place, &id, "roles"), blob, "equal rows are equal blobs");
+        assert!(fs::read(&blob).expect("read a chunk") == sound, "{id}");
+        place.snap(&["verify", &id, "--read-data"]).succeeded();
+    }
 }
 
 #[test]

@@ -239,7 +239,7 @@ impl Trees {
             let list = read.expect("read the tree").expect("it is there").list;
             let (sender, receiver) = mpsc::channel(8);
             while let Some(chunk) = chunks.recv().await {
-                sender.send(chunk.bytes).await.expect("somebody takes it");
+                sender.send(chunk.content.raw().to_vec()).await.expect("somebody takes it");
             }
             drop(sender);
             let target = folder.path().join("target");

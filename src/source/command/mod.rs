@@ -19,6 +19,7 @@ use crate::base::error::Result;
 use crate::base::process::Ended;
 use crate::base::process::Process;
 use crate::base::process::program_of;
+use crate::source::Content;
 use crate::source::RawChunk;
 
 /// The size of a chunk of what a command prints.
@@ -100,8 +101,9 @@ async fn pass_on(mut pieces: Receiver<Vec<u8>>, chunks: Sender<RawChunk>) -> Res
     while let Some(bytes) = pieces.recv().await {
         hasher.update(&bytes);
         raw_bytes += bytes.len() as u64;
-        let from = serde_json::Value::Null;
-        let chunk = RawChunk { item: 0, attempt: 0, order, from, rows: 0, bytes };
+        let (from, noted) = (serde_json::Value::Null, serde_json::Value::Null);
+        let content = Content::Raw(bytes);
+        let chunk = RawChunk { item: 0, attempt: 0, order, from, rows: 0, content, noted };
         order += 1;
         if chunks.send(chunk).await.is_err() {
             // Whoever stores the chunks has failed, and says why itself.

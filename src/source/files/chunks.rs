@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::source::Content;
 use crate::source::RawChunk;
 use crate::source::files::archive;
 use crate::source::files::list::Entry;
@@ -88,7 +89,8 @@ impl ChunkWriter {
             order: self.order,
             from: Value::Null,
             rows: self.rows,
-            bytes: std::mem::take(&mut self.buffer),
+            content: Content::Raw(std::mem::take(&mut self.buffer)),
+            noted: Value::Null,
         };
         self.order += 1;
         self.rows = 0;

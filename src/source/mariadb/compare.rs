@@ -29,14 +29,14 @@ use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::foreign_keys;
 use crate::source::mariadb::judgement::Judgement;
+use crate::source::mariadb::lines;
+use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::live::Live;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::plan::Blueprint;
-use crate::source::mariadb::rows;
-use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::statement;
 
@@ -255,7 +255,7 @@ impl Subject<'_> {
                 while let Some((position, expected)) = next(&desk) {
                     let table = &definition.tables[position];
                     let empty = expected.emptied();
-                    let totals = rows::prove(&mut connection, &target, table, empty).await;
+                    let totals = lines::prove(&mut connection, &target, table, empty).await;
                     let is_over = totals.is_err();
                     // The receiver is gone only when the comparison has failed already.
                     sender.send((position, totals)).await.ok();

@@ -9,6 +9,8 @@
 
 use serde_json::Value;
 
+use crate::source::mariadb::imprint::Trace;
+
 /// How large chunks become, in raw bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
@@ -43,17 +45,18 @@ impl Sizes {
 }
 
 /// Rows on their way to becoming a chunk.
-#[derive(Debug, PartialEq)]
 pub(super) struct Piece {
     /// The key at which it begins; `Null` for the first of a table, and where there is no key.
     pub(super) from: Value,
     pub(super) rows: u64,
     pub(super) bytes: Vec<u8>,
+    /// What was noted of its rows, where they are cut at keys.
+    pub(super) trace: Trace,
 }
 
 impl Piece {
-    const fn starting(from: Value) -> Self {
-        Self { from, rows: 0, bytes: Vec::new() }
+    fn starting(from: Value) -> Self {
+        Self { from, rows: 0, bytes: Vec::new(), trace: Trace::default() }
     }
 
     /// Adds a row of a chunk of these sizes. A piece that is more than a small table is given room for
@@ -87,6 +90,9 @@ struct Cut {
     from: Value,
     rows: u64,
     length: usize,
+    /// What was noted of the rows before the cut, and of those behind it.
+    before: Trace,
+    behind: Trace,
 }
 
 impl KeyCutter {
@@ -101,14 +107,35 @@ impl KeyCutter {
         self.limit = if previous_bytes.is_some() { self.sizes.limit } else { self.sizes.target };
     }
 
-    /// Adds a row; returns the piece before it when that is complete. `key` is asked only where a
-    /// cut may come.
-    pub(super) fn push(&mut self, line: &[u8], key: impl FnOnce() -> Value) -> Option<Piece> {
-        if self.cut.is_none() && self.piece.bytes.len() >= self.sizes.target {
-            self.cut =
-                Some(Cut { from: key(), rows: self.piece.rows, length: self.piece.bytes.len() });
+    /// Returns whether the piece may end before the next row: then [`cut_here`](Self::cut_here) wants to
+    /// know its key.
+    pub(super) fn wants_cut(&self) -> bool {
+        self.cut.is_none() && self.piece.bytes.len() >= self.sizes.target
+    }
+
+    /// Remembers that the piece may end before the next row, which has this key. All packets before it
+    /// have been [`seen`](Self::saw).
+    pub(super) fn cut_here(&mut self, from: Value) {
+        let (rows, length) = (self.piece.rows, self.piece.bytes.len());
+        let (before, behind) = (self.piece.trace.clone(), Trace::default());
+        self.cut = Some(Cut { from, rows, length, before, behind });
+    }
+
+    /// Notes packets that were read, as [`Trace::add_packets`] does.
+    pub(super) fn saw(&mut self, frames: Option<&[u8]>) {
+        self.piece.trace.add_packets(frames);
+        if let Some(cut) = &mut self.cut {
+            cut.behind.add_packets(frames);
         }
+    }
+
+    /// Adds a row, with the hash of its line; returns the piece before the cut when that is complete.
+    pub(super) fn push(&mut self, line: &[u8], hash: u128) -> Option<Piece> {
         self.piece.add(line, self.sizes);
+        self.piece.trace.add_row(hash);
+        if let Some(cut) = &mut self.cut {
+            cut.behind.add_row(hash);
+        }
         if self.piece.bytes.len() <= self.limit {
             return None;
         }
@@ -117,10 +144,15 @@ impl KeyCutter {
         next.bytes = self.piece.bytes.split_off(cut.length);
         self.piece.bytes.shrink_to_fit();
         next.rows = self.piece.rows - cut.rows;
-        self.piece.rows = cut.rows;
+        (self.piece.rows, self.piece.trace, next.trace) = (cut.rows, cut.before, cut.behind);
         // What follows the cut is new ground.
         self.limit = self.sizes.target;
         Some(std::mem::replace(&mut self.piece, next))
+    }
+
+    /// Returns where the piece begins, as long as no row has been added.
+    pub(super) fn begins(&self) -> Option<&Value> {
+        (self.piece.rows == 0).then_some(&self.piece.from)
     }
 
     /// Returns whether the piece has shrunk so much since the last snapshot that it should join
@@ -145,7 +177,7 @@ pub(super) struct HashCutter {
 
 impl HashCutter {
     /// Returns a cutter for a table.
-    pub(super) const fn new(sizes: Sizes) -> Self {
+    pub(super) fn new(sizes: Sizes) -> Self {
         Self { piece: Piece::starting(Value::Null), sizes }
     }
 
@@ -181,10 +213,19 @@ mod tests {
         format!("{number:09}").into_bytes()
     }
 
+    fn push(cutter: &mut KeyCutter, line: &[u8], key: Value) -> Option<Piece> {
+        if cutter.wants_cut() {
+            cutter.cut_here(key);
+        }
+        let piece = cutter.push(line, RowsDigest::default().add(line));
+        cutter.saw(Some(line));
+        piece
+    }
+
     fn cut_by_key(rows: std::ops::Range<usize>, previous_bytes: Option<u64>) -> Vec<Piece> {
         let mut cutter = KeyCutter::new(SIZES, Value::Null, previous_bytes);
         let mut pieces: Vec<_> =
-            rows.filter_map(|row| cutter.push(&line(row), || row.into())).collect();
+            rows.filter_map(|row| push(&mut cutter, &line(row), row.into())).collect();
         pieces.push(cutter.finish());
         pieces
     }
@@ -233,7 +274,7 @@ mod tests {
     #[test]
     fn only_a_range_that_shrank_joins_the_next() {
         let mut cutter = KeyCutter::new(SIZES, Value::Null, Some(100));
-        assert!(cutter.push(&line(1), || Value::Null).is_none());
+        assert!(push(&mut cutter, &line(1), Value::Null).is_none());
         assert!(cutter.joins_next(Some(100)));
         assert!(!cutter.joins_next(Some(10)));
     }
@@ -241,8 +282,8 @@ mod tests {
     #[test]
     fn a_row_larger_than_a_chunk_is_one_chunk() {
         let mut cutter = KeyCutter::new(SIZES, Value::Null, None);
-        assert!(cutter.push(&[b'x'; 1_000], || 1.into()).is_none());
-        let first = cutter.push(b"next", || 2.into()).unwrap();
+        assert!(push(&mut cutter, &[b'x'; 1_000], 1.into()).is_none());
+        let first = push(&mut cutter, b"next", 2.into()).unwrap();
         assert_eq!((first.rows, first.bytes.len()), (1, 1_001));
         assert_eq!(cutter.finish().from, 2);
     }
@@ -270,7 +311,7 @@ mod tests {
             };
             let all = cut(0..2_000);
             let less = cut(start..2_000);
-            let known = less.iter().filter(|piece| all.contains(piece)).count();
+            let known = less.iter().filter(|piece| all.iter().any(|it| it.bytes == piece.bytes)).count();
             prop_assert!(known * 10 >= less.len() * 8, "{known} of {}", less.len());
         }
     }

@@ -30,6 +30,7 @@ use crate::source::mariadb::definition::Sequence;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::failure;
 use crate::source::mariadb::guard;
+use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::Moment;
@@ -39,7 +40,6 @@ use crate::source::mariadb::partitions::Partitioned;
 use crate::source::mariadb::programs;
 use crate::source::mariadb::range::KnownChunks;
 use crate::source::mariadb::reading::Reading;
-use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::server::ServerFacts;
 use crate::source::mariadb::statement::CreateTable;
@@ -67,6 +67,7 @@ pub struct Dumped {
 }
 
 /// What proves one table.
+#[derive(Debug, PartialEq, Eq)]
 pub struct TableTotals {
     /// The number of rows.
     pub rows: u64,

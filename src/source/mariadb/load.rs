@@ -22,10 +22,10 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::infile;
+use crate::source::mariadb::lines;
+use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::replay;
-use crate::source::mariadb::rows;
-use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::warning::Warning;
@@ -171,7 +171,7 @@ impl Loader {
         }
         self.connection.prepare_reading_back().await?;
         let (schema, table) = (self.plan.schema(), &self.plan.definition().tables[position]);
-        let images = rows::prove_images(&mut self.connection, schema, table).await?;
+        let images = lines::prove_images(&mut self.connection, schema, table).await?;
         Ok(images == Some(inserted.images))
     }
 
@@ -230,7 +230,7 @@ impl Connection {
         expected: &Expected,
     ) -> Result<Totals> {
         self.prepare_reading_back().await?;
-        rows::prove(self, schema, table, expected.emptied()).await
+        lines::prove(self, schema, table, expected.emptied()).await
     }
 
     /// Computes the generated columns of a table anew. Rows are loaded under a mode that takes all

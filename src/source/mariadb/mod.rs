@@ -12,7 +12,8 @@
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! partitions                           what nobody may exchange until it is read
-//! range → rows → reading → dump        key ranges, lines of TSV (field, tsv), chunks (cut); watch the server meanwhile
+//! range → rows → lines → chunking       key ranges, what arrives (field), TSV of it (tsv), chunks (cut, imprint)
+//! reading → dump                       all tables on several connections; watch the server meanwhile
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → judgement → compare   what is live already as it was saved, and stays
@@ -74,8 +75,11 @@ mod partitions;
 pub mod range;
 mod field;
 mod tsv;
+mod imprint;
 mod cut;
 mod rows;
+mod lines;
+mod chunking;
 mod reading;
 mod watch;
 pub mod dump;

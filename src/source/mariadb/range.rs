@@ -22,6 +22,19 @@ pub struct KnownChunk {
     pub from: Value,
     /// Its size in raw bytes.
     pub raw_bytes: u64,
+    /// What it holds, where that is still there.
+    pub content: Option<KnownContent>,
+}
+
+/// What a chunk of an earlier snapshot holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownContent {
+    /// The digest of its raw bytes.
+    pub raw_digest: String,
+    /// The number of its rows.
+    pub rows: u64,
+    /// What was noted of it.
+    pub noted: Value,
 }
 
 /// The chunks that the last snapshot cut a table into.
@@ -45,12 +58,14 @@ pub(super) struct Range {
     end: Option<Boundary>,
     /// What the range held in the last snapshot, in raw bytes.
     pub(super) previous_bytes: Option<u64>,
+    /// What it held, where that is still there.
+    pub(super) known: Option<KnownContent>,
 }
 
 impl Range {
     /// Returns all of a table.
     pub(super) const fn whole(previous_bytes: Option<u64>) -> Self {
-        Self { from: Value::Null, start: None, end: None, previous_bytes }
+        Self { from: Value::Null, start: None, end: None, previous_bytes, known: None }
     }
 
     const fn is_bounded(&self) -> bool {
@@ -107,7 +122,8 @@ pub(super) fn jobs<'a>(
 fn ranges(table: &Table, known: &[KnownChunk]) -> Vec<Range> {
     let Some(key) = &table.key else { return vec![Range::whole(None)] };
     let Some(first) = known.first() else { return vec![Range::whole(None)] };
-    let mut ranges = vec![Range::whole(Some(first.raw_bytes))];
+    let whole = Range::whole(Some(first.raw_bytes));
+    let mut ranges = vec![Range { known: first.content.clone(), ..whole }];
     for chunk in &known[1..] {
         let Some(boundary) = Boundary::parse(&chunk.from, key) else {
             return vec![Range::whole(None)];
@@ -120,6 +136,7 @@ fn ranges(table: &Table, known: &[KnownChunk]) -> Vec<Range> {
             start: Some(boundary),
             end: None,
             previous_bytes: Some(chunk.raw_bytes),
+            known: chunk.content.clone(),
         });
     }
     ranges
@@ -222,7 +239,7 @@ mod tests {
     }
 
     fn known(from: Value, raw_bytes: u64) -> KnownChunk {
-        KnownChunk { from, raw_bytes }
+        KnownChunk { from, raw_bytes, content: None }
     }
 
     #[test]

@@ -1,241 +1,48 @@
-//! Reads the rows of a table as chunks, or only counts and digests them.
+//! The rows of a table as they come from the server, those together that arrived together.
 
 use mysql_async::BinaryProtocol;
 use mysql_async::Column;
 use mysql_async::QueryResult;
 use mysql_async::Value;
 use mysql_async::prelude::Queryable;
-use tokio::sync::mpsc::Sender;
 
-use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Result;
-use crate::base::pace::Meter;
-use crate::base::stages::Stage;
-use crate::source::RawChunk;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
-use crate::source::mariadb::cut::HashCutter;
-use crate::source::mariadb::cut::KeyCutter;
-use crate::source::mariadb::cut::Piece;
-use crate::source::mariadb::cut::Sizes;
-use crate::source::mariadb::definition::Lifetime;
 use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::failure::Peer;
 use crate::source::mariadb::field;
 use crate::source::mariadb::field::Field;
 use crate::source::mariadb::field::Sent;
+use crate::source::mariadb::imprint::Columns;
 use crate::source::mariadb::key::Boundary;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::range;
-use crate::source::mariadb::range::Job;
 use crate::source::mariadb::range::Range;
 use crate::source::mariadb::tsv;
 use crate::source::mariadb::tsv::Format;
 use crate::source::mariadb::versioning;
 use crate::source::mariadb::wire::Wire;
-
-/// What proves the rows of a table, or of a part of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    /// The stored columns, exactly the lines of the chunks.
-    pub(super) stored: RowsDigest,
-    /// The columns that the server computes; no rows where there are none.
-    pub(super) generated: RowsDigest,
-    /// The size of the lines with their newlines.
-    pub(super) bytes: u64,
-    /// The rows that have no end, in a table that keeps its history.
-    pub(super) current: u64,
-    /// The rows whose end is not after their start: seen in no moment, and taken by no server.
-    pub(super) never: u64,
-}
-
-impl Totals {
-    /// Adds the rows of another part.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.stored.merge(&other.stored);
-        self.generated.merge(&other.generated);
-        self.bytes += other.bytes;
-        self.current += other.current;
-        self.never += other.never;
-    }
-}
-
-/// Reads a job's ranges and sends their chunks. Returns what proves its rows.
-pub(super) async fn read_job(
-    connection: &mut Connection,
-    database: &str,
-    table: &Table,
-    job: &Job,
-    sizes: Sizes,
-    sender: &Sender<RawChunk>,
-) -> Result<Totals> {
-    let meter = connection.meter(Stage::Reading);
-    let mut outlet =
-        Outlet { sender, item: job.table, attempt: job.attempt, order: job.order, meter };
-    let mut lines = Lines::new(table);
-    if table.key.is_none() {
-        let mut cutter = HashCutter::new(sizes);
-        for range in &job.ranges {
-            let mut rows = Rows::open(connection, database, table, range).await?;
-            while let Some(row) = rows.next().await? {
-                let hash = lines.add(&row)?;
-                outlet.meter.count(lines.line.len()).await;
-                outlet.send(cutter.push(&lines.line, hash)).await?;
-            }
-        }
-        outlet.send(Some(cutter.finish())).await?;
-        return Ok(lines.totals);
-    }
-    let mut unfinished: Option<KeyCutter> = None;
-    for (position, range) in job.ranges.iter().enumerate() {
-        let mut cutter = match unfinished.take() {
-            Some(mut cutter) => {
-                cutter.go_on(range.previous_bytes);
-                cutter
-            }
-            None => KeyCutter::new(sizes, range.from.clone(), range.previous_bytes),
-        };
-        let mut rows = Rows::open(connection, database, table, range).await?;
-        while let Some(row) = rows.next().await? {
-            lines.add(&row)?;
-            outlet.meter.count(lines.line.len()).await;
-            let key = || row.key(&lines.key);
-            outlet.send(cutter.push(&lines.line, key)).await?;
-        }
-        let is_last = position + 1 == job.ranges.len();
-        if !is_last && cutter.joins_next(range.previous_bytes) {
-            unfinished = Some(cutter);
-        } else {
-            outlet.send(Some(cutter.finish())).await?;
-        }
-    }
-    Ok(lines.totals)
-}
-
-/// Reads a whole table for its counts and digests only, and adds them to totals of no rows: those say
-/// how rows are hashed.
-pub(super) async fn prove(
-    connection: &mut Connection,
-    database: &str,
-    table: &Table,
-    totals: Totals,
-) -> Result<Totals> {
-    let mut lines = Lines { totals, ..Lines::new(table) };
-    let mut meter = connection.meter(Stage::Verifying);
-    let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
-    while let Some(row) = rows.next().await? {
-        lines.add(&row)?;
-        meter.count(lines.line.len()).await;
-    }
-    meter.end().await;
-    Ok(lines.totals)
-}
-
-/// Reads a whole table for the digest of the bytes in which its rows come; `None` where they are
-/// not seen.
-pub(super) async fn prove_images(
-    connection: &mut Connection,
-    database: &str,
-    table: &Table,
-) -> Result<Option<RowsDigest>> {
-    let mut images = RowsDigest::default();
-    let mut meter = connection.meter(Stage::Verifying);
-    let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
-    while let Some(row) = rows.next().await? {
-        let Fields::Packet(packet) = row.fields else { return Ok(None) };
-        images.add(field::image(packet).unwrap_or_default());
-        meter.count(packet.len()).await;
-    }
-    meter.end().await;
-    Ok(Some(images))
-}
-
-/// Turns rows into lines, counting and digesting them.
-pub(super) struct Lines {
-    stored_columns: usize,
-    columns: usize,
-    /// Where the key stands in a row.
-    pub(super) key: Vec<usize>,
-    /// Where start and end stand, in a table that keeps its history.
-    lifetime: Option<(usize, usize)>,
-    /// The line of the last row, without its newline.
-    pub(super) line: Vec<u8>,
-    generated_line: Vec<u8>,
-    totals: Totals,
-}
-
-impl Lines {
-    /// Returns what makes lines of the rows of a table.
-    pub(super) fn new(table: &Table) -> Self {
-        let position = |end| table.stored_columns().position(|column| column.lifetime == Some(end));
-        Self {
-            stored_columns: table.stored_columns().count(),
-            columns: table.columns.len(),
-            key: range::key_places(table),
-            lifetime: position(Lifetime::Start).zip(position(Lifetime::End)),
-            line: Vec::new(),
-            generated_line: Vec::new(),
-            totals: Totals::default(),
-        }
-    }
-
-    /// Makes the line of a row; returns its hash.
-    pub(super) fn add(&mut self, row: &Row<'_>) -> Result<u128> {
-        self.line.clear();
-        self.generated_line.clear();
-        let columns = row.shape.formats.iter().take(self.columns);
-        let appended = match &row.fields {
-            Fields::Values(values) => self.append(values.iter().map(|it| Some(it.into())), columns),
-            Fields::Packet(packet) => self.append(field::fields(packet, &row.shape.sent), columns),
-        };
-        appended
-            .ok_or_else(|| Error::failed("cannot read a row: it has fewer fields than columns"))?;
-        self.totals.bytes += self.line.len() as u64 + 1;
-        self.count_lifetime(row);
-        if self.columns > self.stored_columns {
-            self.totals.generated.add(&self.generated_line);
-        }
-        Ok(self.totals.stored.add(&self.line))
-    }
-
-    fn append<'a>(
-        &mut self,
-        mut fields: impl Iterator<Item = Option<Field<'a>>>,
-        formats: impl Iterator<Item = &'a Format>,
-    ) -> Option<()> {
-        for (position, format) in formats.enumerate() {
-            let is_stored = position < self.stored_columns;
-            let line = if is_stored { &mut self.line } else { &mut self.generated_line };
-            if position > 0 && position != self.stored_columns {
-                line.push(b'\t');
-            }
-            tsv::append_field(fields.next()??, *format, line);
-        }
-        Some(())
-    }
-
-    fn count_lifetime(&mut self, row: &Row<'_>) {
-        let Some((start, end)) = self.lifetime else { return };
-        match (row.field(start), row.field(end)) {
-            (_, Field::Null) => self.totals.current += 1,
-            (start, end) if start >= end => self.totals.never += 1,
-            _ => {}
-        }
-    }
-}
+use crate::source::mariadb::wire::packets::Batch;
+use crate::source::mariadb::wire::packets::Frames;
 
 /// How the columns of a result are sent and written.
 pub(super) struct Shape {
-    sent: Vec<Sent>,
-    formats: Vec<Format>,
+    pub(super) sent: Vec<Sent>,
+    pub(super) formats: Vec<Format>,
+    pub(super) columns: Columns,
 }
 
 impl Shape {
     /// Returns it for a result of these columns.
     pub(super) fn of(columns: &[Column]) -> Self {
-        Self { sent: columns.iter().map(Sent::of).collect(), formats: tsv::formats(columns) }
+        Self {
+            sent: columns.iter().map(Sent::of).collect(),
+            formats: tsv::formats(columns),
+            columns: Columns::of(columns),
+        }
     }
 }
 
@@ -253,12 +60,20 @@ pub(super) enum Fields<'a> {
 
 impl Row<'_> {
     /// Returns one field of a row that has been read once; NULL where there is none.
-    fn field(&self, place: usize) -> Field<'_> {
+    pub(super) fn field(&self, place: usize) -> Field<'_> {
         let field = match &self.fields {
             Fields::Values(values) => values.get(place).map(Field::from),
             Fields::Packet(packet) => field::fields(packet, &self.shape.sent).nth(place).flatten(),
         };
         field.unwrap_or(Field::Null)
+    }
+
+    /// Returns the length of its packet; 0 where that was not seen.
+    pub(super) const fn packet_bytes(&self) -> usize {
+        match &self.fields {
+            Fields::Packet(packet) => packet.len(),
+            Fields::Values(_) => 0,
+        }
     }
 
     /// Returns the values at the places of the key.
@@ -267,37 +82,51 @@ impl Row<'_> {
     }
 }
 
-/// Sends the pieces of a job as chunks, in order.
-struct Outlet<'a> {
-    sender: &'a Sender<RawChunk>,
-    item: usize,
-    attempt: u32,
-    order: u64,
-    meter: Meter,
+/// Rows that arrived together.
+pub(super) struct Arrived<'a> {
+    form: Form<'a>,
+    shape: &'a Shape,
 }
 
-impl Outlet<'_> {
-    async fn send(&mut self, piece: Option<Piece>) -> Result<()> {
-        let Some(piece) = piece.filter(|piece| piece.rows > 0) else { return Ok(()) };
-        let chunk = RawChunk {
-            item: self.item,
-            attempt: self.attempt,
-            order: self.order,
-            from: piece.from,
-            rows: piece.rows,
-            bytes: piece.bytes,
+enum Form<'a> {
+    Values(Vec<Value>),
+    Packets(Batch<'a>),
+}
+
+impl<'a> Arrived<'a> {
+    /// Returns rows of a shape whose packets were kept.
+    pub(super) const fn kept(frames: Frames<'a>, shape: &'a Shape) -> Self {
+        Self { form: Form::Packets(Batch::Frames(frames)), shape }
+    }
+
+    /// Returns their shape.
+    pub(super) const fn shape(&self) -> &'a Shape {
+        self.shape
+    }
+
+    /// Returns their packets; `None` where these were not seen, or not together.
+    pub(super) fn frames(&self) -> Option<Frames<'a>> {
+        match &self.form {
+            Form::Packets(Batch::Frames(frames)) => Some(frames.clone()),
+            _ => None,
+        }
+    }
+
+    /// Returns them one after another.
+    pub(super) fn rows(self) -> impl Iterator<Item = Row<'a>> {
+        let (values, one, frames) = match self.form {
+            Form::Values(values) => (Some(values), None, Frames::default()),
+            Form::Packets(Batch::One(packet)) => (None, Some(packet), Frames::default()),
+            Form::Packets(Batch::Frames(frames)) => (None, None, frames),
         };
-        self.order += 1;
-        self.meter.end().await;
-        // The receiver is gone only when the verb has failed already, and says why itself.
-        let sent = self.sender.send(chunk).await.map_err(|_| Error::failed("cannot store a chunk"));
-        self.meter.skip();
-        sent
+        let packets = one.into_iter().chain(frames).map(Fields::Packet);
+        let fields = values.into_iter().map(Fields::Values).chain(packets);
+        fields.map(move |fields| Row { fields, shape: self.shape })
     }
 }
 
 /// The rows of a range, by the binary protocol.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     result: Answer<'a>,
     shape: Shape,
     table: &'a str,
@@ -311,7 +140,8 @@ enum Answer<'a> {
 }
 
 impl<'a> Rows<'a> {
-    async fn open(
+    /// Asks for the rows of a range.
+    pub(super) async fn open(
         connection: &'a mut Connection,
         database: &str,
         table: &'a Table,
@@ -332,15 +162,21 @@ impl<'a> Rows<'a> {
         Ok(Self { result, shape, table: &table.name, peer })
     }
 
-    async fn next(&mut self) -> Result<Option<Row<'_>>> {
+    /// Returns the shape of all of them.
+    pub(super) const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Returns the rows that have arrived, one at least; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Arrived<'_>>> {
         let next = match &mut self.result {
             Answer::Client(result) => {
-                result.next().await.map(|row| row.map(|row| Fields::Values(row.unwrap())))
+                result.next().await.map(|row| row.map(|row| Form::Values(row.unwrap())))
             }
-            Answer::Wire(wire) => wire.next_row().await.map(|row| row.map(Fields::Packet)),
+            Answer::Wire(wire) => wire.next_rows().await.map(|it| it.map(Form::Packets)),
         };
-        let fields = next.map_err(|cause| read_error(&self.peer, self.table, cause))?;
-        Ok(fields.map(|fields| Row { fields, shape: &self.shape }))
+        let form = next.map_err(|cause| read_error(&self.peer, self.table, cause))?;
+        Ok(form.map(|form| Arrived { form, shape: &self.shape }))
     }
 }
 

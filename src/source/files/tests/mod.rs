@@ -50,7 +50,7 @@ struct Saved {
 
 impl Saved {
     fn tar(&self) -> Vec<u8> {
-        self.chunks.iter().flat_map(|chunk| chunk.bytes.clone()).collect()
+        self.chunks.iter().flat_map(|chunk| chunk.content.raw().to_vec()).collect()
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::source::mariadb::connection::connect_for_rows;
-use crate::source::mariadb::rows;
-use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::lines;
+use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::throwaway::server;
 use proptest::prelude::*;
@@ -39,7 +39,7 @@ async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> O
 }
 
 async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
-    rows::prove(connection, database, table, Totals::default()).await.unwrap()
+    lines::prove(connection, database, table, Totals::default()).await.unwrap()
 }
 
 fn cell(value: Option<impl AsRef<[u8]>>) -> Vec<u8> {
@@ -128,7 +128,7 @@ fn a_bulk_takes_every_row_as_load_data_does() {
             let sent = inserted(&mut connection, one, &chunk).await;
             let sent = sent.expect("the server takes them as they are");
             assert_eq!(sent.lines.rows(), rows.len() as u64);
-            let images = rows::prove_images(&mut connection, "bulk_equal", one).await.unwrap();
+            let images = lines::prove_images(&mut connection, "bulk_equal", one).await.unwrap();
             assert_eq!(images, Some(sent.images));
             let text = chunk.clone().into();
             let loaded = connection.load_as_text("", other, text, PACKET_BYTES).await.unwrap();
@@ -153,9 +153,9 @@ async fn rows_are_added_to_those_before_them_and_hashed_as_they_were() {
         inserted = more.expect("the server takes them as they are");
     }
     let empty = Totals { stored: old, ..Totals::default() };
-    let found = rows::prove(&mut connection, "bulk_hashed", &tables[0], empty).await.unwrap();
+    let found = lines::prove(&mut connection, "bulk_hashed", &tables[0], empty).await.unwrap();
     assert_eq!((inserted.lines, inserted.lines.rows()), (found.stored, 3));
-    let images = rows::prove_images(&mut connection, "bulk_hashed", &tables[0]).await.unwrap();
+    let images = lines::prove_images(&mut connection, "bulk_hashed", &tables[0]).await.unwrap();
     assert_eq!(images, Some(inserted.images));
 }
 
@@ -236,11 +236,11 @@ async fn a_row_that_is_changed_comes_back_in_other_bytes() {
     {
         connection.execute("", "START TRANSACTION").await.unwrap();
         connection.execute("", &format!("UPDATE t SET {change} WHERE id = 1")).await.unwrap();
-        let found = rows::prove_images(&mut connection, "bulk_changed", &tables[0]).await.unwrap();
+        let found = lines::prove_images(&mut connection, "bulk_changed", &tables[0]).await.unwrap();
         assert_ne!(found, Some(sent.images), "{change}");
         connection.execute("", "ROLLBACK").await.unwrap();
     }
-    let found = rows::prove_images(&mut connection, "bulk_changed", &tables[0]).await.unwrap();
+    let found = lines::prove_images(&mut connection, "bulk_changed", &tables[0]).await.unwrap();
     assert_eq!(found, Some(sent.images));
 }
 

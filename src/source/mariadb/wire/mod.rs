@@ -10,7 +10,7 @@
 pub(super) mod bulk;
 mod far;
 mod login;
-mod packets;
+pub(super) mod packets;
 
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ use mysql_common::row::RowDeserializer;
 use mysql_common::value::ServerSide;
 
 use crate::source::mariadb::infile::Offer;
+use crate::source::mariadb::wire::packets::Batch;
 use crate::source::mariadb::wire::packets::Packets;
 use crate::source::mariadb::wire::packets::malformed;
 
@@ -51,6 +52,9 @@ const QUERY: u8 = 0x03;
 const PREPARE: u8 = 0x16;
 const EXECUTE: u8 = 0x17;
 const CLOSE: u8 = 0x19;
+
+/// What stands for the number of the statement that was prepared last.
+const LAST_PREPARED: u32 = u32::MAX;
 
 /// What the first byte of a packet says.
 const OK: u8 = 0x00;
@@ -161,6 +165,10 @@ impl Wire {
     /// Prepares a statement; returns the number by which the server knows it.
     async fn prepare(&mut self, statement: &str) -> Result<u32> {
         self.command(PREPARE, statement.as_bytes()).await?;
+        self.prepared().await
+    }
+
+    async fn prepared(&mut self) -> Result<u32> {
         let packet = answered(self.packets.next().await?)?;
         let &[OK, a, b, c, d, low, high, of_low, of_high, ..] = packet else {
             return Err(malformed("a prepared statement is cut short").into());
@@ -174,24 +182,55 @@ impl Wire {
         Ok(self.packets.send_command(&[&[CLOSE], &statement.to_le_bytes()[..]].concat()).await?)
     }
 
-    /// Begins a query whose rows come in the binary form; returns its columns.
+    /// Begins a query whose rows come in the binary form; returns its columns. It is prepared and run
+    /// in one go: a server that is far away takes as long for each as for both.
     pub(super) async fn query(&mut self, statement: &str) -> Result<Vec<Column>> {
-        let id = self.prepare(statement).await?;
+        self.command(PREPARE, statement.as_bytes()).await?;
         // No cursor, and once.
-        let command = [&id.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()].concat();
-        self.command(EXECUTE, &command).await?;
-        let packet = answered(self.packets.next().await?)?;
-        let count = count(packet)?;
-        let columns = self.columns(count).await?;
-        self.query = Some(id);
-        Ok(columns)
+        let run = [&[EXECUTE], &LAST_PREPARED.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()];
+        self.packets.send_command(&run.concat()).await?;
+        self.packets.expect_answer();
+        let id = match self.prepared().await {
+            Err(ClientError::Server(refused)) => {
+                self.expect_refusal().await;
+                return Err(ClientError::Server(refused));
+            }
+            prepared => prepared?,
+        };
+        self.packets.expect_answer();
+        match self.running().await {
+            Ok(columns) => {
+                self.query = Some(id);
+                Ok(columns)
+            }
+            Err(cause) => {
+                // Whoever is gone has closed it.
+                self.close(id).await.ok();
+                Err(cause)
+            }
+        }
     }
 
-    /// Returns the packet of the query's next row.
-    pub(super) async fn next_row(&mut self) -> Result<Option<&[u8]>> {
+    async fn running(&mut self) -> Result<Vec<Column>> {
+        let count = count(answered(self.packets.next().await?)?)?;
+        self.columns(count).await
+    }
+
+    /// Waits until the server has refused to run what it has not prepared. Whoever runs something
+    /// else is asked nothing more.
+    async fn expect_refusal(&mut self) {
+        self.packets.expect_answer();
+        if !matches!(self.packets.next().await, Ok([ERROR, ..])) {
+            self.packets.shut().await;
+        }
+    }
+
+    /// Returns the packets of those of the query's next rows that have arrived, one at least; `None`
+    /// at the end.
+    pub(super) async fn next_rows(&mut self) -> Result<Option<Batch<'_>>> {
         let Some(id) = self.query else { return Ok(None) };
         match self.packets.next().await?.first() {
-            Some(&OK) => Ok(Some(self.packets.current())),
+            Some(&OK) => Ok(Some(self.packets.together()?)),
             Some(&END) => {
                 self.query = None;
                 self.close(id).await?;
@@ -199,6 +238,8 @@ impl Wire {
             }
             _ => {
                 self.query = None;
+                // Whoever is gone has closed it.
+                self.close(id).await.ok();
                 answered(self.packets.current())?;
                 Err(malformed("a row is none").into())
             }
@@ -207,7 +248,7 @@ impl Wire {
 
     /// Sends a command. What was left of a result before is not wanted any more.
     async fn command(&mut self, command: u8, rest: &[u8]) -> Result<()> {
-        while self.next_row().await?.is_some() {}
+        while self.next_rows().await?.is_some() {}
         Ok(self.packets.send_command(&[&[command], rest].concat()).await?)
     }
 

@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::TlsConnector;
 
 /// Length and number of a packet, before its bytes.
-pub(super) const HEADER_BYTES: usize = 4;
+pub(in crate::source::mariadb) const HEADER_BYTES: usize = 4;
 
 /// A packet of this length goes on in the next one.
 const LONGEST_PART: usize = (1 << 24) - 1;
@@ -24,6 +24,41 @@ const USUAL_BYTES: usize = 256 << 10;
 
 /// A large row is given its memory for so long only.
 const KEPT_BYTES: usize = 4 << 20;
+
+/// Packets that arrived together.
+pub(in crate::source::mariadb) enum Batch<'a> {
+    /// One that came in several parts.
+    One(&'a [u8]),
+    /// All others.
+    Frames(Frames<'a>),
+}
+
+/// Packets, each behind its header, in which its number is 0.
+#[derive(Clone, Default)]
+pub(in crate::source::mariadb) struct Frames<'a>(pub(in crate::source::mariadb) &'a [u8]);
+
+impl Frames<'_> {
+    /// Returns their size with their headers, in bytes.
+    pub(in crate::source::mariadb) const fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (header, rest) = self.0.split_first_chunk()?;
+        let (packet, rest) = rest.split_at_checked(length(*header))?;
+        self.0 = rest;
+        Some(packet)
+    }
+}
+
+/// Returns the length of the packet behind a header.
+fn length([low, middle, high, _]: [u8; HEADER_BYTES]) -> usize {
+    usize::from(low) | usize::from(middle) << 8 | usize::from(high) << 16
+}
 
 /// What packets come and go through.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -134,6 +169,35 @@ impl Packets {
         Ok(self.current())
     }
 
+    /// Returns the current packet, and those behind it that have arrived whole and begin as it does.
+    pub(super) fn together(&mut self) -> io::Result<Batch<'_>> {
+        let Some(current) = self.current.clone() else { return Ok(Batch::One(&self.joined)) };
+        let from = current.start - HEADER_BYTES;
+        let first = self.buffer[current.start..current.end].first().copied();
+        // Equal rows are equal bytes, wherever in a result they come.
+        self.buffer[current.start - 1] = 0;
+        while let Some(packet) = self.next_whole().filter(|it| first == Some(self.buffer[it.start]))
+        {
+            if self.buffer[packet.start - 1] != self.number {
+                return Err(malformed("packets are out of order"));
+            }
+            self.number = self.number.wrapping_add(1);
+            self.buffer[packet.start - 1] = 0;
+            self.arrived.start = packet.end;
+        }
+        Ok(Batch::Frames(Frames(&self.buffer[from..self.arrived.start])))
+    }
+
+    /// Returns where the next packet lies that has bytes, is no part of a longer one and has arrived.
+    fn next_whole(&self) -> Option<Range<usize>> {
+        let arrived = &self.buffer[self.arrived.clone()];
+        let length = length(*arrived.first_chunk()?);
+        let start = self.arrived.start + HEADER_BYTES;
+        let is_whole =
+            (1..LONGEST_PART).contains(&length) && HEADER_BYTES + length <= arrived.len();
+        is_whole.then(|| start..start + length)
+    }
+
     /// Returns the packet that came last.
     pub(super) fn current(&self) -> &[u8] {
         self.current.as_ref().map_or(&self.joined, |range| &self.buffer[range.clone()])
@@ -141,10 +205,10 @@ impl Packets {
 
     async fn next_part(&mut self) -> io::Result<Range<usize>> {
         self.wait_for(HEADER_BYTES).await?;
-        let header = &self.buffer[self.arrived.start..][..HEADER_BYTES];
-        let length =
-            usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
-        if header[3] != self.number {
+        let header = self.buffer[self.arrived.start..].first_chunk();
+        let header = *header.expect("it has been awaited");
+        let length = length(header);
+        if header[HEADER_BYTES - 1] != self.number {
             return Err(malformed("packets are out of order"));
         }
         self.wait_for(HEADER_BYTES + length).await?;
@@ -248,6 +312,41 @@ mod tests {
             lengths.iter().map(|length| vec![42; *length]).chain(many).collect();
         let all = received(sent(&packets), packets.len()).await.unwrap();
         assert!(all == packets, "other bytes");
+    }
+
+    #[tokio::test]
+    async fn packets_that_arrived_together_are_taken_together_and_look_alike() {
+        let rows = (0..3_000_usize).map(|number| vec![0; 1 + number % 700]);
+        let huge = vec![0; LONGEST_PART + 5];
+        let mut packets: Vec<Vec<u8>> = rows.chain([huge, vec![0; 9], vec![0]]).collect();
+        packets.push(vec![0xfe; 5]);
+        let mut received = Packets::new(tokio_stream(sent(&packets)), LONGEST);
+        let (mut all, mut batches) = (Vec::new(), 0);
+        while received.next().await.unwrap()[0] == 0 {
+            batches += 1;
+            match received.together().unwrap() {
+                Batch::One(packet) => all.push(packet.to_vec()),
+                Batch::Frames(frames) => {
+                    let bytes: usize = frames.clone().map(|it| it.len() + HEADER_BYTES).sum();
+                    assert_eq!(bytes as u64, frames.bytes());
+                    all.extend(frames.map(<[u8]>::to_vec));
+                }
+            }
+        }
+        assert_eq!(received.current(), [0xfe; 5]);
+        all.push(received.current().to_vec());
+        assert!(all == packets, "other bytes");
+        assert!(batches < packets.len() / 10, "{batches} batches");
+    }
+
+    #[tokio::test]
+    async fn equal_packets_are_equal_frames_whatever_their_numbers() {
+        let packets = vec![vec![0, 1, 2]; 400];
+        let mut received = Packets::new(tokio_stream(sent(&packets)), LONGEST);
+        received.next().await.unwrap();
+        let Batch::Frames(frames) = received.together().unwrap() else { panic!("it is none") };
+        assert_eq!(frames.0, [3, 0, 0, 0, 0, 1, 2].repeat(frames.0.len() / 7));
+        assert!(frames.0.len() > 7 * 300, "they have arrived");
     }
 
     #[tokio::test]

@@ -1,11 +1,14 @@
 //! Who may log in this way, and that rows come as they come through the client.
 
+use mysql_async::Error as ClientError;
+use mysql_async::from_row;
+
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::connection::connect_for_rows;
-use crate::source::mariadb::rows;
-use crate::source::mariadb::rows::Totals;
+use crate::source::mariadb::lines;
+use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::throwaway::server;
 
@@ -83,8 +86,8 @@ async fn every_kind_of_value_reads_as_through_the_client() {
     let mut counts = Vec::new();
     for table in &tables {
         let empty = Totals::default();
-        let theirs = rows::prove(&mut client, "wire", table, empty).await.unwrap();
-        let ours = rows::prove(&mut wire, "wire", table, empty).await.unwrap();
+        let theirs = lines::prove(&mut client, "wire", table, empty).await.unwrap();
+        let ours = lines::prove(&mut wire, "wire", table, empty).await.unwrap();
         assert_eq!(ours, theirs, "{}", table.name);
         counts.push((table.name.as_str(), theirs.stored.rows()));
     }
@@ -100,25 +103,41 @@ async fn an_error_in_the_midst_of_rows_leaves_a_connection_that_goes_on() {
     let failing = "SELECT id, (SELECT few.id FROM midst.t few WHERE few.id < all_of.id - 2900) \
                    FROM midst.t all_of";
     link.query(failing).await.unwrap();
-    let mut rows = 0;
+    let mut batches = 0;
     let error = loop {
-        match link.next_row().await {
-            Ok(Some(_)) => rows += 1,
+        match link.next_rows().await {
+            Ok(Some(_)) => batches += 1,
             Ok(None) => panic!("the query does not fail"),
             Err(error) => break error,
         }
     };
     assert!(error.to_string().contains("more than 1 row"), "{error}");
-    assert!(rows > 0, "the server sends no row before it finds the error");
+    assert!(batches > 0, "the server sends no row before it finds the error");
     // What is left unread of a result is passed over.
     link.query("SELECT id FROM midst.t").await.unwrap();
-    assert!(link.next_row().await.unwrap().is_some());
+    assert!(link.next_rows().await.unwrap().is_some());
     assert_eq!(link.rows("SELECT 1 UNION ALL SELECT 2").await.unwrap().len(), 2);
     assert!(link.rows("DO 1").await.unwrap().is_empty());
     // Several statements are asked in one go; what comes first is returned, and any error.
     assert_eq!(link.rows("SELECT 1; DO 2; SELECT 3 UNION SELECT 4").await.unwrap().len(), 1);
     assert!(link.execute("DO 1; SELECT nothing; DO 2").await.is_err());
     assert!(link.rows("SELECT nothing").await.is_err());
-    assert!(link.query("SELECT nothing").await.is_err());
+    // Neither what cannot be prepared nor what cannot be run leaves an answer, or a statement, behind.
+    for (failing, code) in [
+        ("SELECT nothing", 1054),
+        ("SELECT 1 FROM midst.t WHERE id = (SELECT 1 UNION SELECT 2)", 1242),
+    ] {
+        let Err(ClientError::Server(refused)) = link.query(failing).await else {
+            panic!("{failing} is refused")
+        };
+        assert_eq!(refused.code, code);
+        link.query("SELECT id FROM midst.t").await.unwrap();
+        assert!(link.next_rows().await.unwrap().is_some());
+    }
+    let status =
+        "SHOW SESSION STATUS WHERE Variable_name IN ('Com_stmt_prepare', 'Com_stmt_close')";
+    let counts: Vec<(String, u32)> =
+        link.rows(status).await.unwrap().into_iter().map(from_row).collect();
+    assert_eq!(counts[0].1 + 1, counts[1].1, "one was never prepared: {counts:?}");
     assert_eq!(link.rows("SELECT 1").await.unwrap().len(), 1);
 }

@@ -17,11 +17,11 @@ use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::connection::connect as connect_by_client;
 use crate::source::mariadb::connection::connect_for_rows;
 use crate::source::mariadb::infile::Offer;
+use crate::source::mariadb::lines;
+use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::login::Address;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
-use crate::source::mariadb::rows;
-use crate::source::mariadb::rows::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::throwaway::server;
 use crate::source::mariadb::wire::Wire;
@@ -102,8 +102,8 @@ async fn rows_come_from_afar_as_they_come_by_the_socket() {
         let mut of_socket = moment::reader(&near).await.unwrap();
         for table in &tables {
             let empty = Totals::default();
-            let here = rows::prove(&mut of_socket, "far", table, empty).await.unwrap();
-            let there = rows::prove(&mut reader, "far", table, empty).await.unwrap();
+            let here = lines::prove(&mut of_socket, "far", table, empty).await.unwrap();
+            let there = lines::prove(&mut reader, "far", table, empty).await.unwrap();
             assert_eq!(here, there, "{}", table.name);
             assert!(here.stored.rows() >= 3);
         }
@@ -129,13 +129,13 @@ async fn rows_go_afar_as_a_bulk_and_as_a_file() {
         let inserted = loader.insert("", &insertion, &chunk, packet, before).await.unwrap();
         let inserted = inserted.expect("the server takes them as they are");
         let empty = Totals::default();
-        let proven = rows::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap();
+        let proven = lines::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap();
         assert_eq!(inserted.lines, proven.stored);
         found.push(proven);
         loader.execute("", "TRUNCATE t").await.unwrap();
         let text = chunk.clone().into();
         assert_eq!(loader.load_as_text("", &tables[0], text, packet).await.unwrap(), 3_000);
-        found.push(rows::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap());
+        found.push(lines::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap());
         loader.execute("", "TRUNCATE t").await.unwrap();
     }
     assert!(found.iter().all(|totals| *totals == found[0]));
@@ -229,10 +229,10 @@ async fn a_connection_that_is_cut_is_a_server_out_of_reach() {
         let Link::Wire(link) = reader.link() else { unreachable!("it is a wire") };
         link.query("SELECT * FROM far_cut.t").await.unwrap();
         // More is under way than anything in between can hold.
-        assert!(link.next_row().await.unwrap().is_some());
+        assert!(link.next_rows().await.unwrap().is_some());
         server().run(&format!("KILL {id}"));
         let empty = Totals::default();
-        let error = rows::prove(&mut reader, "far_cut", &tables[0], empty).await.unwrap_err();
+        let error = lines::prove(&mut reader, "far_cut", &tables[0], empty).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Unreachable, "{}", error.chain());
     }
 }
