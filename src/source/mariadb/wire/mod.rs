@@ -106,28 +106,42 @@ impl Wire {
 
     /// Returns all rows of a small result: of the first one, where there are several statements.
     pub(super) async fn rows(&mut self, statement: &str) -> Result<Vec<Row>> {
-        self.command(QUERY, statement.as_bytes()).await?;
-        let (rows, mut goes_on) = self.result().await?;
-        while goes_on {
-            (_, goes_on) = self.result().await?;
+        let mut answers = self.results(statement).await?.into_iter();
+        Ok(answers.next().flatten().unwrap_or_default())
+    }
+
+    /// Returns the rows of each small result of several statements.
+    pub(super) async fn answers(&mut self, statements: &str) -> Result<Vec<Vec<Row>>> {
+        Ok(self.results(statements).await?.into_iter().flatten().collect())
+    }
+
+    /// Returns the rows of each statement; `None` for one without a result.
+    async fn results(&mut self, statements: &str) -> Result<Vec<Option<Vec<Row>>>> {
+        self.command(QUERY, statements.as_bytes()).await?;
+        let mut results = Vec::new();
+        loop {
+            let (rows, goes_on) = self.result().await?;
+            results.push(rows);
+            if !goes_on {
+                return Ok(results);
+            }
         }
-        Ok(rows)
     }
 
     /// Returns the rows of one result, and whether another one follows.
-    async fn result(&mut self) -> Result<(Vec<Row>, bool)> {
+    async fn result(&mut self) -> Result<(Option<Vec<Row>>, bool)> {
         let mut packet = answered(self.packets.next().await?)?;
         if packet.first() == Some(&FILE_WANTED) {
             let name = packet[1..].to_vec();
             self.send_file(&name).await?;
             packet = self.packets.current();
         }
-        let mut rows = Vec::new();
         if packet.first() == Some(&OK) {
             let status;
             (self.outcome, status) = outcome(packet)?;
-            return Ok((rows, goes_on(status)));
+            return Ok((None, goes_on(status)));
         }
+        let mut rows = Vec::new();
         let count = count(packet)?;
         let columns: Arc<[Column]> = self.columns(count).await?.into();
         loop {
@@ -137,7 +151,7 @@ impl Wire {
                     ParseBuf(packet).parse(CAPABILITIES)?;
                 let end = end.into_inner();
                 self.outcome = Outcome { affected_rows: 0, warnings: end.warnings() };
-                return Ok((rows, goes_on(end.status_flags())));
+                return Ok((Some(rows), goes_on(end.status_flags())));
             }
             let row =
                 ParseBuf(packet).parse::<RowDeserializer<ServerSide, Text>>(columns.clone())?;
