@@ -1,7 +1,8 @@
-//! Digests: SHA-256 of bytes, and the order-independent digest of a table's rows.
+//! Digests: SHA-256 of what is stored, BLAKE3 of what was before it was compressed, and the
+//! order-independent digest of a table's rows.
 //!
-//! Both are kept as strings that name their algorithm, so that another one can come later: it did
-//! for the rows, and a digest of before is still compared as it was made.
+//! All are kept as strings that name their algorithm, so that another one can come later: it did for the
+//! rows and for raw bytes, and a digest of before is still compared as it was made.
 
 use sha2::Digest as _;
 use sha2::Sha256;
@@ -47,6 +48,55 @@ impl Hasher {
     /// Returns the digest of all bytes, as `sha256:<hex>`.
     pub fn finish(self) -> String {
         format!("{ALGORITHM}{}", hex(&self.0.finalize()))
+    }
+}
+
+const RAW_ALGORITHM: &str = "blake3:";
+
+/// Returns the digest of raw bytes as `blake3:<64 hex digits>`. Nothing of OCI asks for another one, and
+/// there are three times as many raw bytes as stored ones: this takes a third of the time of SHA-256.
+pub fn of_raw(bytes: &[u8]) -> String {
+    let mut hasher = RawHasher::Blake3(Box::default());
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// Hashes raw bytes piece by piece, as a digest of them was made.
+pub enum RawHasher {
+    /// What raw bytes were named by before there was another.
+    Sha256(Hasher),
+    /// What [`of_raw`] names them by.
+    Blake3(Box<blake3::Hasher>),
+}
+
+impl RawHasher {
+    /// Returns what hashes as a digest was made.
+    ///
+    /// Fails with [`Kind::Damaged`](crate::base::error::Kind) for what is no digest of raw bytes.
+    pub fn like(digest: &str) -> Result<Self> {
+        if sha256_hex(digest).is_some() {
+            return Ok(Self::Sha256(Hasher::default()));
+        }
+        match digest.strip_prefix(RAW_ALGORITHM) {
+            Some(digits) if is_hex(digits, 64) => Ok(Self::Blake3(Box::default())),
+            _ => Err(Error::damaged(format!("{digest:?} is no digest of raw bytes"))),
+        }
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Blake3(hasher) => drop(hasher.update(bytes)),
+        }
+    }
+
+    /// Returns the digest of all bytes, with the name of its algorithm.
+    pub fn finish(self) -> String {
+        match self {
+            Self::Sha256(hasher) => hasher.finish(),
+            Self::Blake3(hasher) => format!("{RAW_ALGORITHM}{}", hasher.finalize().to_hex()),
+        }
     }
 }
 
@@ -193,6 +243,21 @@ mod tests {
         let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(sha256(b""), empty);
         assert_eq!(sha256_hex(empty).map(str::len), Some(64));
+    }
+
+    #[test]
+    fn raw_bytes_are_hashed_as_their_digest_was_made() {
+        let empty = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+        assert_eq!(of_raw(b""), empty);
+        for digest in [of_raw(b"abc"), sha256(b"abc")] {
+            let mut hasher = RawHasher::like(&digest).unwrap();
+            hasher.update(b"a");
+            hasher.update(b"bc");
+            assert_eq!(hasher.finish(), digest);
+        }
+        for digest in ["blake3:00", "blake4:", "", "md5:d41d8cd98f00b204e9800998ecf8427e"] {
+            assert!(RawHasher::like(digest).is_err(), "{digest}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use zstd::stream::raw::Decoder;
 use zstd::stream::raw::Operation as _;
 
 use crate::base::digest::Hasher;
+use crate::base::digest::RawHasher;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
@@ -28,7 +29,7 @@ pub(super) struct Unpacking<S> {
     take: fn(&mut S, &[u8]),
     decoder: Decoder<'static>,
     stored: Hasher,
-    raw: Hasher,
+    raw: RawHasher,
     /// The raw bytes that may still come.
     left: u64,
     /// Whether all frames that have begun have ended.
@@ -48,12 +49,12 @@ impl<S> Unpacking<S> {
         let decoder = open().context(|| format!("cannot read blob {}", blob.digest))?;
         Ok(Self {
             left: blob.raw_bytes,
+            raw: RawHasher::like(&blob.raw_digest)?,
             blob,
             state,
             take,
             decoder,
             stored: Hasher::default(),
-            raw: Hasher::default(),
             is_whole: true,
             piece: vec![0; PIECE_BYTES],
             failure: None,
@@ -105,13 +106,17 @@ impl<S> Unpacking<S> {
         if !self.is_whole {
             return Err(self.lies("does not decompress: it ends too early"));
         }
-        if self.left > 0 || std::mem::take(&mut self.raw).finish() != self.blob.raw_digest {
-            return Err(self.lies("holds other raw bytes than the catalog says"));
+        if self.left > 0 || self.raw.finish() != self.blob.raw_digest {
+            return Err(lies(&self.blob, "holds other raw bytes than the catalog says"));
         }
         Ok(self.state)
     }
 
     fn lies(&self, what: &str) -> Error {
-        Error::damaged(format!("blob {} {what}", self.blob.digest))
+        lies(&self.blob, what)
     }
+}
+
+fn lies(blob: &BlobRef, what: &str) -> Error {
+    Error::damaged(format!("blob {} {what}", blob.digest))
 }

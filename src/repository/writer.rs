@@ -78,7 +78,7 @@ impl Writer {
         let mut lap = self.repository.stages.begin();
         let hash = move || {
             lap.skip();
-            let raw_digest = digest::sha256(&raw);
+            let raw_digest = digest::of_raw(&raw);
             lap.end(Stage::Hashing, raw_bytes);
             (raw_digest, raw)
         };
@@ -387,7 +387,7 @@ mod tests {
     }
 
     fn known_elsewhere() -> BlobRef {
-        let raw_digest = digest::sha256(RAW);
+        let raw_digest = digest::of_raw(RAW);
         BlobRef { digest: digest::sha256(b"elsewhere"), size: 3, raw_digest, raw_bytes: 12 }
     }
 

@@ -131,11 +131,7 @@ impl Form {
 
 /// Appends an integer of so many bytes.
 fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
-    let text = str::from_utf8(cell).ok()?;
-    let (number, is_large) = match text.parse::<i64>() {
-        Ok(number) => (number, false),
-        Err(_) => (text.parse::<u64>().ok()?.cast_signed(), true),
-    };
+    let (number, is_large) = integer(cell)?;
     // One more than the largest with a sign; there is none such of eight bytes.
     let beyond = if BYTES < 8 { 1_i64 << (BYTES * 8 - 1) } else { i64::MAX };
     let fits = BYTES == 8 || (!is_large && (-beyond..2 * beyond).contains(&number));
@@ -148,6 +144,26 @@ fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Optio
     } else {
         SentAs::AsItComes
     })
+}
+
+/// Returns an integer, and whether it is read as one without a sign.
+fn integer(cell: &[u8]) -> Option<(i64, bool)> {
+    /// So many digits are no number that is too large.
+    const SAFE_DIGITS: usize = 18;
+    let (is_negative, digits) = match cell.split_first()? {
+        (b'-', digits) => (true, digits),
+        _ => (false, cell),
+    };
+    if (1..=SAFE_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+        let add = |number: i64, digit: &u8| number * 10 + i64::from(digit - b'0');
+        let number = digits.iter().fold(0, add);
+        return Some((if is_negative { -number } else { number }, false));
+    }
+    let text = str::from_utf8(cell).ok()?;
+    match text.parse::<i64>() {
+        Ok(number) => Some((number, false)),
+        Err(_) => Some((text.parse::<u64>().ok()?.cast_signed(), true)),
+    }
 }
 
 fn double(cell: &[u8]) -> Option<f64> {
