@@ -81,6 +81,7 @@ impl Wire {
             packets,
             id: greeting.connection_id(),
             query: None,
+            ahead: None,
             offer,
             takes_bulks: more == MORE_CAPABILITIES,
             outcome: Outcome::default(),

@@ -56,6 +56,10 @@ const CLOSE: u8 = 0x19;
 /// What stands for the number of the statement that was prepared last.
 const LAST_PREPARED: u32 = u32::MAX;
 
+/// The longest query that is sent ahead. The server takes it in when it has sent all rows before it,
+/// and we take none of these while it is sent: until then it has to lie in between.
+const LONGEST_AHEAD: usize = 16 << 10;
+
 /// What the first byte of a packet says.
 const OK: u8 = 0x00;
 const END: u8 = 0xfe;
@@ -73,6 +77,8 @@ pub(super) struct Wire {
     id: u32,
     /// The prepared query whose rows are being read.
     query: Option<u32>,
+    /// The query that was sent ahead, and is answered next.
+    ahead: Option<String>,
     /// The one file that the server may ask for.
     offer: Offer,
     takes_bulks: bool,
@@ -199,10 +205,33 @@ impl Wire {
     /// Begins a query whose rows come in the binary form; returns its columns. It is prepared and run
     /// in one go: a server that is far away takes as long for each as for both.
     pub(super) async fn query(&mut self, statement: &str) -> Result<Vec<Column>> {
-        self.command(PREPARE, statement.as_bytes()).await?;
-        // No cursor, and once.
-        let run = [&[EXECUTE], &LAST_PREPARED.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()];
-        self.packets.send_command(&run.concat()).await?;
+        if self.ahead.as_deref() == Some(statement) {
+            self.pass_over().await?;
+            self.ahead = None;
+        } else {
+            self.command(PREPARE, statement.as_bytes()).await?;
+            self.packets.send_ahead(&run_last_prepared()).await?;
+        }
+        self.begun().await
+    }
+
+    /// Begins a query, and sends the next one too: the server goes on with it at once.
+    pub(super) async fn query_before(
+        &mut self,
+        statement: &str,
+        next: Option<&str>,
+    ) -> Result<Vec<Column>> {
+        let columns = self.query(statement).await?;
+        if let Some(next) = next.filter(|next| next.len() <= LONGEST_AHEAD) {
+            self.packets.send_ahead(&[&[PREPARE], next.as_bytes()].concat()).await?;
+            self.packets.send_ahead(&run_last_prepared()).await?;
+            self.ahead = Some(next.to_owned());
+        }
+        Ok(columns)
+    }
+
+    /// Returns the columns of the query that was prepared and run.
+    async fn begun(&mut self) -> Result<Vec<Column>> {
         self.packets.expect_answer();
         let id = match self.prepared().await {
             Err(ClientError::Server(refused)) => {
@@ -262,8 +291,22 @@ impl Wire {
 
     /// Sends a command. What was left of a result before is not wanted any more.
     async fn command(&mut self, command: u8, rest: &[u8]) -> Result<()> {
-        while self.next_rows().await?.is_some() {}
+        self.pass_over().await?;
+        if self.ahead.take().is_some() {
+            unless_refused(self.begun().await.map(drop))?;
+            self.pass_over().await?;
+        }
         Ok(self.packets.send_command(&[&[command], rest].concat()).await?)
+    }
+
+    /// Passes over the rows of a query that nobody wants any more, and over its failure.
+    async fn pass_over(&mut self) -> Result<()> {
+        loop {
+            match self.next_rows().await {
+                Ok(Some(_)) => {}
+                end => return unless_refused(end.map(drop)),
+            }
+        }
     }
 
     async fn columns(&mut self, count: usize) -> Result<Vec<Column>> {
@@ -283,6 +326,16 @@ impl Drop for Wire {
     fn drop(&mut self) {
         self.packets.try_send_command(&[QUIT]);
     }
+}
+
+/// Returns the command that runs what was prepared last: without a cursor, and once.
+fn run_last_prepared() -> Vec<u8> {
+    [&[EXECUTE], &LAST_PREPARED.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()].concat()
+}
+
+/// Returns an error unless it is an answer of the server, which goes on then.
+fn unless_refused(outcome: Result<()>) -> Result<()> {
+    if matches!(outcome, Err(ClientError::Server(_))) { Ok(()) } else { outcome }
 }
 
 /// Returns a packet unless it is the server's error.

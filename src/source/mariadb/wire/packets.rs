@@ -107,6 +107,14 @@ impl Packets {
         self.send(command).await
     }
 
+    /// Sends a command while the answer to another one is read.
+    pub(super) async fn send_ahead(&mut self, command: &[u8]) -> io::Result<()> {
+        let number = self.number;
+        let sent = self.send_command(command).await;
+        self.number = number;
+        sent
+    }
+
     /// Sends a short command as far as that is possible without waiting; nobody hears whether it was.
     pub(super) fn try_send_command(&mut self, command: &[u8]) {
         let length = u8::try_from(command.len()).unwrap_or_default();
