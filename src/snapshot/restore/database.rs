@@ -1,24 +1,16 @@
-//! Compares a saved database with the live one, and loads what differs into staging: the largest
-//! tables first, on several connections.
+//! Compares a saved database with the live one, and stages what differs.
 
 use std::collections::BTreeSet;
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
 
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::JoinSet;
-
-use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::repository::Repository;
-use crate::repository::catalog::Chunk;
 use crate::repository::catalog::Index;
 use crate::repository::catalog::SourceRecord;
 use crate::snapshot::Host;
 use crate::snapshot::definitions;
+use crate::snapshot::restore::filling::Job;
+use crate::snapshot::restore::filling::fill;
 use crate::snapshot::restore::in_place::InPlaceDatabase;
 use crate::snapshot::restore::roles::Remapping;
 use crate::snapshot::restore::staged::Staged;
@@ -29,7 +21,6 @@ use crate::source::mariadb::compare;
 use crate::source::mariadb::compare::Comparison;
 use crate::source::mariadb::compare::Extent;
 use crate::source::mariadb::load::Expected;
-use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::plan::Blueprint;
 use crate::source::mariadb::ready::Schemas;
 use crate::source::mariadb::staging::Claim;
@@ -71,28 +62,6 @@ pub(super) struct Compared<'a> {
     manner: Manner,
     claim: Claim,
     found: Comparison,
-}
-
-/// What one loader does in one go.
-pub(super) struct Job {
-    pub(super) position: usize,
-    chunks: Vec<Chunk>,
-    expected: Expected,
-}
-
-impl Job {
-    /// Returns how much there is to do: every byte goes in once, and comes back once to be proven.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.expected.raw_bytes * 2
-    }
-}
-
-/// What a loader tells while it is at work.
-enum Told {
-    /// So many bytes have been loaded or proven.
-    Bytes(u64),
-    /// Something that the reader should know.
-    Note(String),
 }
 
 impl<'a> Saved<'a> {
@@ -172,17 +141,12 @@ impl<'a> Saved<'a> {
         staging.rehearse(monitor).await
     }
 
-    fn jobs(&self, positions: &[usize]) -> VecDeque<Job> {
-        let mut jobs: Vec<Job> = positions
-            .iter()
-            .map(|&position| Job {
-                position,
-                chunks: self.index.items[position].chunks.clone(),
-                expected: self.expected[position],
-            })
-            .collect();
-        jobs.sort_by_key(|job| std::cmp::Reverse(job.expected.raw_bytes));
-        jobs.into()
+    fn jobs(&self, positions: &[usize]) -> Vec<Job> {
+        let job = |&position: &usize| {
+            let chunks = self.index.items[position].chunks.clone();
+            Job::new(position, chunks, self.expected[position])
+        };
+        positions.iter().map(job).collect()
     }
 }
 
@@ -248,87 +212,9 @@ impl Compared<'_> {
         let jobs = saved.jobs(&database.staging().positions());
         let places = Schemas::of_staging(&target, suffix);
         let (repository, login) = (repository.clone(), host.database.clone());
-        let (suffix, jobs) = (suffix.to_owned(), jobs.into());
+        let suffix = suffix.to_owned();
         let built =
             InPlaceDatabase { source, places, suffix, repository, login, database, jobs, accounts };
         Ok(Staged::InPlace(Box::new(built)))
     }
-}
-
-/// Fills and proves all tables, each on one connection.
-pub(super) async fn fill(
-    repository: &Repository,
-    jobs: VecDeque<Job>,
-    staging: &Staging,
-    connections: usize,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let jobs = Arc::new(Mutex::new(jobs));
-    let (sender, mut progress) = mpsc::unbounded_channel();
-    let mut workers = JoinSet::new();
-    for _ in 0..connections {
-        let mut loader = staging.loader().await?;
-        let (jobs, repository) = (Arc::clone(&jobs), repository.clone());
-        let sender = sender.clone();
-        workers.spawn(async move {
-            while let Some(job) = next(&jobs) {
-                load(&repository, &job, &mut loader, &sender).await?;
-            }
-            Ok::<_, Error>(())
-        });
-    }
-    drop(sender);
-    // The first error ends all.
-    loop {
-        tokio::select! {
-            Some(told) = progress.recv() => match told {
-                Told::Bytes(bytes) => monitor.advance(bytes),
-                Told::Note(note) => monitor.note(&note),
-            },
-            Some(worker) = workers.join_next() => {
-                if let Err(error) = worker.expect("a loader neither panics nor is cancelled") {
-                    // Their connections must be gone before their tables can be dropped.
-                    workers.shutdown().await;
-                    return Err(error);
-                }
-            }
-            else => return Ok(()),
-        }
-    }
-}
-
-fn next(jobs: &Mutex<VecDeque<Job>>) -> Option<Job> {
-    jobs.lock().expect("no loader panics while it takes a job").pop_front()
-}
-
-/// Loads one table; the next chunk is fetched while one is loaded.
-async fn load(
-    repository: &Repository,
-    job: &Job,
-    loader: &mut Loader,
-    progress: &UnboundedSender<Told>,
-) -> Result<()> {
-    let mut fetched = match job.chunks.first() {
-        Some(chunk) => repository.read_blob(&chunk.blob).await?,
-        None => Vec::new(),
-    };
-    for (chunk, number) in job.chunks.iter().zip(1..) {
-        let following = async {
-            match job.chunks.get(number) {
-                Some(next) => repository.read_blob(&next.blob).await,
-                None => Ok(Vec::new()),
-            }
-        };
-        let loading = loader.load(job.position, number, chunk.rows, fetched, &job.expected);
-        let ((), next) = tokio::try_join!(loading, following)?;
-        fetched = next;
-        // The watcher may be gone: then the verb has ended.
-        progress.send(Told::Bytes(chunk.blob.raw_bytes)).ok();
-    }
-    let note = loader.complete(job.position, &job.expected).await?;
-    progress.send(Told::Bytes(job.expected.raw_bytes)).ok();
-    if let Some(note) = note {
-        progress.send(Told::Note(note)).ok();
-    }
-    Ok(())
 }

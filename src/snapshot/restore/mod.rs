@@ -44,6 +44,7 @@ mod build;
 mod command;
 mod certificates;
 mod database;
+mod filling;
 mod definers;
 mod files;
 mod in_place;

@@ -65,16 +65,17 @@ pub(super) async fn prove(
     Ok(lines.totals)
 }
 
-/// Reads a whole table for the digest of the bytes in which its rows come; `None` where they are
+/// Reads a range of a table for the digest of the bytes in which its rows come; `None` where they are
 /// not seen.
 pub(super) async fn prove_images(
     connection: &mut Connection,
     database: &str,
     table: &Table,
+    range: &Range,
 ) -> Result<Option<RowsDigest>> {
     let mut images = RowsDigest::default();
     let mut meter = connection.meter(Stage::Verifying);
-    let mut rows = Rows::open(connection, database, table, &Range::whole(None), None).await?;
+    let mut rows = Rows::open(connection, database, table, range, None).await?;
     while let Some(arrived) = rows.next().await? {
         let mut bytes = 0;
         for row in arrived.rows() {

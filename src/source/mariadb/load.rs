@@ -25,6 +25,9 @@ use crate::source::mariadb::infile;
 use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::plan::Plan;
+use crate::source::mariadb::range;
+use crate::source::mariadb::range::KnownChunk;
+use crate::source::mariadb::range::Range;
 use crate::source::mariadb::replay;
 use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
@@ -34,16 +37,62 @@ use crate::source::mariadb::warning::Warning;
 pub struct Loader {
     connection: Connection,
     plan: Arc<Plan>,
-    /// The table whose chunks came last.
-    filled: Option<Filled>,
 }
 
-/// A table that is being filled, and what proves its rows as far as they were inserted; nothing
-/// does where some of them went in as text.
+/// What proves rows that went into a table, by any number of loaders; nothing does where some of them
+/// went in as text.
 #[derive(Debug, Clone, Copy)]
-struct Filled {
-    position: usize,
-    inserted: Option<Inserted>,
+pub struct Filled(Option<Inserted>);
+
+impl Filled {
+    /// Returns what proves no rows yet of what is expected.
+    pub fn nothing_of(expected: &Expected) -> Self {
+        Self(Some(Inserted::nothing_of(&expected.digest)))
+    }
+
+    /// Adds other rows of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Some(inserted), Some(other)) => inserted.merge(other),
+            _ => self.0 = None,
+        }
+    }
+
+    /// Returns whether the lines that went in are those that were saved, so that it is enough to read
+    /// the table [`back`](Loader::read_back).
+    pub fn is_provable(&self, expected: &Expected) -> bool {
+        self.0.is_some_and(|inserted| inserted.lines == expected.digest)
+    }
+
+    /// Returns whether the rows come back in the bytes that were sent for them: then nothing is
+    /// different, and no row has to be written down to see it. Otherwise nothing is said.
+    pub fn is_as_inserted(&self, expected: &Expected, back: &Back) -> bool {
+        self.is_provable(expected) && back.0 == self.0.map(|inserted| inserted.images)
+    }
+}
+
+/// A part of a table that is read back by one loader.
+pub struct Part(Range);
+
+/// What proves rows that were read back, in any number of parts; nothing does where some of them were
+/// not seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Back(Option<RowsDigest>);
+
+impl Default for Back {
+    fn default() -> Self {
+        Self(Some(RowsDigest::default()))
+    }
+}
+
+impl Back {
+    /// Adds another part of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Some(rows), Some(other)) => rows.merge(other),
+            _ => self.0 = None,
+        }
+    }
 }
 
 /// What a restored table must come to.
@@ -83,75 +132,96 @@ impl Expected {
 
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, plan, filled: None }
+        Self { connection, plan }
     }
 
-    /// Loads one chunk of the table at `position`, which must come to what is expected; `number`
-    /// counts the table's chunks from 1.
+    /// Loads one chunk of the table at `position`, which must come to so many rows; `number`
+    /// counts the table's chunks from 1, and others may have been loaded `so_far`. Returns what proves
+    /// the chunk.
     pub async fn load(
         &mut self,
         position: usize,
         number: usize,
         rows: u64,
         bytes: Vec<u8>,
-        expected: &Expected,
-    ) -> Result<()> {
+        so_far: &Filled,
+    ) -> Result<Filled> {
         let table = &self.plan.definition().tables[position];
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
-        let loading = self.load_chunk(position, &doing, bytes.into(), expected);
-        let loaded = stages.time(Stage::Loading, size, loading).await?;
+        let loading = self.load_chunk(position, &doing, bytes.into(), so_far);
+        let (loaded, filled) = stages.time(Stage::Loading, size, loading).await?;
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {what}")));
         }
-        Ok(())
+        Ok(filled)
     }
 
-    /// Loads a chunk as a bulk where that is possible. Returns the rows that were taken.
+    /// Loads a chunk as a bulk where that is possible, and was so far. Returns the rows that were taken,
+    /// and what proves them.
     async fn load_chunk(
         &mut self,
         position: usize,
         doing: &str,
         chunk: Bytes,
-        expected: &Expected,
-    ) -> Result<u64> {
+        so_far: &Filled,
+    ) -> Result<(u64, Filled)> {
         let table = &self.plan.definition().tables[position];
         let packet_bytes = self.plan.packet_bytes();
-        let filled = self.filled.filter(|filled| filled.position == position);
-        let nothing = || Inserted::nothing_of(&expected.digest);
-        let mut filled = filled.unwrap_or_else(|| Filled { position, inserted: Some(nothing()) });
-        if let Some(before) = filled.inserted.take()
+        let nothing = so_far.0.map(|inserted| Inserted::nothing_of(&inserted.lines));
+        if let Some(nothing) = nothing
             && let Some(insertion) = Insertion::into(table)
             && let Some(inserted) =
-                self.connection.insert(doing, &insertion, &chunk, packet_bytes, before).await?
+                self.connection.insert(doing, &insertion, &chunk, packet_bytes, nothing).await?
         {
-            self.filled = Some(Filled { position, inserted: Some(inserted) });
-            return Ok(inserted.lines.rows() - before.lines.rows());
+            return Ok((inserted.lines.rows(), Filled(Some(inserted))));
         }
-        self.filled = Some(filled);
-        self.connection.load_as_text(doing, table, chunk, packet_bytes).await
+        let loaded = self.connection.load_as_text(doing, table, chunk, packet_bytes).await?;
+        Ok((loaded, Filled(None)))
     }
 
-    /// Builds the indexes of a loaded table and reads it back to prove it. Returns what is to be
-    /// told where all is well and something is not as it was.
+    /// Builds the indexes of a loaded table.
+    pub async fn index(&mut self, position: usize) -> Result<()> {
+        let table = &self.plan.definition().tables[position];
+        let indexes = &self.plan.staged(position).indexes;
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        self.connection.prepare_altering().await?;
+        for clauses in indexes {
+            let stages = self.connection.stages().clone();
+            let altering = self.connection.alter_table(&table.name, clauses);
+            stages.time(Stage::Indexes, 0, altering).await?;
+        }
+        self.connection.prepare_loading().await
+    }
+
+    /// Returns the parts in which a table is read back, which may be read beside each other: they begin
+    /// where some of its chunks do.
+    pub fn parts(&self, position: usize, chunks: &[KnownChunk]) -> Vec<Part> {
+        let table = &self.plan.definition().tables[position];
+        range::parts(table, chunks).into_iter().map(Part).collect()
+    }
+
+    /// Reads a part of a table back. Returns what proves its rows.
+    pub async fn read_back(&mut self, position: usize, Part(range): &Part) -> Result<Back> {
+        self.connection.prepare_reading_back().await?;
+        let (schema, table) = (self.plan.schema(), &self.plan.definition().tables[position]);
+        let back = lines::prove_images(&mut self.connection, schema, table, range).await?;
+        self.connection.prepare_loading().await?;
+        Ok(Back(back))
+    }
+
+    /// Completes a table that has been indexed and, unless it is known to be as it was, compares it with
+    /// what was saved. Returns what is to be told where all is well and something is not as it was.
     pub async fn complete(
         &mut self,
         position: usize,
         expected: &Expected,
+        is_as_it_was: bool,
     ) -> Result<Option<String>> {
-        let table = &self.plan.definition().tables[position];
-        let indexes = &self.plan.staged(position).indexes;
-        if !indexes.is_empty() {
-            self.connection.prepare_altering().await?;
-            for clauses in indexes {
-                let stages = self.connection.stages().clone();
-                let altering = self.connection.alter_table(&table.name, clauses);
-                stages.time(Stage::Indexes, 0, altering).await?;
-            }
-        }
-        let is_as_inserted = self.is_as_inserted(position, expected).await?;
-        let note = if is_as_inserted { None } else { self.compare(position, expected).await? };
+        let note = if is_as_it_was { None } else { self.compare(position, expected).await? };
         self.connection.prepare_loading().await?;
         let table = &self.plan.definition().tables[position];
         if table.is_analyzed {
@@ -160,28 +230,13 @@ impl Loader {
         Ok(note)
     }
 
-    /// Returns whether the lines of a table that went in are those that were saved, and its rows come
-    /// back in the bytes that were sent for them: then nothing is different, and no row has to be
-    /// written down to see it. Otherwise nothing is said.
-    async fn is_as_inserted(&mut self, position: usize, expected: &Expected) -> Result<bool> {
-        let filled = self.filled.take().filter(|filled| filled.position == position);
-        let Some(inserted) = filled.and_then(|filled| filled.inserted) else { return Ok(false) };
-        if inserted.lines != expected.digest {
-            return Ok(false);
-        }
-        self.connection.prepare_reading_back().await?;
-        let (schema, table) = (self.plan.schema(), &self.plan.definition().tables[position]);
-        let images = lines::prove_images(&mut self.connection, schema, table).await?;
-        Ok(images == Some(inserted.images))
-    }
-
     /// Reads a table back and compares it with what was saved.
     async fn compare(&mut self, position: usize, expected: &Expected) -> Result<Option<String>> {
         let (schema, table) = (self.plan.schema(), &self.plan.definition().tables[position]);
-        let mut totals = self.connection.read_back(schema, table, expected).await?;
+        let mut totals = self.connection.prove_back(schema, table, expected).await?;
         if expected.generated_digest.is_some_and(|digest| digest != totals.generated) {
             self.connection.compute_anew(table).await;
-            totals = self.connection.read_back(schema, table, expected).await?;
+            totals = self.connection.prove_back(schema, table, expected).await?;
         }
         let note = self.plan.check_rows(table, &totals, expected)?;
         if let Some(rows) = expected.current_rows {
@@ -223,7 +278,7 @@ fn first_difference<'a>(saved: &'a str, staged: &'a str) -> (&'a str, &'a str) {
 
 impl Connection {
     /// Returns what proves the rows of a loaded table, to be compared with what is expected.
-    async fn read_back(
+    async fn prove_back(
         &mut self,
         schema: &str,
         table: &Table,

@@ -142,6 +142,18 @@ fn ranges(table: &Table, known: &[KnownChunk]) -> Vec<Range> {
     ranges
 }
 
+/// Returns ranges that are all of a table together, to be read beside each other: as many as keep
+/// connections busy, which begin where some of these chunks do.
+pub(super) fn parts(table: &Table, chunks: &[KnownChunk]) -> Vec<Range> {
+    let jobs = grouped(0, table.estimated_bytes, ranges(table, chunks)).into_iter();
+    let joined = jobs.filter_map(|mut job| {
+        let end = job.ranges.last().and_then(|last| last.end.clone());
+        let first = job.ranges.drain(..).next()?;
+        Some(Range { end, ..first })
+    });
+    joined.collect()
+}
+
 fn grouped(table: usize, estimated_bytes: u64, ranges: Vec<Range>) -> Vec<Job> {
     /// Leaves room for as many chunks as a range may be cut into.
     const STEP: u64 = 1 << 32;
@@ -252,6 +264,33 @@ mod tests {
         assert_eq!(sql[0], format!("{select} WHERE `id` < 10 ORDER BY `id`"));
         assert_eq!(sql[1], format!("{select} WHERE `id` >= 10 AND `id` < 20 ORDER BY `id`"));
         assert_eq!(sql[2], format!("{select} WHERE `id` >= 20 ORDER BY `id`"));
+    }
+
+    #[test]
+    fn the_parts_of_a_table_are_all_of_it() {
+        let table = table();
+        let known = [
+            known(Value::Null, JOB_BYTES - 1),
+            known(json!(["7"]), 1),
+            known(json!(["10"]), JOB_BYTES),
+            known(json!(["20"]), 3),
+        ];
+        let sql = |chunks: &[KnownChunk]| {
+            let parts = parts(&table, chunks);
+            parts.iter().map(|part| select("d", &table, part).unwrap()).collect::<Vec<_>>()
+        };
+        let select = "SELECT `id`, `v`, `g` FROM `d`.`t` FORCE INDEX (PRIMARY)";
+        let whole = [format!("{select} ORDER BY `id`")];
+        assert_eq!(
+            sql(&known),
+            [
+                format!("{select} WHERE `id` < 10 ORDER BY `id`"),
+                format!("{select} WHERE `id` >= 10 AND `id` < 20 ORDER BY `id`"),
+                format!("{select} WHERE `id` >= 20 ORDER BY `id`"),
+            ]
+        );
+        assert_eq!(sql(&known[..1]), whole);
+        assert_eq!(sql(&[]), whole);
     }
 
     #[test]

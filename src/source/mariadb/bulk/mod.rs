@@ -63,6 +63,12 @@ impl Inserted {
     pub(super) fn nothing_of(lines: &RowsDigest) -> Self {
         Self { lines: lines.emptied(), images: RowsDigest::default() }
     }
+
+    /// Adds other rows of the same table.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.lines.merge(&other.lines);
+        self.images.merge(&other.images);
+    }
 }
 
 impl Insertion {
