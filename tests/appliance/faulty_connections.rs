@@ -25,7 +25,7 @@ use crate::tally;
 
 /// A network between `snap` and the server, which breaks after so many bytes.
 #[derive(Clone)]
-struct Network(Arc<Mutex<Wires>>);
+pub(crate) struct Network(Arc<Mutex<Wires>>);
 
 struct Wires {
     server: PathBuf,
@@ -44,10 +44,16 @@ struct Wires {
 impl Network {
     /// Starts to listen on loopback, and makes `network.cnf` a client's way through it.
     fn before(place: &Place) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("listen on loopback");
-        let port = listener.local_addr().expect("it listens").port();
+        let (network, port) = Self::listen(place);
         let defaults = format!("[client]\nuser=root\nhost=127.0.0.1\nport={port}\n");
         fs::write(place.path("network.cnf"), defaults).expect("write network.cnf");
+        network
+    }
+
+    /// Starts to listen on a port of loopback, which is returned too.
+    pub(crate) fn listen(place: &Place) -> (Self, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen on loopback");
+        let port = listener.local_addr().expect("it listens").port();
         let network = Self(Arc::new(Mutex::new(Wires {
             server: place.server.socket(),
             left: usize::MAX,
@@ -63,7 +69,7 @@ impl Network {
                 accepting.accept(&client.expect("accept a client"));
             }
         });
-        network
+        (network, port)
     }
 
     fn accept(&self, client: &TcpStream) {
@@ -118,18 +124,18 @@ impl Network {
     }
 
     /// Mends the network, until so many bytes from now.
-    fn mend(&self, left: usize, comes_back: bool) {
+    pub(crate) fn mend(&self, left: usize, comes_back: bool) {
         let mut wires = self.0.lock().expect("no wire panics");
         (wires.left, wires.carried, wires.comes_back) = (left, 0, comes_back);
         (wires.is_down, wires.has_broken) = (false, false);
         wires.ends.clear();
     }
 
-    fn has_broken(&self) -> bool {
+    pub(crate) fn has_broken(&self) -> bool {
         self.0.lock().expect("no wire panics").has_broken
     }
 
-    fn carried(&self) -> usize {
+    pub(crate) fn carried(&self) -> usize {
         self.0.lock().expect("no wire panics").carried
     }
 }

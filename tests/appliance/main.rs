@@ -43,6 +43,7 @@ mod tally;
 mod disk;
 mod faulty_disks;
 mod faulty_connections;
+mod encrypted;
 mod kills;
 mod server_kills;
 mod residue;

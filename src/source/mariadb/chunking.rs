@@ -52,7 +52,7 @@ pub(super) async fn read_job(
     if table.key.is_none() {
         let mut cutter = HashCutter::new(sizes);
         for range in &job.ranges {
-            let mut rows = Rows::open(connection, database, table, range).await?;
+            let mut rows = Rows::open(connection, database, table, range, None).await?;
             while let Some(arrived) = rows.next().await? {
                 chunking.take_unsorted(arrived, &mut cutter).await?;
             }
@@ -69,7 +69,8 @@ pub(super) async fn read_job(
             }
             None => KeyCutter::new(sizes, range.from.clone(), range.previous_bytes),
         };
-        let mut rows = Rows::open(connection, database, table, range).await?;
+        let next = job.ranges.get(position + 1);
+        let mut rows = Rows::open(connection, database, table, range, next).await?;
         if chunking.recognise(range, &mut rows, &mut cutter).await? {
             continue;
         }

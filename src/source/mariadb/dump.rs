@@ -52,6 +52,8 @@ pub struct Dump {
     definition: Arc<Definition>,
     observer: Connection,
     readers: Vec<Connection>,
+    /// What holds others off for the moment, where several readers open theirs at once.
+    guard: Option<Connection>,
     server: ServerFacts,
     accounts: Option<Accounts>,
 }
@@ -96,7 +98,9 @@ impl Dump {
         observer.prepare_reading().await?;
         // At once: a server that is far away takes as long for each as for all.
         let readers = try_join_all((0..connections).map(|_| moment::reader(login)));
-        let (definition, readers) = try_join!(definition(&mut observer, database), readers)?;
+        let guard = async { Ok(if connections > 1 { connect(login).await.ok() } else { None }) };
+        let (definition, readers, guard) =
+            try_join!(definition(&mut observer, database), readers, guard)?;
         let Some(definition) = definition else { return Ok(None) };
         for view in definition.programs.iter().filter(|program| program.is_broken) {
             monitor.note(&format!("{} is broken: something it refers to is gone", view.title()));
@@ -108,7 +112,15 @@ impl Dump {
         let server = observer.read_facts().await?;
         let definition = Arc::new(definition);
         let accounts = None;
-        Ok(Some(Self { login: login.clone(), definition, observer, readers, server, accounts }))
+        Ok(Some(Self {
+            login: login.clone(),
+            definition,
+            observer,
+            readers,
+            guard,
+            server,
+            accounts,
+        }))
     }
 
     /// Takes along the accounts that reach the database, as they are now: they have no moment.
@@ -161,7 +173,7 @@ impl Dump {
             reading.read_locked(lock.connection()).await?;
         }
         let mut partitioned = Partitioned::hold(&self.login, &self.definition).await?;
-        let opening = moment::open(&mut self.readers, &self.login, monitor);
+        let opening = moment::open(&mut self.readers, self.guard.take(), &self.login, monitor);
         let moment = self.login.stages.time(Stage::Moment, 0, opening).await?;
         if let Some(lock) = lock {
             // Others wait for these tables.
@@ -251,14 +263,14 @@ async fn read_definition(connection: &mut Connection, name: &str) -> Result<Opti
     let Some(database) = tables::database(connection, name).await? else { return Ok(None) };
     connection.select_database(name).await?;
     let listed = tables::listed(connection, name).await?;
-    Ok(Some(Definition {
-        database,
-        tables: tables::tables(connection, name, &listed).await?,
-        sequences: tables::sequences(connection, name, &listed).await?,
-        programs: programs::programs(connection, name).await?,
-        parameters: parameters::parameters(connection, name).await?,
-        accounts: None,
-    }))
+    let tables = tables::tables(connection, name, &listed).await?;
+    let sequences = tables::sequences(connection, name, &listed).await?;
+    let programs = programs::programs(connection, name).await?;
+    let parameters = match programs.as_slice() {
+        [] => Vec::new(),
+        _ => parameters::parameters(connection, name).await?,
+    };
+    Ok(Some(Definition { database, tables, sequences, programs, parameters, accounts: None }))
 }
 
 async fn lock_what_has_no_snapshot(

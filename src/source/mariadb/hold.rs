@@ -67,15 +67,17 @@ pub(super) const COMMITS: Hold = Hold {
 pub(super) const WRITES: Hold =
     Hold { approach: "", begin: "FLUSH TABLES WITH READ LOCK", end: "UNLOCK TABLES" };
 
-/// Opens the snapshots of all `readers` while others are held off.
+/// Opens the snapshots of all `readers` while others are held off, first by a connection that may be
+/// there already.
 pub(super) async fn open_snapshots(
     readers: &mut [Connection],
+    mut guard: Option<Connection>,
     login: &Login,
     hold: &Hold,
 ) -> Result<()> {
     let mut outcome = Ok(());
     for _ in 0..TRIES {
-        outcome = open_once(readers, login, hold).await;
+        outcome = open_once(readers, guard.take(), login, hold).await;
         match &outcome {
             Err(error) if error.kind() == Kind::Busy => sleep(PAUSE).await,
             _ => break,
@@ -84,8 +86,16 @@ pub(super) async fn open_snapshots(
     outcome
 }
 
-async fn open_once(readers: &mut [Connection], login: &Login, hold: &Hold) -> Result<()> {
-    let mut guard = connect(login).await?;
+async fn open_once(
+    readers: &mut [Connection],
+    guard: Option<Connection>,
+    login: &Login,
+    hold: &Hold,
+) -> Result<()> {
+    let mut guard = match guard {
+        Some(guard) => guard,
+        None => connect(login).await?,
+    };
     // Where this fails, dropping the connection ends what has been reached.
     let turns = Turns::of(&guard);
     guard.approach(hold, &turns).await?;
@@ -257,7 +267,8 @@ mod tests {
         for _ in 0..3 {
             readers.push(moment::reader(&login).await.unwrap());
         }
-        open_snapshots(&mut readers, &login, &COMMITS).await.unwrap();
+        let guard = Some(connect(&login).await.unwrap());
+        open_snapshots(&mut readers, guard, &login, &COMMITS).await.unwrap();
         for reader in &mut readers {
             let sql = "SELECT @@in_transaction";
             assert_eq!(reader.first("cannot ask", sql).await.unwrap(), Some(1));

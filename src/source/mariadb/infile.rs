@@ -102,6 +102,9 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use crate::base::error::Result;
+    use crate::source::mariadb::connection::Connection;
+    use crate::source::mariadb::connection::Link;
+    use crate::source::mariadb::connection::connect;
     use crate::source::mariadb::connection::connect_for_rows;
     use crate::source::mariadb::login::Address;
     use crate::source::mariadb::login::Login;
@@ -110,14 +113,27 @@ mod tests {
     /// A file of this host whose content a server must never see.
     const WANTED: &str = "/etc/passwd";
 
-    /// Who speaks the protocol with the thief: the client by TCP, or we ourselves by a socket.
+    /// Who speaks the protocol with the thief: the client, or we ourselves by a socket or from afar.
     #[derive(Debug, Clone, Copy)]
     enum Way {
         Client,
         Wire,
+        FarWire,
     }
 
-    const WAYS: [Way; 2] = [Way::Client, Way::Wire];
+    const WAYS: [Way; 3] = [Way::Client, Way::Wire, Way::FarWire];
+
+    impl Way {
+        async fn connect(self, thief: &Thief) -> Connection {
+            let connected = match self {
+                Self::Client => connect(&thief.login).await,
+                Self::Wire | Self::FarWire => connect_for_rows(&thief.login).await,
+            };
+            let mut connection = connected.unwrap();
+            assert_eq!(matches!(connection.link(), Link::Client(_)), matches!(self, Self::Client));
+            connection
+        }
+    }
 
     /// A server that answers the statements with `steal` in them by asking for a file.
     struct Thief {
@@ -130,7 +146,7 @@ mod tests {
     async fn thief(way: Way, asks_for: &'static str) -> Thief {
         let folder = tempfile::tempdir().unwrap();
         let (address, loot) = match way {
-            Way::Client => {
+            Way::Client | Way::FarWire => {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let port = listener.local_addr().unwrap().port();
                 let robbed =
@@ -187,7 +203,7 @@ mod tests {
     /// the server was sent.
     async fn load(way: Way, asks_for: &'static str, rows: &[u8]) -> (Result<u64>, Vec<u8>) {
         let thief = thief(way, asks_for).await;
-        let mut connection = connect_for_rows(&thief.login).await.unwrap();
+        let mut connection = way.connect(&thief).await;
         let statement = "LOAD DATA LOCAL INFILE 'snap' INTO TABLE steal";
         let loading = connection.load("cannot load", statement, rows.to_vec().into(), 1 << 24);
         // A server that got what it asked for owes an answer, and this one never gives it.
@@ -222,11 +238,11 @@ mod tests {
     async fn a_server_that_asks_for_a_file_in_answer_to_anything_else_gets_nothing() {
         for way in WAYS {
             let thief = thief(way, WANTED).await;
-            let mut connection = connect_for_rows(&thief.login).await.unwrap();
+            let mut connection = way.connect(&thief).await;
             let asked = connection.execute("cannot ask", "SELECT 'steal'").await;
             let error = asked.unwrap_err().chain();
             assert!(error.contains("asks for the file \"/etc/passwd\""), "{way:?}: {error}");
-            if matches!(way, Way::Wire) {
+            if !matches!(way, Way::Client) {
                 // Nothing that is asked from now on may be taken for the file.
                 connection.execute("cannot ask", "SELECT 'secret'").await.unwrap_err();
             }

@@ -53,7 +53,7 @@ pub(super) async fn prove(
 ) -> Result<Totals> {
     let mut lines = Lines { totals, ..Lines::new(table) };
     let mut meter = connection.meter(Stage::Verifying);
-    let mut rows = Rows::open(connection, database, table, &Range::whole(None)).await?;
+    let mut rows = Rows::open(connection, database, table, &Range::whole(None), None).await?;
     while let Some(arrived) = rows.next().await? {
         let before = lines.totals.bytes;
         for row in arrived.rows() {
@@ -75,7 +75,7 @@ pub(super) async fn prove_images(
 ) -> Result<Option<RowsDigest>> {
     let mut images = RowsDigest::default();
     let mut meter = connection.meter(Stage::Verifying);
-    let mut rows = Rows::open(connection, database, table, range).await?;
+    let mut rows = Rows::open(connection, database, table, range, None).await?;
     while let Some(arrived) = rows.next().await? {
         let mut bytes = 0;
         for row in arrived.rows() {

@@ -77,13 +77,14 @@ pub(super) struct Moment {
 }
 
 /// Opens one snapshot on all `readers` and returns how; fewer readers are left where several
-/// cannot be brought together.
+/// cannot be brought together. A `guard` is a connection to hold others off by.
 pub(super) async fn open(
     readers: &mut Vec<Connection>,
+    guard: Option<Connection>,
     login: &Login,
     monitor: &dyn Monitor,
 ) -> Result<Moment> {
-    let method = agree(readers, login, monitor).await?;
+    let method = agree(readers, guard, login, monitor).await?;
     if method == Method::OneConnection {
         readers.truncate(1);
         readers[0].begin_snapshot().await?;
@@ -95,16 +96,21 @@ pub(super) async fn open(
     Ok(Moment { method, position, gtid })
 }
 
-async fn agree(readers: &mut [Connection], login: &Login, monitor: &dyn Monitor) -> Result<Method> {
+async fn agree(
+    readers: &mut [Connection],
+    guard: Option<Connection>,
+    login: &Login,
+    monitor: &dyn Monitor,
+) -> Result<Method> {
     if readers.len() == 1 {
         return Ok(Method::OneConnection);
     }
-    let Err(error) = hold::open_snapshots(readers, login, &hold::COMMITS).await else {
+    let Err(error) = hold::open_snapshots(readers, guard, login, &hold::COMMITS).await else {
         return Ok(Method::BackupStage);
     };
     // The lock takes the same right as the stages.
     let may_hold = error.kind() != Kind::Denied;
-    if may_hold && hold::open_snapshots(readers, login, &hold::WRITES).await.is_ok() {
+    if may_hold && hold::open_snapshots(readers, None, login, &hold::WRITES).await.is_ok() {
         return Ok(Method::GlobalReadLock);
     }
     if agree_by_position(readers).await? {
@@ -171,9 +177,7 @@ impl TableLock {
         // Others wait for these tables: nobody keeps us waiting meanwhile.
         let login = Login { pace: Pace::default(), ..login.clone() };
         let mut connection = connect(&login).await?;
-        connection.prepare_reading().await?;
-        connection.receive_text_as_stored().await?;
-        connection.wait_for_locks_at_most(seconds).await?;
+        connection.prepare_reading_rows(seconds).await?;
         let names: Vec<_> = tables.iter().map(|table| quote::qualified(database, table)).collect();
         let locks: Vec<_> = names.iter().map(|name| format!("{name} READ")).collect();
         let locks = format!("LOCK TABLES {}", locks.join(", "));
@@ -257,9 +261,7 @@ impl Connection {
 /// another of our connections, with everybody else behind it, so that we are the ones to give way.
 pub(super) async fn reader(login: &Login) -> Result<Connection> {
     let mut reader = connect_for_rows(login).await?;
-    reader.prepare_reading().await?;
-    reader.receive_text_as_stored().await?;
-    reader.wait_for_locks_at_most(LOCK_SECONDS).await?;
+    reader.prepare_reading_rows(LOCK_SECONDS).await?;
     Ok(reader)
 }
 

@@ -26,9 +26,13 @@ use crate::source::mariadb::views;
 
 /// Returns all programs of the selected database in the order of their creation.
 pub(super) async fn programs(connection: &mut Connection, database: &str) -> Result<Vec<Program>> {
+    let names = names(connection, database).await?;
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
     connection.receive_text_as_stored().await?;
     let mut programs = Vec::new();
-    for (kind, name, definer) in names(connection, database).await? {
+    for (kind, name, definer) in names {
         programs.push(program(connection, database, kind, name, definer).await?);
     }
     connection.receive_text_as_utf8().await?;

@@ -140,12 +140,13 @@ enum Answer<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Asks for the rows of a range.
+    /// Asks for the rows of a range, and for those of the one that is read next.
     pub(super) async fn open(
         connection: &'a mut Connection,
         database: &str,
         table: &'a Table,
         range: &Range,
+        next: Option<&Range>,
     ) -> Result<Self> {
         let sql = range::select(database, table, range)?;
         let peer = connection.peer();
@@ -155,7 +156,11 @@ impl<'a> Rows<'a> {
                 .await
                 .map(|result| (Shape::of(result.columns_ref()), Answer::Client(result))),
             Link::Wire(wire) => {
-                wire.query(&sql).await.map(|columns| (Shape::of(&columns), Answer::Wire(wire)))
+                // What is wrong with the next one is told when its turn comes.
+                let next = next.and_then(|next| range::select(database, table, next).ok());
+                wire.query_before(&sql, next.as_deref())
+                    .await
+                    .map(|columns| (Shape::of(&columns), Answer::Wire(wire)))
             }
         };
         let (shape, result) = opened.map_err(|cause| read_error(&peer, &table.name, cause))?;

@@ -9,6 +9,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::sessions::STARTED;
 
 /// For every connection: plain SQL, whole results, answers in UTF-8 and English, no timeouts.
 const TALKING: &str = "SET NAMES utf8mb4, sql_mode = '', sql_quote_show_create = 1, \
@@ -22,10 +23,11 @@ const TALKING: &str = "SET NAMES utf8mb4, sql_mode = '', sql_quote_show_create =
 /// READ COMMITTED as a server's default would make a consistent snapshot a snapshot of nothing.
 /// A reader waits for a lock only behind somebody's DDL: not for ever. Nor does the server wait for
 /// ever for one of our processes that is stopped, with what it has read held.
-const READING: &[&str] = &[
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600, net_write_timeout = 600",
-];
+const READING: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+    SET SESSION lock_wait_timeout = 600, innodb_lock_wait_timeout = 600, net_write_timeout = 600";
+
+/// Text in each column's own character set, which the server converts otherwise.
+const AS_STORED: &str = "SET character_set_results = NULL";
 
 /// Values go in exactly as they came out: nothing is rounded, invented or left out. What was
 /// allowed once is taken back without a check, because digests prove it afterwards.
@@ -62,13 +64,26 @@ const LOADING_WHERE_KNOWN: &[&str] = &[
 /// `Unknown system variable`, and `is a read only variable`.
 const NO_SUCH_SETTING: &[u16] = &[1193, 1238];
 
+/// What a server tells of itself and of us.
+pub(super) struct Greeting {
+    /// The account that it took us for.
+    pub(super) account: String,
+    /// When it was started, in seconds of its own clock.
+    pub(super) server_started: u64,
+}
+
 impl Connection {
     /// Readies the session for the reading of rows in one consistent snapshot.
     pub async fn prepare_reading(&mut self) -> Result<()> {
-        for statement in READING {
-            self.execute("cannot prepare a session for reading", statement).await?;
-        }
-        Ok(())
+        self.execute("cannot prepare a session for reading", READING).await
+    }
+
+    /// Readies the session for the reading of rows as they are stored. So many seconds is a lock on a
+    /// table waited for: everybody behind us waits as long.
+    pub(super) async fn prepare_reading_rows(&mut self, lock_seconds: u32) -> Result<()> {
+        let locks = format!("SET SESSION lock_wait_timeout = {lock_seconds}");
+        let statements = format!("{READING}; {AS_STORED}; {locks}");
+        self.execute("cannot prepare a session for reading rows", &statements).await
     }
 
     /// Readies the session for the building and the filling of tables.
@@ -101,8 +116,7 @@ impl Connection {
 
     /// Makes text arrive as it is stored, in each column's own character set: for rows.
     pub async fn receive_text_as_stored(&mut self) -> Result<()> {
-        let statement = "SET character_set_results = NULL";
-        self.execute("cannot receive text as it is stored", statement).await
+        self.execute("cannot receive text as it is stored", AS_STORED).await
     }
 
     /// Makes text arrive in UTF-8, as every connection starts: for names and definitions.
@@ -111,9 +125,14 @@ impl Connection {
         self.execute("cannot receive text in UTF-8", statement).await
     }
 
-    /// Readies the session for statements that mean the same on every server.
-    pub(super) async fn prepare_talking(&mut self) -> Result<()> {
-        self.execute("cannot prepare a session", TALKING).await
+    /// Readies the session for statements that mean the same on every server; all at once, because
+    /// every connection begins with it.
+    pub(super) async fn prepare_talking(&mut self) -> Result<Greeting> {
+        let statements = format!("{TALKING}; SELECT CURRENT_USER(), ({STARTED})");
+        let answers = self.answers("cannot prepare a session", &statements).await?;
+        let row: Option<(String, Option<u64>)> = answers.into_iter().flatten().next();
+        let (account, server_started) = row.expect("this SELECT has one row");
+        Ok(Greeting { account, server_started: server_started.unwrap_or_default() })
     }
 
     /// Takes back the settings of a program that was created in this session.

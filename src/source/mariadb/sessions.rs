@@ -26,6 +26,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A clock may be read on either side of a second.
 const SAME_START_SECONDS: u64 = 2;
 
+/// Asks when the server was started, in seconds of its own clock.
+pub(super) const STARTED: &str = "SELECT UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS UNSIGNED) \
+    FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'";
+
 /// Where the connections of an execution are remembered; nowhere by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sessions(Option<Arc<PathBuf>>);
@@ -44,9 +48,9 @@ impl Sessions {
     }
 
     /// Remembers a connection; durable when this returns.
-    pub(super) async fn remember(&self, connection: &mut Connection) -> Result<()> {
+    pub(super) fn remember(&self, connection: &Connection, server_started: u64) -> Result<()> {
         let Some(file) = &self.0 else { return Ok(()) };
-        let (id, server_started) = (connection.id(), connection.server_started().await?);
+        let id = connection.id();
         durable::append(file, format!("{id} {server_started}\n").as_bytes())
     }
 
@@ -93,9 +97,7 @@ impl Sessions {
 impl Connection {
     /// Returns when the server was started, in seconds of its own clock.
     async fn server_started(&mut self) -> Result<u64> {
-        let sql = "SELECT UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS UNSIGNED) \
-                   FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'";
-        let started = self.first("cannot read when the server was started", sql).await?;
+        let started = self.first("cannot read when the server was started", STARTED).await?;
         Ok(started.unwrap_or_default())
     }
 

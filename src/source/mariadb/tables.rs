@@ -5,10 +5,13 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use mysql_async::Row;
+
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::mariadb::connection::Connection;
+use crate::source::mariadb::connection::typed;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Lifetime;
@@ -34,7 +37,16 @@ const VERSIONED: &str = "SYSTEM VERSIONED";
 
 type ListedRow = (String, String, Option<String>, Option<u64>, Option<String>, Option<String>);
 type Nullable = Option<String>;
+type KeyRow = (String, String, Option<u64>);
 type ColumnRow = (String, String, String, String, Nullable, Nullable, Nullable, String, Nullable);
+
+const ENGINE_LIST: &str =
+    "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES'";
+const COLUMN_LIST: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COLUMN_DEFAULT, \
+    CHARACTER_SET_NAME, COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
+    FROM information_schema.COLUMNS WHERE {} ORDER BY TABLE_NAME, ORDINAL_POSITION";
+const KEY_LIST: &str = "SELECT TABLE_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
+    WHERE {} AND INDEX_NAME = 'PRIMARY' ORDER BY TABLE_NAME, SEQ_IN_INDEX";
 
 /// What `information_schema.TABLES` says of a table.
 #[derive(Debug)]
@@ -140,9 +152,7 @@ pub(super) async fn tables(
     database: &str,
     listed: &[Listed],
 ) -> Result<Vec<Table>> {
-    let transactional = transactional_engines(connection).await?;
-    let mut columns = columns(connection, database).await?;
-    let mut keys = primary_keys(connection, database).await?;
+    let Lists { transactional, mut columns, mut keys } = lists(connection, database).await?;
     let analyzed = statistics::analyzed(connection, database).await?;
     for table in listed.iter().filter(|table| table.is_stored()) {
         table.check()?;
@@ -190,23 +200,34 @@ pub(super) async fn tables(
     Ok(tables)
 }
 
-async fn transactional_engines(connection: &mut Connection) -> Result<HashSet<String>> {
-    let sql = "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES'";
-    let engines: Vec<String> = connection.rows("cannot list the engines", sql).await?;
-    Ok(engines.into_iter().collect())
+/// What `information_schema` says of all tables of a database.
+struct Lists {
+    /// The engines that have transactions.
+    transactional: HashSet<String>,
+    /// By table, in their order.
+    columns: HashMap<String, Vec<ListedColumn>>,
+    /// Primary keys by table.
+    keys: HashMap<String, Vec<KeyPart>>,
 }
 
-async fn columns(
-    connection: &mut Connection,
-    database: &str,
-) -> Result<HashMap<String, Vec<ListedColumn>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COLUMN_DEFAULT, \
-               CHARACTER_SET_NAME, COLLATION_NAME, IS_GENERATED, GENERATION_EXPRESSION \
-               FROM information_schema.COLUMNS WHERE {} \
-               ORDER BY TABLE_NAME, ORDINAL_POSITION";
-    let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
+/// Reads the lists in one go: a server that is far away takes as long for each as for all.
+async fn lists(connection: &mut Connection, database: &str) -> Result<Lists> {
+    let doing = "cannot list engines, columns and primary keys";
+    let is_of_database = quote::is_database("TABLE_SCHEMA", database);
+    let lists = [ENGINE_LIST, COLUMN_LIST, KEY_LIST].join("; ").replace("{}", &is_of_database);
+    let mut lists = connection.answers::<Row>(doing, &lists).await?.into_iter();
+    let mut next = || lists.next().unwrap_or_default();
+    let (engines, columns_of, keys_of) = (next(), next(), next());
+    Ok(Lists {
+        transactional: typed(doing, engines)?.into_iter().collect(),
+        columns: columns(typed(doing, columns_of)?),
+        keys: primary_keys(typed(doing, keys_of)?),
+    })
+}
+
+fn columns(rows: Vec<ColumnRow>) -> HashMap<String, Vec<ListedColumn>> {
     let mut columns: HashMap<String, Vec<ListedColumn>> = HashMap::new();
-    for row in connection.rows::<ColumnRow>("cannot list the columns", &sql).await? {
+    for row in rows {
         let (table, name, data_type, full_type, default, charset, collation, generated, generation) =
             row;
         let lifetime = versioning::lifetime(generation.as_deref());
@@ -222,7 +243,7 @@ async fn columns(
             lifetime,
         });
     }
-    Ok(columns)
+    columns
 }
 
 /// A column of a primary key, in the key's order.
@@ -231,21 +252,12 @@ struct KeyPart {
     is_prefix: bool,
 }
 
-async fn primary_keys(
-    connection: &mut Connection,
-    database: &str,
-) -> Result<HashMap<String, Vec<KeyPart>>> {
-    let sql = "SELECT TABLE_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS \
-               WHERE {} AND INDEX_NAME = 'PRIMARY' \
-               ORDER BY TABLE_NAME, SEQ_IN_INDEX";
-    let sql = sql.replace("{}", &quote::is_database("TABLE_SCHEMA", database));
-    let rows: Vec<(String, String, Option<u64>)> =
-        connection.rows("cannot list the primary keys", &sql).await?;
+fn primary_keys(rows: Vec<KeyRow>) -> HashMap<String, Vec<KeyPart>> {
     let mut keys: HashMap<String, Vec<KeyPart>> = HashMap::new();
     for (table, column, prefix) in rows {
         keys.entry(table).or_default().push(KeyPart { column, is_prefix: prefix.is_some() });
     }
-    Ok(keys)
+    keys
 }
 
 /// Returns the primary key where its values can be chunk boundaries: `None` where a column

@@ -27,9 +27,12 @@ mariadb-install-db --no-defaults --datadir="$1/data" --auth-root-authentication-
     --auth-root-socket-user="$(id -un)" --skip-test-db --innodb-log-file-size=8M --user="$(id -un)" >install.log 2>&1 || { cat install.log; exit 1; }
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=throwaway \
     -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE 2>/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout visitor-key.pem \
+    -out visitor.pem -subj /CN=visitor 2>/dev/null
 mariadbd --no-defaults --user="$(id -un)" --datadir="$1/data" --socket="$1/s" --skip-networking \
     --pid-file="$1/pid" --log-error="$1/error.log" --plugin-load-add=auth_ed25519 \
-    --ssl-cert="$1/cert.pem" --ssl-key="$1/key.pem" --innodb-buffer-pool-size=32M \
+    --ssl-cert="$1/cert.pem" --ssl-key="$1/key.pem" --ssl-ca="$1/visitor.pem" \
+    --innodb-buffer-pool-size=32M \
     --innodb-log-file-size=8M --log-bin=binlog --lc-messages=fr_FR --autocommit=0 \
     --sql-mode=ANSI_QUOTES,NO_BACKSLASH_ESCAPES --transaction-isolation=READ-COMMITTED \
     </dev/null >/dev/null 2>&1 &
@@ -91,6 +94,11 @@ impl Server {
 
     pub(super) fn certificate(&self) -> PathBuf {
         self.folder.join("cert.pem")
+    }
+
+    /// Returns certificate and key of somebody whom the server knows by them.
+    pub(super) fn visitor(&self) -> (PathBuf, PathBuf) {
+        (self.folder.join("visitor.pem"), self.folder.join("visitor-key.pem"))
     }
 
     /// Returns a login by the socket.

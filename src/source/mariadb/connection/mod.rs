@@ -42,7 +42,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCESS_DENIED: u16 = 1045;
 
 /// A probe on an idle TCP connection finds a server that is gone; none of our own waits would.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// What every session sets as `wait_timeout`.
 const WAIT_SECONDS: usize = 86_400;
@@ -78,12 +78,17 @@ pub async fn connect(login: &Login) -> Result<Connection> {
 
 /// Returns a connection for many rows, to read them or to load them.
 pub(super) async fn connect_for_rows(login: &Login) -> Result<Connection> {
+    connect_for_rows_within(login, CONNECT_TIMEOUT).await
+}
+
+async fn connect_for_rows_within(login: &Login, limit: Duration) -> Result<Connection> {
     let offer = Offer::at(login.pace.clone());
     let wire = Wire::log_in(login, offer.clone(), MAX_PACKET_BYTES);
-    match tokio::time::timeout(CONNECT_TIMEOUT, wire).await {
+    match tokio::time::timeout(limit, wire).await {
         Ok(Ok(wire)) => Box::pin(prepare(login, Link::Wire(Box::new(wire)), offer)).await,
         // The client does more, and says better what is wrong.
-        _ => Box::pin(connect(login)).await,
+        Ok(Err(_)) => Box::pin(connect(login)).await,
+        Err(_) => Err(failure::silence(login, limit.as_secs())),
     }
 }
 
@@ -99,9 +104,9 @@ async fn prepare(login: &Login, link: Link, offer: Offer) -> Result<Connection> 
     let is_local = matches!(login.server, Address::Socket(_));
     let (pace, stages) = (login.pace.clone(), login.stages.clone());
     let mut connection = Connection { link, is_local, peer, offer, pace, stages };
-    connection.prepare_talking().await?;
-    connection.peer.account = connection.read_account().await?;
-    login.sessions.remember(&mut connection).await?;
+    let greeting = connection.prepare_talking().await?;
+    connection.peer.account = quote::account(&greeting.account);
+    login.sessions.remember(&connection, greeting.server_started)?;
     if login.binlog == Binlog::Off {
         connection.leave_binlog().await?;
     }
@@ -225,9 +230,7 @@ impl Connection {
             Link::Client(client) => client.query(statement).await,
             Link::Wire(wire) => wire.rows(statement).await,
         };
-        let rows = rows.map_err(|cause| self.peer.error(doing, cause))?;
-        let typed = rows.into_iter().map(T::from_row_opt).collect::<std::result::Result<_, _>>();
-        typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
+        typed(doing, rows.map_err(|cause| self.peer.error(doing, cause))?)
     }
 
     /// Returns the rows of each small result of several statements, which are asked in one go: however
@@ -237,26 +240,12 @@ impl Connection {
         doing: &str,
         statements: &str,
     ) -> Result<Vec<Vec<T>>> {
-        let peer = self.peer();
-        let result = self.raw().query_iter(statements).await;
-        let mut result = result.map_err(|cause| peer.error(doing, cause))?;
-        let mut answers = Vec::new();
-        loop {
-            let has_rows = !result.columns_ref().is_empty();
-            let rows: Vec<Row> =
-                result.collect().await.map_err(|cause| peer.error(doing, cause))?;
-            if has_rows {
-                let typed = rows.into_iter().map(T::from_row_opt);
-                answers.push(typed.collect::<std::result::Result<_, _>>().map_err(|_| {
-                    Error::failed(format!("{doing}: the server answers in an unknown form"))
-                })?);
-            }
-            if result.is_empty() {
-                // Where a statement failed, there is nothing more but the failure.
-                let outcome = result.drop_result().await;
-                return outcome.map(|()| answers).map_err(|cause| peer.error(doing, cause));
-            }
-        }
+        let answers = match &mut self.link {
+            Link::Client(client) => answers(client, statements).await,
+            Link::Wire(wire) => wire.answers(statements).await,
+        };
+        let answers = answers.map_err(|cause| self.peer.error(doing, cause))?;
+        answers.into_iter().map(|rows| typed(doing, rows)).collect()
     }
 
     /// Returns the first row of a small result; `doing` says `cannot {do} {thing}`.
@@ -275,12 +264,32 @@ impl Connection {
         let outcome = self.raw().exec_drop(statement, ()).await;
         outcome.map_err(|cause| self.peer.error(doing, cause))
     }
+}
 
-    async fn read_account(&mut self) -> Result<String> {
-        let row = self.first("cannot read the account's name", "SELECT CURRENT_USER()").await?;
-        let (account,): (String,) = row.expect("this SELECT has one row");
-        Ok(quote::account(&account))
+/// Returns the rows of each result that the client reads.
+async fn answers(
+    client: &mut Conn,
+    statements: &str,
+) -> std::result::Result<Vec<Vec<Row>>, ClientError> {
+    let mut result = client.query_iter(statements).await?;
+    let mut answers = Vec::new();
+    loop {
+        let has_rows = !result.columns_ref().is_empty();
+        let rows = result.collect().await?;
+        if has_rows {
+            answers.push(rows);
+        }
+        if result.is_empty() {
+            // Where a statement failed, there is nothing more but the failure.
+            return result.drop_result().await.map(|()| answers);
+        }
     }
+}
+
+/// Returns rows as values of some type; `doing` as everywhere.
+pub(super) fn typed<T: FromRow>(doing: &str, rows: Vec<Row>) -> Result<Vec<T>> {
+    let typed = rows.into_iter().map(T::from_row_opt).collect::<std::result::Result<_, _>>();
+    typed.map_err(|_| Error::failed(format!("{doing}: the server answers in an unknown form")))
 }
 
 fn options(login: &Login, offer: &Offer) -> Opts {
@@ -310,13 +319,12 @@ fn options(login: &Login, offer: &Offer) -> Opts {
 fn encryption(tls: &Tls) -> SslOpts {
     let identity = tls.certificate.clone().zip(tls.key.clone());
     let identity = identity.map(|(chain, key)| ClientIdentity::new(chain.into(), key.into()));
-    // Who names an authority wants it asked, and no other.
-    let is_verified = tls.verify || tls.authority.is_some();
     SslOpts::default()
         .with_client_identity(identity)
+        // Whoever names an authority wants no other asked.
         .with_disable_built_in_roots(tls.authority.is_some())
         .with_root_certs(tls.authority.clone().map(Into::into).into_iter().collect())
-        .with_danger_accept_invalid_certs(!is_verified)
+        .with_danger_accept_invalid_certs(!tls.is_verified())
 }
 
 #[cfg(test)]

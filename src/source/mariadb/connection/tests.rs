@@ -122,6 +122,8 @@ async fn a_server_out_of_reach_is_named_with_its_address() {
         connect_within(&silent, &Offer::at(silent.pace.clone()), SHORT).await.err().unwrap();
     assert_eq!(error.kind(), Kind::Unreachable);
     assert!(error.to_string().contains("no answer"), "{error}");
+    let again = connect_for_rows_within(&silent, SHORT).await.err().unwrap();
+    assert_eq!(again.chain(), error.chain());
     drop(listener);
     let refused = refusal(&silent).await;
     assert_eq!(refused.kind(), Kind::Unreachable);

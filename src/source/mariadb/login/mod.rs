@@ -141,6 +141,13 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
+impl Tls {
+    /// Returns whether a server has to prove who it is: whoever names an authority wants it asked.
+    pub(super) const fn is_verified(&self) -> bool {
+        self.verify || self.authority.is_some()
+    }
+}
+
 impl Login {
     /// Returns the login that flags, secrets, option files and defaults make together.
     pub fn resolve(flags: &LoginFlags, surroundings: &Surroundings) -> Result<Self> {

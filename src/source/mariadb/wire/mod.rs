@@ -3,15 +3,15 @@
 //!
 //! The client that the other connections use makes a value of every field, with memory of its own,
 //! before anybody sees it: more work than all that is done with the rows otherwise. This speaks as
-//! much of the protocol as rows need, on the socket of a server of this host: a login by the
-//! socket or a password, statements without parameters, the file of a `LOAD DATA LOCAL`, prepared
-//! queries, bulks. What else a login may take (a network, encryption, other proofs of who we are) is
-//! left to the client.
+//! much of the protocol as rows need: a login by the socket or a password, on this host or by TCP and
+//! TLS; statements without parameters, the file of a `LOAD DATA LOCAL`, prepared queries, bulks. What
+//! else a login may take (other proofs of who we are) is left to the client.
 
 pub(super) mod bulk;
+mod far;
+mod login;
 pub(super) mod packets;
 
-use std::io;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -20,28 +20,18 @@ use mysql_async::Error as ClientError;
 use mysql_async::Row;
 use mysql_async::ServerError;
 use mysql_async::consts::CapabilityFlags;
-use mysql_async::consts::MariadbCapabilities;
 use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::GlobalHandler as _;
 use mysql_common::io::ParseBuf;
-use mysql_common::packets::AuthPlugin;
-use mysql_common::packets::AuthSwitchRequest;
 use mysql_common::packets::CommonOkPacket;
 use mysql_common::packets::ErrPacket;
-use mysql_common::packets::HandshakePacket;
-use mysql_common::packets::HandshakeResponse;
 use mysql_common::packets::OkPacketDeserializer;
 use mysql_common::packets::OldEofPacket;
-use mysql_common::proto::MySerialize as _;
 use mysql_common::proto::Text;
 use mysql_common::row::RowDeserializer;
 use mysql_common::value::ServerSide;
-use tokio::net::UnixStream;
 
 use crate::source::mariadb::infile::Offer;
-use crate::source::mariadb::login::Address;
-use crate::source::mariadb::login::Login;
-use crate::source::mariadb::login::Secret;
 use crate::source::mariadb::wire::packets::Batch;
 use crate::source::mariadb::wire::packets::Packets;
 use crate::source::mariadb::wire::packets::malformed;
@@ -63,6 +53,13 @@ const PREPARE: u8 = 0x16;
 const EXECUTE: u8 = 0x17;
 const CLOSE: u8 = 0x19;
 
+/// What stands for the number of the statement that was prepared last.
+const LAST_PREPARED: u32 = u32::MAX;
+
+/// The longest query that is sent ahead. The server takes it in when it has sent all rows before it,
+/// and we take none of these while it is sent: until then it has to lie in between.
+const LONGEST_AHEAD: usize = 16 << 10;
+
 /// What the first byte of a packet says.
 const OK: u8 = 0x00;
 const END: u8 = 0xfe;
@@ -80,6 +77,8 @@ pub(super) struct Wire {
     id: u32,
     /// The prepared query whose rows are being read.
     query: Option<u32>,
+    /// The query that was sent ahead, and is answered next.
+    ahead: Option<String>,
     /// The one file that the server may ask for.
     offer: Offer,
     takes_bulks: bool,
@@ -96,20 +95,6 @@ pub(super) struct Outcome {
 }
 
 impl Wire {
-    /// Logs in, where the server wants nothing that only the client can do.
-    pub(super) async fn log_in(login: &Login, offer: Offer, longest_packet: usize) -> Result<Self> {
-        let Address::Socket(path) = &login.server else {
-            return Err(beyond_us("the server is not on this host"));
-        };
-        let stream = Box::new(UnixStream::connect(path).await?);
-        let packets = Packets::new(stream, longest_packet);
-        let outcome = Outcome::default();
-        let mut wire = Self { packets, id: 0, query: None, offer, takes_bulks: false, outcome };
-        let password = login.password.as_ref().map(Secret::reveal);
-        wire.introduce(&login.user, password, longest_packet).await?;
-        Ok(wire)
-    }
-
     /// Returns the number by which the server knows the connection.
     pub(super) const fn id(&self) -> u32 {
         self.id
@@ -120,51 +105,6 @@ impl Wire {
         self.outcome
     }
 
-    async fn introduce(
-        &mut self,
-        user: &str,
-        password: Option<&str>,
-        longest: usize,
-    ) -> Result<()> {
-        let plugin = AuthPlugin::MysqlNativePassword;
-        let packet = answered(self.packets.next().await?)?;
-        let greeting: HandshakePacket<'_> = ParseBuf(packet).parse(())?;
-        let capabilities = greeting.capabilities() & CAPABILITIES;
-        let proof = plugin.gen_data(password, &greeting.nonce());
-        let response = HandshakeResponse::new(
-            proof.as_deref(),
-            (5, 5, 5),
-            Some(user.as_bytes()),
-            None::<&[u8]>,
-            Some(plugin.clone()),
-            capabilities,
-            None,
-            u32::try_from(longest).unwrap_or(u32::MAX),
-        );
-        let bulks = MariadbCapabilities::MARIADB_CLIENT_STMT_BULK_OPERATIONS;
-        let more = greeting.mariadb_ext_capabilities() & bulks;
-        let response = response.with_mariadb_ext_capabilities(more);
-        (self.id, self.takes_bulks) = (greeting.connection_id(), more.contains(bulks));
-        let mut bytes = Vec::new();
-        response.serialize(&mut bytes);
-        self.packets.send(&bytes).await?;
-        let mut packet = answered(self.packets.next().await?)?;
-        if packet.first() == Some(&END) {
-            let other: AuthSwitchRequest<'_> = ParseBuf(packet).parse(())?;
-            if other.auth_plugin() != plugin {
-                return Err(beyond_us("the account logs in by another plugin"));
-            }
-            let proof = plugin.gen_data(password, other.plugin_data());
-            let proof = proof.as_deref().unwrap_or_default().to_vec();
-            self.packets.send(&proof).await?;
-            packet = answered(self.packets.next().await?)?;
-        }
-        match packet.first() {
-            Some(&OK) => Ok(()),
-            _ => Err(beyond_us("the account wants more than one proof")),
-        }
-    }
-
     /// Runs statements that return nothing.
     pub(super) async fn execute(&mut self, statement: &str) -> Result<()> {
         self.rows(statement).await.map(drop)
@@ -172,28 +112,42 @@ impl Wire {
 
     /// Returns all rows of a small result: of the first one, where there are several statements.
     pub(super) async fn rows(&mut self, statement: &str) -> Result<Vec<Row>> {
-        self.command(QUERY, statement.as_bytes()).await?;
-        let (rows, mut goes_on) = self.result().await?;
-        while goes_on {
-            (_, goes_on) = self.result().await?;
+        let mut answers = self.results(statement).await?.into_iter();
+        Ok(answers.next().flatten().unwrap_or_default())
+    }
+
+    /// Returns the rows of each small result of several statements.
+    pub(super) async fn answers(&mut self, statements: &str) -> Result<Vec<Vec<Row>>> {
+        Ok(self.results(statements).await?.into_iter().flatten().collect())
+    }
+
+    /// Returns the rows of each statement; `None` for one without a result.
+    async fn results(&mut self, statements: &str) -> Result<Vec<Option<Vec<Row>>>> {
+        self.command(QUERY, statements.as_bytes()).await?;
+        let mut results = Vec::new();
+        loop {
+            let (rows, goes_on) = self.result().await?;
+            results.push(rows);
+            if !goes_on {
+                return Ok(results);
+            }
         }
-        Ok(rows)
     }
 
     /// Returns the rows of one result, and whether another one follows.
-    async fn result(&mut self) -> Result<(Vec<Row>, bool)> {
+    async fn result(&mut self) -> Result<(Option<Vec<Row>>, bool)> {
         let mut packet = answered(self.packets.next().await?)?;
         if packet.first() == Some(&FILE_WANTED) {
             let name = packet[1..].to_vec();
             self.send_file(&name).await?;
             packet = self.packets.current();
         }
-        let mut rows = Vec::new();
         if packet.first() == Some(&OK) {
             let status;
             (self.outcome, status) = outcome(packet)?;
-            return Ok((rows, goes_on(status)));
+            return Ok((None, goes_on(status)));
         }
+        let mut rows = Vec::new();
         let count = count(packet)?;
         let columns: Arc<[Column]> = self.columns(count).await?.into();
         loop {
@@ -203,7 +157,7 @@ impl Wire {
                     ParseBuf(packet).parse(CAPABILITIES)?;
                 let end = end.into_inner();
                 self.outcome = Outcome { affected_rows: 0, warnings: end.warnings() };
-                return Ok((rows, goes_on(end.status_flags())));
+                return Ok((Some(rows), goes_on(end.status_flags())));
             }
             let row =
                 ParseBuf(packet).parse::<RowDeserializer<ServerSide, Text>>(columns.clone())?;
@@ -231,6 +185,10 @@ impl Wire {
     /// Prepares a statement; returns the number by which the server knows it.
     async fn prepare(&mut self, statement: &str) -> Result<u32> {
         self.command(PREPARE, statement.as_bytes()).await?;
+        self.prepared().await
+    }
+
+    async fn prepared(&mut self) -> Result<u32> {
         let packet = answered(self.packets.next().await?)?;
         let &[OK, a, b, c, d, low, high, of_low, of_high, ..] = packet else {
             return Err(malformed("a prepared statement is cut short").into());
@@ -244,17 +202,70 @@ impl Wire {
         Ok(self.packets.send_command(&[&[CLOSE], &statement.to_le_bytes()[..]].concat()).await?)
     }
 
-    /// Begins a query whose rows come in the binary form; returns its columns.
+    /// Begins a query whose rows come in the binary form; returns its columns. It is prepared and run
+    /// in one go: a server that is far away takes as long for each as for both.
     pub(super) async fn query(&mut self, statement: &str) -> Result<Vec<Column>> {
-        let id = self.prepare(statement).await?;
-        // No cursor, and once.
-        let command = [&id.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()].concat();
-        self.command(EXECUTE, &command).await?;
-        let packet = answered(self.packets.next().await?)?;
-        let count = count(packet)?;
-        let columns = self.columns(count).await?;
-        self.query = Some(id);
+        if self.ahead.as_deref() == Some(statement) {
+            self.pass_over().await?;
+            self.ahead = None;
+        } else {
+            self.command(PREPARE, statement.as_bytes()).await?;
+            self.packets.send_ahead(&run_last_prepared()).await?;
+        }
+        self.begun().await
+    }
+
+    /// Begins a query, and sends the next one too: the server goes on with it at once.
+    pub(super) async fn query_before(
+        &mut self,
+        statement: &str,
+        next: Option<&str>,
+    ) -> Result<Vec<Column>> {
+        let columns = self.query(statement).await?;
+        if let Some(next) = next.filter(|next| next.len() <= LONGEST_AHEAD) {
+            self.packets.send_ahead(&[&[PREPARE], next.as_bytes()].concat()).await?;
+            self.packets.send_ahead(&run_last_prepared()).await?;
+            self.ahead = Some(next.to_owned());
+        }
         Ok(columns)
+    }
+
+    /// Returns the columns of the query that was prepared and run.
+    async fn begun(&mut self) -> Result<Vec<Column>> {
+        self.packets.expect_answer();
+        let id = match self.prepared().await {
+            Err(ClientError::Server(refused)) => {
+                self.expect_refusal().await;
+                return Err(ClientError::Server(refused));
+            }
+            prepared => prepared?,
+        };
+        self.packets.expect_answer();
+        match self.running().await {
+            Ok(columns) => {
+                self.query = Some(id);
+                Ok(columns)
+            }
+            Err(cause) => {
+                // Whoever is gone has closed it.
+                self.close(id).await.ok();
+                Err(cause)
+            }
+        }
+    }
+
+    async fn running(&mut self) -> Result<Vec<Column>> {
+        let count = count(answered(self.packets.next().await?)?)?;
+        self.columns(count).await
+    }
+
+    /// Waits until the server has refused to run what it has not prepared. Whoever runs something
+    /// else is asked nothing more.
+    async fn expect_refusal(&mut self) {
+        self.packets.expect_answer();
+        if !matches!(self.packets.next().await, Ok([ERROR, ..])) {
+            self.packets.shut().await;
+        }
     }
 
     /// Returns the packets of those of the query's next rows that have arrived, one at least; `None`
@@ -270,6 +281,8 @@ impl Wire {
             }
             _ => {
                 self.query = None;
+                // Whoever is gone has closed it.
+                self.close(id).await.ok();
                 answered(self.packets.current())?;
                 Err(malformed("a row is none").into())
             }
@@ -278,8 +291,22 @@ impl Wire {
 
     /// Sends a command. What was left of a result before is not wanted any more.
     async fn command(&mut self, command: u8, rest: &[u8]) -> Result<()> {
-        while self.next_rows().await?.is_some() {}
+        self.pass_over().await?;
+        if self.ahead.take().is_some() {
+            unless_refused(self.begun().await.map(drop))?;
+            self.pass_over().await?;
+        }
         Ok(self.packets.send_command(&[&[command], rest].concat()).await?)
+    }
+
+    /// Passes over the rows of a query that nobody wants any more, and over its failure.
+    async fn pass_over(&mut self) -> Result<()> {
+        loop {
+            match self.next_rows().await {
+                Ok(Some(_)) => {}
+                end => return unless_refused(end.map(drop)),
+            }
+        }
     }
 
     async fn columns(&mut self, count: usize) -> Result<Vec<Column>> {
@@ -299,6 +326,16 @@ impl Drop for Wire {
     fn drop(&mut self) {
         self.packets.try_send_command(&[QUIT]);
     }
+}
+
+/// Returns the command that runs what was prepared last: without a cursor, and once.
+fn run_last_prepared() -> Vec<u8> {
+    [&[EXECUTE], &LAST_PREPARED.to_le_bytes()[..], &[0], &1_u32.to_le_bytes()].concat()
+}
+
+/// Returns an error unless it is an answer of the server, which goes on then.
+fn unless_refused(outcome: Result<()>) -> Result<()> {
+    if matches!(outcome, Err(ClientError::Server(_))) { Ok(()) } else { outcome }
 }
 
 /// Returns a packet unless it is the server's error.
@@ -342,11 +379,6 @@ fn count(packet: &[u8]) -> Result<usize> {
         [0xfc, low, high] => Ok(u16::from_le_bytes([*low, *high]).into()),
         _ => Err(malformed("a result has no columns").into()),
     }
-}
-
-/// Returns the error of a login that the client has to try.
-fn beyond_us(why: &str) -> ClientError {
-    ClientError::Io(io::Error::new(io::ErrorKind::Unsupported, why).into())
 }
 
 #[cfg(test)]

@@ -6,10 +6,12 @@ use std::pin::Pin;
 use std::task::Context;
 use std::task::Waker;
 
+use rustls::pki_types::ServerName;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
+use tokio_rustls::TlsConnector;
 
 /// Length and number of a packet, before its bytes.
 pub(in crate::source::mariadb) const HEADER_BYTES: usize = 4;
@@ -86,10 +88,31 @@ impl Packets {
         Self { stream, buffer, arrived: 0..0, current: None, joined, number: 0, longest }
     }
 
+    /// Returns the packets that follow by TLS, with a server that has this name. What was said in
+    /// clear beyond what was waited for is of somebody in between.
+    pub(super) async fn encrypted(
+        self,
+        by: &TlsConnector,
+        name: ServerName<'static>,
+    ) -> io::Result<Self> {
+        if !self.arrived.is_empty() {
+            return Err(malformed("more was said in clear than a greeting"));
+        }
+        Ok(Self { stream: Box::new(by.connect(name, self.stream).await?), ..self })
+    }
+
     /// Sends a command, with which the numbers of packets begin anew.
     pub(super) async fn send_command(&mut self, command: &[u8]) -> io::Result<()> {
         self.number = 0;
         self.send(command).await
+    }
+
+    /// Sends a command while the answer to another one is read.
+    pub(super) async fn send_ahead(&mut self, command: &[u8]) -> io::Result<()> {
+        let number = self.number;
+        let sent = self.send_command(command).await;
+        self.number = number;
+        sent
     }
 
     /// Sends a short command as far as that is possible without waiting; nobody hears whether it was.

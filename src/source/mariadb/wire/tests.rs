@@ -1,5 +1,8 @@
 //! Who may log in this way, and that rows come as they come through the client.
 
+use mysql_async::Error as ClientError;
+use mysql_async::from_row;
+
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::connection::connect;
@@ -8,6 +11,8 @@ use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::tables;
 use crate::source::mariadb::throwaway::server;
+use crate::source::mariadb::wire::Wire;
+use crate::source::mariadb::wire::packets::Batch;
 
 /// One column of each way to send a value, one row of which is longer than a packet may be.
 const TABLES: &str = "
@@ -119,6 +124,75 @@ async fn an_error_in_the_midst_of_rows_leaves_a_connection_that_goes_on() {
     assert_eq!(link.rows("SELECT 1; DO 2; SELECT 3 UNION SELECT 4").await.unwrap().len(), 1);
     assert!(link.execute("DO 1; SELECT nothing; DO 2").await.is_err());
     assert!(link.rows("SELECT nothing").await.is_err());
-    assert!(link.query("SELECT nothing").await.is_err());
+    // Neither what cannot be prepared nor what cannot be run leaves an answer, or a statement, behind.
+    for (failing, code) in [
+        ("SELECT nothing", 1054),
+        ("SELECT 1 FROM midst.t WHERE id = (SELECT 1 UNION SELECT 2)", 1242),
+    ] {
+        let Err(ClientError::Server(refused)) = link.query(failing).await else {
+            panic!("{failing} is refused")
+        };
+        assert_eq!(refused.code, code);
+        link.query("SELECT id FROM midst.t").await.unwrap();
+        assert!(link.next_rows().await.unwrap().is_some());
+    }
+    let status =
+        "SHOW SESSION STATUS WHERE Variable_name IN ('Com_stmt_prepare', 'Com_stmt_close')";
+    let counts: Vec<(String, u32)> =
+        link.rows(status).await.unwrap().into_iter().map(from_row).collect();
+    assert_eq!(counts[0].1 + 1, counts[1].1, "one was never prepared: {counts:?}");
     assert_eq!(link.rows("SELECT 1").await.unwrap().len(), 1);
+}
+
+/// Reads all rows of a query that has begun; returns the first column of each, a number.
+async fn numbers(link: &mut Wire) -> Result<Vec<u32>, ClientError> {
+    let mut numbers = Vec::new();
+    while let Some(batch) = link.next_rows().await? {
+        let frames = match batch {
+            Batch::One(packet) => vec![packet],
+            Batch::Frames(frames) => frames.collect(),
+        };
+        // A header, NULLs of one column, and the number.
+        numbers.extend(frames.iter().map(|row| u32::from_le_bytes(row[2..6].try_into().unwrap())));
+    }
+    Ok(numbers)
+}
+
+#[tokio::test]
+async fn a_query_that_was_sent_ahead_is_answered_when_it_is_asked_and_passed_over_otherwise() {
+    server().run("CREATE DATABASE ahead; USE ahead; CREATE TABLE t (id INT PRIMARY KEY)");
+    server().run("USE ahead; INSERT INTO t SELECT seq FROM seq_1_to_9000");
+    let mut wire = connect_for_rows(&server().login(server().superuser(), None)).await.unwrap();
+    let Link::Wire(link) = wire.link() else { panic!("it is a wire") };
+    let below = |end: u32| format!("SELECT id FROM ahead.t WHERE id < {end} ORDER BY id");
+    let (one, other) = (below(9000), below(5));
+    let failing = "SELECT id FROM ahead.t WHERE id > (SELECT id FROM ahead.t WHERE id > 8000)";
+    for refused in ["SELECT nothing", failing] {
+        // In its turn, and after it another one in its turn.
+        link.query_before(&one, Some(&other)).await.unwrap();
+        assert_eq!(numbers(link).await.unwrap().len(), 8999);
+        link.query_before(&other, Some(refused)).await.unwrap();
+        assert_eq!(numbers(link).await.unwrap(), [1, 2, 3, 4]);
+        // What is wrong is told when it is asked.
+        let asked = link.query(refused).await;
+        let told = if asked.is_ok() { numbers(link).await.map(drop) } else { asked.map(drop) };
+        told.unwrap_err();
+        // Before its turn: what was left of the first one is passed over.
+        link.query_before(&one, Some(&other)).await.unwrap();
+        link.query(&other).await.unwrap();
+        assert_eq!(numbers(link).await.unwrap(), [1, 2, 3, 4]);
+        // Never: nothing of it is left, and no word of what is wrong with it.
+        for nobody_wants in [refused, &one, &other] {
+            link.query_before(&other, Some(nobody_wants)).await.unwrap();
+            assert_eq!(numbers(link).await.unwrap().len(), 4);
+            assert_eq!(link.rows("SELECT 1 UNION ALL SELECT 2").await.unwrap().len(), 2);
+            link.query_before(&other, Some(nobody_wants)).await.unwrap();
+            link.query(&below(3)).await.unwrap();
+            assert_eq!(numbers(link).await.unwrap(), [1, 2]);
+        }
+    }
+    let status = "SHOW SESSION STATUS LIKE 'Com_stmt%'";
+    let counts = link.rows(status).await.unwrap().into_iter().map(from_row::<(String, u32)>);
+    let count = |name: &str| counts.clone().find(|(found, _)| found == name).unwrap().1;
+    assert_eq!(count("Com_stmt_prepare"), count("Com_stmt_close") + 3, "three had no column");
 }
