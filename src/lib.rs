@@ -27,7 +27,9 @@
 //! | snapshot | one saved state of a service: one manifest, with an id |
 //! | catalog | what a snapshot holds, source by source: the manifest's config blob |
 //! | blob, digest | stored bytes, their SHA-256 |
+//! | raw bytes, raw digest | what a blob decompresses to; its BLAKE3, or SHA-256 in snapshots of before |
 //! | chunk | a contiguous primary-key range of one table, a piece of a file tree or of what a command printed: one blob |
+//! | difference (`delta` in names), base | the blob of a chunk of which a few rows changed, and the full one that it is compressed against |
 //! | index | the chunk lists of one source, and its list of files: one blob |
 //! | source | what can be saved: a database, a file tree, what a command prints |
 //! | profile | what makes up a service: its sources, and what is known of it beside them |

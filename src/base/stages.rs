@@ -16,7 +16,7 @@ use serde::Serialize;
 pub enum Stage {
     /// All connections open their view of the same moment.
     Moment,
-    /// Rows are read and written down as lines.
+    /// Rows are read, and written down as lines unless an earlier snapshot holds them as they are.
     Reading,
     /// Readers are kept waiting, for the rate or for a server that is busy.
     Paused,

@@ -3,7 +3,8 @@
 //! What is read is proven twice: the stored bytes against the name, the raw bytes against the
 //! catalog. A frame is decompressed no further than the catalog says, whatever it promises itself.
 //! Hashing and compression run on blocking threads. A blob is read and proven piece by piece: whoever
-//! wants its raw bytes holds these, and nobody its stored bytes, documents aside.
+//! wants its raw bytes holds these, and nobody its stored bytes, documents and differences aside. A
+//! difference is read whole, beside its base: see `delta`.
 
 use std::io;
 use std::pin::pin;
@@ -27,7 +28,7 @@ use crate::repository::catalog::BlobRef;
 use crate::repository::unpacking::Unpacking;
 
 /// Part of the format in effect: another level gives other blobs for the same rows.
-const LEVEL: i32 = 1;
+pub(super) const LEVEL: i32 = 1;
 /// The places, as a power of two, where the compressor looks for what it has seen: rows repeat what is
 /// near. A quarter of the usual ones are 7 % faster, and no larger.
 const PLACES_LOG: u32 = 12;

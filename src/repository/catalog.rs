@@ -109,7 +109,8 @@ pub struct BlobRef {
     pub digest: String,
     /// The size of the stored bytes.
     pub size: u64,
-    /// The digest of the raw bytes: what an unchanged chunk is recognised by.
+    /// The digest of the raw bytes, with the name of its algorithm: `blake3:…`, or `sha256:…` in
+    /// snapshots of before. An unchanged chunk is recognised by it.
     pub raw_digest: String,
     /// The size of the raw bytes; a reader stops there, whatever the frame promises.
     pub raw_bytes: u64,
@@ -151,8 +152,8 @@ pub struct Chunk {
     /// Where it begins, in the source's own words.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub from: Value,
-    /// What the source knows it by the next time, in its own words. Nothing is proven by it, so that it
-    /// counts in the snapshots of this host alone.
+    /// What the source recognises it by the next time, in its own words. No reader checks it against the
+    /// raw bytes, so that it is believed in this host's own snapshots alone, never in an uploaded one.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub noted: Value,
 }

@@ -124,7 +124,7 @@ fn chunk_uses(
             delta::check(blob, base).map_err(|error| error.while_doing(by))?;
             Some(plain_use(by.to_owned(), MediaType::Rows, base))
         }
-        Some(_) => return Err(no_difference(by, blob)),
+        Some(_) => return Err(refused_difference(by, blob)),
         None => None,
     };
     let media_type = if base.is_some() { MediaType::RowsDelta } else { media_type };
@@ -133,7 +133,8 @@ fn chunk_uses(
     Ok(base.into_iter().chain([own]))
 }
 
-fn no_difference(by: &str, blob: &BlobRef) -> Error {
+/// Returns the error of a difference where there may be none.
+fn refused_difference(by: &str, blob: &BlobRef) -> Error {
     Error::damaged(format!("blob {} of {by} is a difference, which only rows may be", blob.digest))
 }
 
@@ -149,11 +150,12 @@ fn chunk_type(source: &SourceRecord) -> Result<MediaType> {
 /// Checks the sizes of a blob that is stored in full before anything of it is read.
 fn check_sizes(by: &str, blob: &BlobRef, limit: u64) -> Result<()> {
     if blob.base.is_some() {
-        return Err(no_difference(by, blob));
+        return Err(refused_difference(by, blob));
     }
     check_frame(by, blob, limit)
 }
 
+/// Checks the sizes of a frame before anything of it is read.
 fn check_frame(by: &str, blob: &BlobRef, limit: u64) -> Result<()> {
     let BlobRef { digest, size, raw_bytes, .. } = blob;
     if *raw_bytes > limit {

@@ -24,21 +24,22 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::stages::Stage;
 use crate::repository::Repository;
+use crate::repository::blob::LEVEL;
 use crate::repository::catalog::BlobRef;
 
-const LEVEL: i32 = 1;
 /// Reaches from the end of the largest chunk back to the beginning of the largest base.
 const WINDOW_LOG: u32 = 27;
-/// How many places of a base are remembered: one of 256 bytes of the usual ones, in 2 MiB.
+/// How many places of a base are remembered, as a power of two: in 2 MiB, one for about every 256 bytes
+/// of a base of the usual size.
 const MATCHES_LOG: u32 = 18;
 /// What a chunk and its base have at most, raw: more than any chunk but one of a very long row.
-const MAX_RAW_BYTES: u64 = 64 << 20;
+const LARGEST_RAW_BYTES: u64 = 64 << 20;
 /// What a chunk has at least, raw, to be tried: a smaller one costs little as it is.
-const MIN_RAW_BYTES: u64 = 1 << 20;
-/// What the memory of a base grows by: bases are of about the same size, and it need not grow often.
-const STEP: usize = 8 << 20;
-/// How many times larger the stored base is at least.
-const WORTH: u64 = 4;
+const SMALLEST_RAW_BYTES: u64 = 1 << 20;
+/// What the memory for a base grows by: bases are of about the same size, so that it seldom grows.
+const ROOM_STEP_BYTES: usize = 8 << 20;
+/// How many times as large as a difference its stored base is at least.
+const LEAST_RATIO: u64 = 4;
 
 impl Repository {
     /// Returns the raw bytes of a blob that is a difference from `base`, both proven.
@@ -51,7 +52,7 @@ impl Repository {
         })?;
         let stored = self.read_stored(&blob.digest, blob.size).await?;
         let blob = blob.clone();
-        // Here, where all chunks are made room for: each blocking thread would keep its own.
+        // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
         let raw = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let raw = spawn_blocking(move || unpack(&blob, &held, &stored, raw)).await;
         raw.context(cannot)?
@@ -83,7 +84,8 @@ impl Repository {
         let mut room = std::mem::take(&mut *held);
         room.clear();
         room.reserve_exact(
-            usize::try_from(base.raw_bytes).unwrap_or_default().div_ceil(STEP) * STEP,
+            usize::try_from(base.raw_bytes).unwrap_or_default().div_ceil(ROOM_STEP_BYTES)
+                * ROOM_STEP_BYTES,
         );
         *held = self.read_full(base, room).await?;
         Ok(held)
@@ -92,7 +94,7 @@ impl Repository {
 
 /// Returns whether so many raw bytes may be stored as a difference from a base.
 pub(super) fn is_possible(raw_bytes: u64, base: &BlobRef) -> bool {
-    let sizes = MIN_RAW_BYTES..=MAX_RAW_BYTES;
+    let sizes = SMALLEST_RAW_BYTES..=LARGEST_RAW_BYTES;
     base.base.is_none() && sizes.contains(&raw_bytes) && sizes.contains(&base.raw_bytes)
 }
 
@@ -101,10 +103,10 @@ pub(super) fn check(blob: &BlobRef, base: &BlobRef) -> Result<()> {
     let why = if base.base.is_some() {
         "its base is a difference too".to_owned()
     } else if let Some(bytes) =
-        [blob.raw_bytes, base.raw_bytes].into_iter().find(|&bytes| bytes > MAX_RAW_BYTES)
+        [blob.raw_bytes, base.raw_bytes].into_iter().find(|&bytes| bytes > LARGEST_RAW_BYTES)
     {
-        format!("{bytes} raw bytes are more than {MAX_RAW_BYTES}")
-    } else if blob.size > base.size / WORTH {
+        format!("{bytes} raw bytes are more than {LARGEST_RAW_BYTES}")
+    } else if blob.size > base.size / LEAST_RATIO {
         format!("it has {} bytes, and its base {}", blob.size, base.size)
     } else {
         return Ok(());
@@ -120,7 +122,7 @@ fn pack(
     base_raw: &[u8],
 ) -> Option<(BlobRef, Bytes)> {
     // Compression ends where this is full.
-    let mut stored = Vec::with_capacity(usize::try_from(base.size / WORTH).ok()?);
+    let mut stored = Vec::with_capacity(usize::try_from(base.size / LEAST_RATIO).ok()?);
     let mut compress = || -> SafeResult {
         let mut context = CCtx::create();
         context.set_parameter(CParameter::CompressionLevel(LEVEL))?;
@@ -266,6 +268,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn differences_of_a_snapshot_of_too_many_layers_are_stored_in_full_again() {
+        let Scene { repository, delta, base, _folder, .. } = Scene::new().await;
+        let known = |number: u32| BlobRef { raw_digest: number.to_string(), ..base.clone() };
+        for (others, is_known) in [(1..2998, true), (1..3000, false)] {
+            let known = others.map(known).chain([delta.clone()]);
+            let writer = repository.writer(known).await.unwrap();
+            let found = writer.find_known(&delta.raw_digest, delta.raw_bytes).await;
+            assert_eq!(found.is_some(), is_known);
+        }
+    }
+
+    #[tokio::test]
     async fn a_difference_is_no_base() {
         let Scene { repository, delta, mut raw, _folder, .. } = Scene::new().await;
         raw.extend(b"40000\tone more\n");
@@ -330,8 +344,8 @@ mod tests {
         let other = writer.write(other_raw).await.unwrap();
         let of = |base: BlobRef| BlobRef { base: Some(Box::new(base)), ..delta.clone() };
         let deeper = of(of(base.clone()));
-        let huge = of(BlobRef { raw_bytes: MAX_RAW_BYTES + 1, ..base.clone() });
-        let stretched = BlobRef { raw_bytes: MAX_RAW_BYTES + 1, ..delta.clone() };
+        let huge = of(BlobRef { raw_bytes: LARGEST_RAW_BYTES + 1, ..base.clone() });
+        let stretched = BlobRef { raw_bytes: LARGEST_RAW_BYTES + 1, ..delta.clone() };
         let poor = of(BlobRef { size: delta.size * 2, ..base.clone() });
         let longer = BlobRef { raw_bytes: delta.raw_bytes + 1, ..delta.clone() };
         let shorter = BlobRef { raw_bytes: delta.raw_bytes - 1, ..delta.clone() };

@@ -69,7 +69,8 @@ pub struct Repository {
     store: Store,
     holder: Arc<Holder>,
     stages: Stages,
-    /// The raw bytes of the base of a difference, for whoever reads or writes one.
+    /// Room for the raw bytes of one base: whoever reads or writes a difference waits for it, so that
+    /// memory never holds two.
     base: Arc<Mutex<Vec<u8>>>,
 }
 

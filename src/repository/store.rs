@@ -74,23 +74,32 @@ impl Store {
     async fn put(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<bool> {
         let options = PutOptions { mode, ..PutOptions::default() };
         match self.objects.put_opts(&path(name)?, bytes.into(), options).await {
-            Ok(_) => self.make_private(name).await.map(|()| true),
+            Ok(_) => {
+                self.make_private(name).await?;
+                self.let_go(name).await;
+                Ok(true)
+            }
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(cause) => Err(self.cannot("write", name).caused_by(cause)),
         }
     }
 
-    /// The folders are 0700 from the start, so nobody else can open the file in between. What is on the
-    /// disk is not kept in memory too, which belongs to the service.
+    /// The folders are 0700 from the start, so nobody else can open the file in between.
     async fn make_private(&self, name: &str) -> Result<()> {
-        let path = self.folder.join(name);
-        let protect = move || {
-            let file = File::open(path)?;
-            file.set_permissions(Permissions::from_mode(0o600))?;
-            fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)
-        };
+        let file = self.folder.join(name);
+        let protect = move || fs::set_permissions(file, Permissions::from_mode(0o600));
         let protected = spawn_blocking(protect).await.map_err(io::Error::from).flatten();
         protected.map_err(|cause| self.cannot("protect", name).caused_by(cause))
+    }
+
+    /// Tells the system not to keep a durable object in memory, which belongs to the service.
+    async fn let_go(&self, name: &str) {
+        let path = self.folder.join(name);
+        let advise = move || {
+            File::open(path).is_ok_and(|file| fadvise(file, 0, None, Advice::DontNeed).is_ok())
+        };
+        // A hint, which may be refused.
+        spawn_blocking(advise).await.ok();
     }
 
     /// Returns the bytes of an object, at most `limit` of them: a longer object is damaged.

@@ -72,9 +72,15 @@ impl Repository {
         // Where there are two, the one that needs no other comes last and stays.
         let mut blobs: Vec<BlobRef> = known.into_iter().collect();
         blobs.sort_by_key(|blob| blob.base.is_none());
-        let known: HashMap<String, BlobRef> =
+        let mut known: HashMap<String, BlobRef> =
             blobs.into_iter().map(|blob| (blob.raw_digest.clone(), blob)).collect();
-        let deltas_left = AtomicUsize::new(DELTA_LAYERS.saturating_sub(known.len()));
+        let is_delta = |blob: &&BlobRef| blob.base.is_some();
+        let layers = known.len() + known.values().filter(is_delta).count();
+        if layers > DELTA_LAYERS {
+            // They are stored in full, and take one layer each again.
+            known.retain(|_, blob| blob.base.is_none());
+        }
+        let deltas_left = AtomicUsize::new(DELTA_LAYERS.saturating_sub(layers));
         let written_bytes = AtomicU64::new(0);
         Ok(Writer { repository: self.clone(), known, deltas_left, written_bytes, _lock: lock })
     }

@@ -3,6 +3,9 @@
 
 use std::cmp::Reverse;
 
+use futures_util::StreamExt as _;
+use futures_util::stream;
+
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::profile::Profile;
@@ -44,6 +47,9 @@ pub(super) async fn contents(
     Ok(earlier)
 }
 
+/// Blobs that are looked for at once.
+const LOOKERS: usize = 16;
+
 /// Returns what the last snapshot made of a source: the boundaries of its chunks, and what they hold
 /// where that is still there.
 pub(super) async fn known_chunks(
@@ -53,19 +59,22 @@ pub(super) async fn known_chunks(
 ) -> KnownChunks {
     let mut known = KnownChunks::new();
     for item in index(earlier, source).map_or(&[][..], |index| &index.items) {
-        let mut chunks = Vec::new();
-        for Chunk { blob, rows, from, noted } in &item.chunks {
-            let found = writer.find_known(&blob.raw_digest, blob.raw_bytes).await;
-            let content = found.map(|BlobRef { raw_digest, .. }| KnownContent {
-                raw_digest,
-                rows: *rows,
-                noted: noted.clone(),
-            });
-            chunks.push(KnownChunk { from: from.clone(), raw_bytes: blob.raw_bytes, content });
-        }
+        let chunks = item.chunks.iter().map(|chunk| known_chunk(writer, chunk));
+        let chunks = stream::iter(chunks).buffered(LOOKERS).collect().await;
         known.insert(item.name.clone(), KnownTable { key: item.key.clone(), chunks });
     }
     known
+}
+
+async fn known_chunk(writer: &Writer, chunk: &Chunk) -> KnownChunk {
+    let Chunk { blob, rows, from, noted } = chunk;
+    let found = writer.find_known(&blob.raw_digest, blob.raw_bytes).await;
+    let content = found.map(|BlobRef { raw_digest, .. }| KnownContent {
+        raw_digest,
+        rows: *rows,
+        noted: noted.clone(),
+    });
+    KnownChunk { from: from.clone(), raw_bytes: blob.raw_bytes, content }
 }
 
 /// Returns the newest index of a source, where any of these snapshots holds it.

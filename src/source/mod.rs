@@ -30,7 +30,8 @@ impl Content {
     }
 }
 
-/// A contiguous part of an item, uncompressed: rows of one table, or a piece of a file tree.
+/// A contiguous part of an item: rows of one table, or a piece of a file tree; uncompressed, or by the
+/// name of its raw bytes where an earlier snapshot holds them.
 #[derive(Debug)]
 pub struct RawChunk {
     /// The item's position in the source's list of items; 0 where there is only one.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -16,11 +17,11 @@ use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::repository::Repository;
 use crate::repository::catalog::Chunk;
-use crate::source::mariadb::load::Back;
 use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Filled;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::load::Part;
+use crate::source::mariadb::load::ReadBack;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::staging::Staging;
 
@@ -48,6 +49,7 @@ impl Job {
         self.chunks.last().is_some_and(|chunk| !chunk.from.is_null())
     }
 
+    /// Returns its chunks as they tell in which parts it is read back.
     fn known(&self) -> Vec<KnownChunk> {
         let known = |Chunk { blob, from, .. }: &Chunk| KnownChunk {
             from: from.clone(),
@@ -76,11 +78,12 @@ pub(super) async fn fill(
 ) -> Result<()> {
     let desk = Arc::new(Desk::new(jobs));
     let (sender, mut progress) = mpsc::unbounded_channel();
+    // All before any is at work: one that fails would leave the others behind, in the midst of it.
+    let loaders = try_join_all((0..connections).map(|_| staging.loader())).await?;
     let mut workers = JoinSet::new();
-    for _ in 0..connections {
+    for loader in loaders {
         let (desk, progress) = (Arc::clone(&desk), sender.clone());
-        let (repository, loader) = (repository.clone(), staging.loader().await?);
-        let worker = Worker { repository, loader, desk, progress };
+        let worker = Worker { repository: repository.clone(), loader, desk, progress };
         workers.spawn(worker.work());
     }
     drop(sender);
@@ -133,7 +136,7 @@ struct Table {
     hands: usize,
     is_begun: bool,
     filled: Filled,
-    back: Back,
+    back: ReadBack,
 }
 
 /// Where loaders take their tasks from.
@@ -151,7 +154,7 @@ impl Desk {
             hands: 0,
             is_begun: false,
             filled: Filled::nothing_of(&job.expected),
-            back: Back::default(),
+            back: ReadBack::default(),
             job: Arc::new(job),
         };
         let tables = Mutex::new(jobs.into_iter().map(table).collect());
@@ -200,9 +203,9 @@ impl Desk {
         self.with(job, |table| table.filled.merge(filled));
     }
 
-    /// Leaves a table of which no chunk is left; returns whether nobody else is at work on it: then it is
-    /// not left.
-    fn is_full(&self, job: &Job) -> bool {
+    /// Leaves a table of which no chunk is left, unless nobody else is at work on it; returns whether that
+    /// is so, and the caller has to go on with it.
+    fn leave_full(&self, job: &Job) -> bool {
         self.with(job, |table| {
             let is_last = table.hands == 1;
             table.hands -= usize::from(!is_last);
@@ -212,7 +215,7 @@ impl Desk {
 
     /// Adds what a loader has read back, which leaves the table; returns all of it where it was the last
     /// one, and goes on with the table.
-    fn read_back(&self, job: &Job, back: &Back) -> Option<Back> {
+    fn add_back(&self, job: &Job, back: &ReadBack) -> Option<ReadBack> {
         self.with(job, |table| {
             table.back.merge(back);
             let is_last = table.hands == 1 && table.parts.is_empty();
@@ -287,7 +290,7 @@ impl Worker {
             self.tell(Told::Bytes(blob.raw_bytes));
             fetched = next;
         }
-        if desk.is_full(job) { self.index(job).await } else { Ok(()) }
+        if desk.leave_full(job) { self.index(job).await } else { Ok(()) }
     }
 
     /// Builds the indexes of a table of which all rows are in.
@@ -304,7 +307,7 @@ impl Worker {
     /// Reads a part of a table back.
     async fn read_back(&mut self, job: &Job, part: &Part) -> Result<()> {
         let back = self.loader.read_back(job.position, part).await?;
-        match self.desk.read_back(job, &back) {
+        match self.desk.add_back(job, &back) {
             Some(back) => {
                 let is_as_inserted = self.desk.filled(job).is_as_inserted(&job.expected, &back);
                 self.complete(job, is_as_inserted).await
@@ -373,7 +376,7 @@ mod tests {
         assert_eq!(desk.take_chunk(&large.0, End::First), Some(0));
         assert_eq!(desk.take_chunk(&small.0, End::First), Some(0));
         assert_eq!(desk.take_chunk(&small.0, End::First), None);
-        assert!(desk.is_full(&small.0), "nobody else is at work on it");
+        assert!(desk.leave_full(&small.0), "nobody else is at work on it");
         desk.leave(&small.0, Vec::new());
         let helped = load(&desk);
         assert_eq!((helped.0.position, helped.1), (1, End::Last));
@@ -381,9 +384,9 @@ mod tests {
         assert_eq!(desk.take_chunk(&large.0, End::First), Some(1));
         assert_eq!(desk.take_chunk(&large.0, End::First), Some(2));
         assert_eq!(desk.take_chunk(&helped.0, End::Last), None);
-        assert!(!desk.is_full(&large.0), "somebody loads a chunk of it");
+        assert!(!desk.leave_full(&large.0), "somebody loads a chunk of it");
         assert!(matches!(desk.next(), Task::Wait), "what comes next is not known yet");
-        assert!(desk.is_full(&helped.0));
+        assert!(desk.leave_full(&helped.0));
         desk.leave(&helped.0, Vec::new());
         assert!(matches!(desk.next(), Task::Rest));
     }
@@ -401,7 +404,7 @@ mod tests {
         let expected = job(0, 1, true).expected;
         let mut filled = Filled::nothing_of(&expected);
         assert!(filled.is_provable(&expected));
-        assert!(filled.is_as_inserted(&expected, &Back::default()));
+        assert!(filled.is_as_inserted(&expected, &ReadBack::default()));
         filled.merge(&Filled::nothing_of(&expected));
         assert!(filled.is_provable(&expected));
         let other = Expected {
@@ -409,6 +412,6 @@ mod tests {
             ..expected
         };
         assert!(!filled.is_provable(&other), "other rows");
-        assert!(!filled.is_as_inserted(&other, &Back::default()));
+        assert!(!filled.is_as_inserted(&other, &ReadBack::default()));
     }
 }

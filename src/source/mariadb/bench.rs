@@ -82,10 +82,16 @@ impl BenchTable {
         for packet in packets {
             let row = Row { fields: Fields::Packet(packet), shape: &self.shape };
             let hash = lines.add(&row).expect("a packet is a row of the table");
+            cutter.saw(Some(packet));
             let cut = cutter.push(&lines.line, hash);
             assert!(cut.is_none(), "the rows are those of one chunk");
         }
-        cutter.finish().bytes
+        let piece = cutter.finish();
+        assert!(
+            piece.trace.imprint(&self.shape.columns, u64::MAX).is_some(),
+            "all packets were seen"
+        );
+        piece.bytes
     }
 
     /// Makes the bulks of a chunk, as a restore does before it sends them; returns their bytes.

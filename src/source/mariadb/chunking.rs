@@ -16,9 +16,9 @@ use crate::source::mariadb::cut::KeyCutter;
 use crate::source::mariadb::cut::Piece;
 use crate::source::mariadb::cut::Sizes;
 use crate::source::mariadb::definition::Table;
-use crate::source::mariadb::imprint::Columns;
+use crate::source::mariadb::imprint::ColumnsHash;
 use crate::source::mariadb::imprint::Imprint;
-use crate::source::mariadb::imprint::Packets;
+use crate::source::mariadb::imprint::PacketsHash;
 use crate::source::mariadb::lines::Lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::range::Job;
@@ -48,7 +48,8 @@ pub(super) async fn read_job(
     };
     // What the server computes, or takes to be history, is proven by more than the lines.
     let is_noted = table.generated_columns().next().is_none() && !table.is_versioned();
-    let mut chunking = Chunking { lines: Lines::new(table), outlet, is_noted };
+    let longest_packets = if is_noted { sizes.longest_packets() } else { 0 };
+    let mut chunking = Chunking { lines: Lines::new(table), outlet, longest_packets };
     if table.key.is_none() {
         let mut cutter = HashCutter::new(sizes);
         for range in &job.ranges {
@@ -92,8 +93,9 @@ pub(super) async fn read_job(
 struct Chunking<'a> {
     lines: Lines,
     outlet: Outlet<'a>,
-    /// Whether the next snapshot may know its chunks by what is noted of them.
-    is_noted: bool,
+    /// What the packets of a chunk take at most, in bytes, that the next snapshot may know by what is noted
+    /// of it; 0 where it may know none.
+    longest_packets: u64,
 }
 
 impl Chunking<'_> {
@@ -139,9 +141,10 @@ impl Chunking<'_> {
         rows: &mut Rows<'_>,
         cutter: &mut KeyCutter,
     ) -> Result<bool> {
-        let Some(known) = range.known.as_ref().filter(|_| self.is_noted) else { return Ok(false) };
+        let Some(known) = &range.known else { return Ok(false) };
         let Some(from) = cutter.begins().cloned() else { return Ok(false) };
-        let Some(imprint) = Imprint::parse(&known.noted) else { return Ok(false) };
+        let is_short = |imprint: &Imprint| imprint.sent_bytes <= self.longest_packets;
+        let Some(imprint) = Imprint::parse(&known.noted).filter(is_short) else { return Ok(false) };
         let Some(digest) = imprint.rows_digest(known.rows) else { return Ok(false) };
         let mut kept = Kept::default();
         while let Some(arrived) = rows.next().await? {
@@ -164,6 +167,7 @@ impl Chunking<'_> {
         self.outlet.send_known(from, known).await?;
         Ok(true)
     }
+
     /// Adds rows whose packets were kept, and lets go of them.
     async fn take_kept(&mut self, kept: Kept, shape: &Shape, cutter: &mut KeyCutter) -> Result<()> {
         for frames in kept.frames {
@@ -172,8 +176,9 @@ impl Chunking<'_> {
         Ok(())
     }
 
-    async fn send(&mut self, piece: Piece, columns: &Columns) -> Result<()> {
-        let imprint = piece.trace.imprint(columns).filter(|_| self.is_noted);
+    /// Sends a piece with what is noted of it.
+    async fn send(&mut self, piece: Piece, columns: &ColumnsHash) -> Result<()> {
+        let imprint = piece.trace.imprint(columns, self.longest_packets);
         let noted = imprint.map_or(Value::Null, |imprint| imprint.to_note());
         self.outlet.send(piece, noted).await
     }
@@ -182,7 +187,7 @@ impl Chunking<'_> {
 /// Packets that may be those of a known chunk, until that is certain.
 #[derive(Default)]
 struct Kept {
-    packets: Packets,
+    packets: PacketsHash,
     /// Let go of one after the other, while their lines take the memory.
     frames: Vec<Vec<u8>>,
 }
@@ -212,6 +217,7 @@ struct Outlet<'a> {
 }
 
 impl Outlet<'_> {
+    /// Sends a piece as the next chunk; one without rows is none.
     async fn send(&mut self, piece: Piece, noted: Value) -> Result<()> {
         let Piece { from, rows, bytes, .. } = piece;
         if rows == 0 {
@@ -220,6 +226,7 @@ impl Outlet<'_> {
         self.send_chunk(from, rows, Content::Raw(bytes), noted).await
     }
 
+    /// Sends what an earlier snapshot holds as the next chunk.
     async fn send_known(&mut self, from: Value, known: &KnownContent) -> Result<()> {
         let content = Content::Known(known.raw_digest.clone());
         self.send_chunk(from, known.rows, content, known.noted.clone()).await

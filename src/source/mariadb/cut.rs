@@ -39,6 +39,11 @@ impl Sizes {
         MEMORY / self.limit - HANDED_ON
     }
 
+    /// Returns how many bytes of packets a reader may hold in the place of a chunk.
+    pub(super) const fn longest_packets(self) -> u64 {
+        self.limit as u64
+    }
+
     /// Returns the size under which a chunk that shrank joins the next one.
     const fn smallest(self) -> usize {
         self.target / 4

@@ -98,6 +98,7 @@ impl Dump {
         observer.prepare_reading().await?;
         // At once: a server that is far away takes as long for each as for all.
         let readers = try_join_all((0..connections).map(|_| moment::reader(login)));
+        // Without one, whoever holds others off connects by itself, and says what is wrong.
         let guard = async { Ok(if connections > 1 { connect(login).await.ok() } else { None }) };
         let (definition, readers, guard) =
             try_join!(definition(&mut observer, database), readers, guard)?;

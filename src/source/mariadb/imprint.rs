@@ -46,16 +46,16 @@ impl Imprint {
     }
 
     /// Returns whether packets that were traced are those of this chunk.
-    pub(super) fn is_of(&self, packets: &Packets, columns: &Columns) -> bool {
+    pub(super) fn is_of(&self, packets: &PacketsHash, columns: &ColumnsHash) -> bool {
         packets.bytes == self.sent_bytes && packets.digest(columns) == self.sent
     }
 }
 
-/// What describes the columns of a result, as far as it says what their values mean.
-pub(super) struct Columns([u8; blake3::OUT_LEN]);
+/// The hash of what describes the columns of a result, as far as it says what their values mean.
+pub(super) struct ColumnsHash([u8; blake3::OUT_LEN]);
 
-impl Columns {
-    /// Returns it for the columns of a result.
+impl ColumnsHash {
+    /// Returns the hash for a result of these columns.
     pub(super) fn of(columns: &[Column]) -> Self {
         let mut hasher = Hasher::new();
         for column in columns {
@@ -68,14 +68,14 @@ impl Columns {
     }
 }
 
-/// Packets that went by.
+/// The hash of packets that went by, and their size.
 #[derive(Clone, Default)]
-pub(super) struct Packets {
+pub(super) struct PacketsHash {
     hasher: Box<Hasher>,
     bytes: u64,
 }
 
-impl Packets {
+impl PacketsHash {
     /// Adds packets with their headers.
     pub(super) fn add(&mut self, frames: &[u8]) {
         self.hasher.update(frames);
@@ -87,7 +87,7 @@ impl Packets {
         self.bytes
     }
 
-    fn digest(&self, columns: &Columns) -> String {
+    fn digest(&self, columns: &ColumnsHash) -> String {
         let mut hasher = Hasher::new();
         hasher.update(&columns.0).update(self.hasher.finalize().as_bytes());
         format!("{ALGORITHM}{}", hasher.finalize().to_hex())
@@ -98,7 +98,7 @@ impl Packets {
 #[derive(Clone, Default)]
 pub(super) struct Trace {
     rows: RowsDigest,
-    packets: Packets,
+    packets: PacketsHash,
     is_blind: bool,
 }
 
@@ -117,9 +117,11 @@ impl Trace {
         }
     }
 
-    /// Returns the imprint of all that was added; `None` where some of it was not seen.
-    pub(super) fn imprint(&self, columns: &Columns) -> Option<Imprint> {
-        (!self.is_blind).then(|| Imprint {
+    /// Returns the imprint of all that was added; `None` where some of it was not seen, or its packets take
+    /// more than `longest` bytes: who reads them again holds them until they are known.
+    pub(super) fn imprint(&self, columns: &ColumnsHash, longest: u64) -> Option<Imprint> {
+        let is_short = self.packets.bytes <= longest;
+        (is_short && !self.is_blind).then(|| Imprint {
             sent: self.packets.digest(columns),
             sent_bytes: self.packets.bytes,
             rows_digest: self.rows.to_text(),
@@ -136,6 +138,8 @@ mod tests {
 
     use super::*;
 
+    const LONGEST: u64 = 4;
+
     fn number() -> Column {
         Column::new(ColumnType::MYSQL_TYPE_LONG)
     }
@@ -149,16 +153,16 @@ mod tests {
         trace
     }
 
-    fn packets(bytes: &[u8]) -> Packets {
-        let mut packets = Packets::default();
+    fn packets(bytes: &[u8]) -> PacketsHash {
+        let mut packets = PacketsHash::default();
         packets.add(bytes);
         packets
     }
 
     #[test]
     fn the_same_packets_are_known_however_they_arrive() {
-        let columns = Columns::of(&[number()]);
-        let imprint = trace(&[b"abc", b"d"]).imprint(&columns).unwrap();
+        let columns = ColumnsHash::of(&[number()]);
+        let imprint = trace(&[b"abc", b"d"]).imprint(&columns, LONGEST).unwrap();
         assert!(imprint.is_of(&packets(b"abcd"), &columns));
         assert_eq!(Imprint::parse(&imprint.to_note()), Some(imprint.clone()));
         assert_eq!(imprint.rows_digest(2).unwrap().rows(), 2);
@@ -178,10 +182,12 @@ mod tests {
             Column::new(ColumnType::MYSQL_TYPE_FLOAT),
         ];
         for (position, column) in all.iter().enumerate() {
-            let imprint = trace(&[b"abcd"]).imprint(&Columns::of(slice::from_ref(column))).unwrap();
+            let imprint = trace(&[b"abcd"])
+                .imprint(&ColumnsHash::of(slice::from_ref(column)), LONGEST)
+                .unwrap();
             for (other, of_other) in all.iter().enumerate() {
                 let is_known =
-                    imprint.is_of(&packets(b"abcd"), &Columns::of(slice::from_ref(of_other)));
+                    imprint.is_of(&packets(b"abcd"), &ColumnsHash::of(slice::from_ref(of_other)));
                 assert_eq!(is_known, position == other);
             }
         }
@@ -189,10 +195,17 @@ mod tests {
 
     #[test]
     fn rows_that_were_not_seen_leave_no_imprint() {
-        let columns = Columns::of(&[number()]);
+        let columns = ColumnsHash::of(&[number()]);
         let mut blind = trace(&[b"abc"]);
         blind.add_packets(None);
-        assert_eq!(blind.imprint(&columns), None);
+        assert_eq!(blind.imprint(&columns, LONGEST), None);
+    }
+
+    #[test]
+    fn rows_whose_packets_are_much_longer_than_their_lines_leave_no_imprint() {
+        let columns = ColumnsHash::of(&[number()]);
+        assert!(trace(&[b"abcd"]).imprint(&columns, LONGEST).is_some());
+        assert_eq!(trace(&[b"abcd", b"e"]).imprint(&columns, LONGEST), None);
     }
 
     #[test]

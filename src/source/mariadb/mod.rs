@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! defaults → login → connection        how a server is reached; session, failure, server facts, sessions
-//! wire                                 a connection that carries rows as they lie in packets
+//! wire                                 a connection that carries rows as they lie in packets, from near or far (login, far)
 //! grants → rights                      what the account may do
 //! grants → accounts                    who else may do what: saved and restored when asked
 //! tables, views, programs → definition what a database is made of (heading, shown); schema is its blob
@@ -12,7 +12,7 @@
 //! versioning, remark                   tables that keep their history; options shown as remarks
 //! hold → moment                        saving: one moment for several connections
 //! partitions                           what nobody may exchange until it is read
-//! range → rows → lines → chunking       key ranges, what arrives (field), TSV of it (tsv), chunks (cut, imprint)
+//! range → rows → lines → chunking      key ranges, what arrives (field), TSV of it (tsv), chunks (cut, imprint)
 //! reading → dump                       all tables on several connections; watch the server meanwhile
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names

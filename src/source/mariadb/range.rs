@@ -1,4 +1,5 @@
-//! The ranges in which a table is read: those of the last snapshot, grouped into jobs.
+//! The ranges in which a table is read: those of a snapshot's chunks, grouped into jobs or joined into
+//! parts.
 
 use std::collections::HashMap;
 
@@ -15,7 +16,8 @@ use crate::source::mariadb::versioning;
 /// connection busy, little enough to share a large table among connections.
 const JOB_BYTES: u64 = 64 << 20;
 
-/// A chunk of the last snapshot, as far as it tells how to read the next.
+/// A chunk of a snapshot, as far as it tells in which ranges to read a table: for the next snapshot, or
+/// to read back what was restored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownChunk {
     /// Where it begins.

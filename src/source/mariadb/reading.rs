@@ -1,4 +1,4 @@
-//! Reads the rows of all tables: jobs shared among connections, and tables read again whole where
+//! Reads the rows of all tables and counts them: jobs shared among connections, and tables read again whole where
 //! the ranges of the last snapshot did not fit.
 
 use std::collections::BTreeSet;

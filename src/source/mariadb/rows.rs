@@ -15,7 +15,7 @@ use crate::source::mariadb::failure::Peer;
 use crate::source::mariadb::field;
 use crate::source::mariadb::field::Field;
 use crate::source::mariadb::field::Sent;
-use crate::source::mariadb::imprint::Columns;
+use crate::source::mariadb::imprint::ColumnsHash;
 use crate::source::mariadb::key::Boundary;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::quote;
@@ -32,7 +32,7 @@ use crate::source::mariadb::wire::packets::Frames;
 pub(super) struct Shape {
     pub(super) sent: Vec<Sent>,
     pub(super) formats: Vec<Format>,
-    pub(super) columns: Columns,
+    pub(super) columns: ColumnsHash,
 }
 
 impl Shape {
@@ -41,7 +41,7 @@ impl Shape {
         Self {
             sent: columns.iter().map(Sent::of).collect(),
             formats: tsv::formats(columns),
-            columns: Columns::of(columns),
+            columns: ColumnsHash::of(columns),
         }
     }
 }
@@ -52,7 +52,7 @@ pub(super) struct Row<'a> {
     pub(super) shape: &'a Shape,
 }
 
-/// Its fields, read by whoever reads the result.
+/// Its fields: values that the client made, or its packet, where they are read in place.
 pub(super) enum Fields<'a> {
     Values(Vec<Value>),
     Packet(&'a [u8]),
@@ -140,7 +140,8 @@ enum Answer<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Asks for the rows of a range, and for those of the one that is read next.
+    /// Returns the rows of a range. A wire is asked for those of the `next` one too, which the server goes
+    /// on with at once.
     pub(super) async fn open(
         connection: &'a mut Connection,
         database: &str,

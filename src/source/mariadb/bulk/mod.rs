@@ -102,15 +102,15 @@ pub(super) struct ChunkLines<'a> {
 }
 
 impl<'a> ChunkLines<'a> {
-    /// Returns the lines of a chunk that come after others; a row longer than `longest_row` goes in
+    /// Returns the lines of a chunk, with what proves no rows yet; a row longer than `longest_row` goes in
     /// no bulk.
     pub(super) fn new(
         insertion: &'a Insertion,
         chunk: &'a [u8],
         longest_row: usize,
-        before: Inserted,
+        nothing: Inserted,
     ) -> Self {
-        Self { insertion, rest: chunk, longest_row, image: Vec::new(), passed: before }
+        Self { insertion, rest: chunk, longest_row, image: Vec::new(), passed: nothing }
     }
 
     /// Fills a bulk with the next rows, with none where there are no more. Returns the bytes of their
@@ -185,22 +185,23 @@ impl<'a> ChunkLines<'a> {
 }
 
 impl Connection {
-    /// Inserts the rows of a chunk, all or none of them, and returns what proves them with those that
-    /// were inserted before; `None` where the server takes them otherwise, or not in this way.
+    /// Inserts the rows of a chunk, all or none of them, and returns what proves them, their lines hashed
+    /// as those of another digest; `None` where the server takes them otherwise, or not in this way.
     pub(super) async fn insert(
         &mut self,
         doing: &str,
         insertion: &Insertion,
         chunk: &[u8],
         packet_bytes: usize,
-        before: Inserted,
+        like: &RowsDigest,
     ) -> Result<Option<Inserted>> {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
         self.execute(doing, BEGIN).await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
-        let lines = ChunkLines::new(insertion, chunk, longest_row, before);
+        let nothing = Inserted::nothing_of(like);
+        let lines = ChunkLines::new(insertion, chunk, longest_row, nothing);
         let inserted = match self.insert_lines(lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => None,

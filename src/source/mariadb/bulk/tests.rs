@@ -35,8 +35,8 @@ async fn prepared(database: &str, statements: &str) -> (Connection, Vec<Table>) 
 
 async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> Option<Inserted> {
     let insertion = Insertion::into(table).expect("a bulk takes all of its types");
-    let before = Inserted::default();
-    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, before).await.unwrap()
+    let like = RowsDigest::default();
+    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, &like).await.unwrap()
 }
 
 async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
@@ -146,7 +146,7 @@ fn a_bulk_takes_every_row_as_load_data_does() {
 }
 
 #[tokio::test]
-async fn rows_are_added_to_those_before_them_and_hashed_as_they_were() {
+async fn rows_of_several_chunks_are_proven_together_and_hashed_as_they_were() {
     let statements = "CREATE TABLE t (id int PRIMARY KEY, v varchar(3))";
     let (mut connection, tables) = prepared("bulk_hashed", statements).await;
     let insertion = Insertion::into(&tables[0]).unwrap();
@@ -154,8 +154,8 @@ async fn rows_are_added_to_those_before_them_and_hashed_as_they_were() {
     let mut inserted = Inserted::nothing_of(&old);
     for chunk in ["1\ta\n2\tb\n", "3\tc\n"] {
         let (packet, chunk) = (PACKET_BYTES, chunk.as_bytes());
-        let more = connection.insert("", &insertion, chunk, packet, inserted).await.unwrap();
-        inserted = more.expect("the server takes them as they are");
+        let more = connection.insert("", &insertion, chunk, packet, &old).await.unwrap();
+        inserted.merge(&more.expect("the server takes them as they are"));
     }
     let empty = Totals { stored: old, ..Totals::default() };
     let found = lines::prove(&mut connection, "bulk_hashed", &tables[0], empty).await.unwrap();

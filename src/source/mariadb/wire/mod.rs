@@ -215,7 +215,8 @@ impl Wire {
         self.begun().await
     }
 
-    /// Begins a query, and sends the next one too: the server goes on with it at once.
+    /// Begins a query, returns its columns, and sends the next one ahead, unless it is too long: the server
+    /// goes on with it at once.
     pub(super) async fn query_before(
         &mut self,
         statement: &str,
@@ -235,8 +236,7 @@ impl Wire {
         self.packets.expect_answer();
         let id = match self.prepared().await {
             Err(ClientError::Server(refused)) => {
-                self.expect_refusal().await;
-                return Err(ClientError::Server(refused));
+                return Err(self.refused_twice(refused).await);
             }
             prepared => prepared?,
         };
@@ -259,13 +259,15 @@ impl Wire {
         self.columns(count).await
     }
 
-    /// Waits until the server has refused to run what it has not prepared. Whoever runs something
-    /// else is asked nothing more.
-    async fn expect_refusal(&mut self) {
+    /// Waits until the server has refused to run what it has refused to prepare; returns why it did.
+    /// Whoever runs something else is asked nothing more.
+    async fn refused_twice(&mut self, refused: ServerError) -> ClientError {
         self.packets.expect_answer();
-        if !matches!(self.packets.next().await, Ok([ERROR, ..])) {
-            self.packets.shut().await;
+        if matches!(self.packets.next().await, Ok([ERROR, ..])) {
+            return ClientError::Server(refused);
         }
+        self.packets.shut().await;
+        malformed(&format!("what was not prepared was run: {refused}")).into()
     }
 
     /// Returns the packets of those of the query's next rows that have arrived, one at least; `None`

@@ -9,8 +9,8 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::base::digest::RowsDigest;
 use crate::base::error::Kind;
-use crate::source::mariadb::bulk::Inserted;
 use crate::source::mariadb::bulk::Insertion;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
@@ -125,8 +125,8 @@ async fn rows_go_afar_as_a_bulk_and_as_a_file() {
         loader.prepare_loading().await.unwrap();
         loader.receive_text_as_stored().await.unwrap();
         loader.select_database("far_load").await.unwrap();
-        let (packet, before) = (16 << 20, Inserted::default());
-        let inserted = loader.insert("", &insertion, &chunk, packet, before).await.unwrap();
+        let (packet, like) = (16 << 20, RowsDigest::default());
+        let inserted = loader.insert("", &insertion, &chunk, packet, &like).await.unwrap();
         let inserted = inserted.expect("the server takes them as they are");
         let empty = Totals::default();
         let proven = lines::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap();
