@@ -41,7 +41,8 @@ use crate::repository::manifest::MAX_CATALOG_BYTES;
 use crate::repository::manifest::MAX_LAYERS;
 use crate::repository::summary::Summary;
 
-const CHECKERS: usize = 16;
+/// The blobs that are looked for at once.
+pub const CHECKERS: usize = 16;
 /// The layers up to which chunks are stored as differences: the others are for tables that grow.
 const DELTA_LAYERS: usize = MAX_LAYERS / 4 * 3;
 

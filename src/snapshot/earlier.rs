@@ -14,6 +14,7 @@ use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Chunk;
 use crate::repository::catalog::Index;
 use crate::repository::contents::Contents;
+use crate::repository::writer::CHECKERS;
 use crate::repository::writer::Writer;
 use crate::snapshot::Host;
 use crate::source::mariadb::range::KnownChunk;
@@ -47,9 +48,6 @@ pub(super) async fn contents(
     Ok(earlier)
 }
 
-/// Blobs that are looked for at once.
-const LOOKERS: usize = 16;
-
 /// Returns what the last snapshot made of a source: the boundaries of its chunks, and what they hold
 /// where that is still there.
 pub(super) async fn known_chunks(
@@ -60,7 +58,7 @@ pub(super) async fn known_chunks(
     let mut known = KnownChunks::new();
     for item in index(earlier, source).map_or(&[][..], |index| &index.items) {
         let chunks = item.chunks.iter().map(|chunk| known_chunk(writer, chunk));
-        let chunks = stream::iter(chunks).buffered(LOOKERS).collect().await;
+        let chunks = stream::iter(chunks).buffered(CHECKERS).collect().await;
         known.insert(item.name.clone(), KnownTable { key: item.key.clone(), chunks });
     }
     known

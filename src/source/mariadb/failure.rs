@@ -292,6 +292,12 @@ fn denied_globally(message: &str) -> Option<&str> {
     (!matches!(right, "TRIGGER" | "EVENT" | "SELECT" | "SHOW VIEW")).then_some(right)
 }
 
+/// Returns whether a query failed by what it asks for, such as a boundary that is no value of its column
+/// any more, and another one may not.
+pub(super) fn is_of_the_statement(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Failed | Kind::Damaged)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,7 @@ use crate::source::mariadb::bulk::Insertion;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::infile;
 use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
@@ -212,7 +213,7 @@ impl Loader {
         self.connection.prepare_reading_back().await?;
         let (schema, table) = (self.plan.schema(), &self.plan.definition().tables[position]);
         let back = match lines::prove_images(&mut self.connection, schema, table, range).await {
-            Err(error) if matches!(error.kind(), Kind::Failed | Kind::Damaged) => None,
+            Err(error) if failure::is_of_the_statement(&error) => None,
             back => back?,
         };
         self.connection.prepare_loading().await?;

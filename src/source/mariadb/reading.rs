@@ -10,7 +10,6 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 use crate::base::error::Error;
-use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::source::RawChunk;
 use crate::source::mariadb::chunking;
@@ -18,6 +17,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::cut::Sizes;
 use crate::source::mariadb::definition::Definition;
 use crate::source::mariadb::definition::Table;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::range;
 use crate::source::mariadb::range::Job;
@@ -195,7 +195,7 @@ impl Desk {
             chunking::read_job(connection, database, table, job, self.sizes, &self.sender).await;
         match read {
             // A boundary may be no value of its column any more.
-            Err(error) if job.is_part() && is_of_the_statement(&error) => Ok(None),
+            Err(error) if job.is_part() && failure::is_of_the_statement(&error) => Ok(None),
             read => read.map(Some),
         }
     }
@@ -203,10 +203,6 @@ impl Desk {
     fn next(&self) -> Option<Task> {
         self.tasks.lock().expect("no reader panics while it takes a task").pop_front()
     }
-}
-
-fn is_of_the_statement(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Failed | Kind::Damaged)
 }
 
 #[cfg(test)]
