@@ -262,6 +262,7 @@ mod stored {
 /// What proves bytes, and rows.
 mod hashing {
     use studio_snap::base::digest::RowsDigest;
+    use studio_snap::base::digest::of_raw;
     use studio_snap::base::digest::sha256;
 
     use super::Bencher;
@@ -269,9 +270,16 @@ mod hashing {
     use super::TABLES;
     use super::counting;
 
-    /// The digest of a chunk, whatever is in it.
+    /// The digest of the raw bytes of a chunk.
     #[divan::bench]
-    fn bytes(bencher: Bencher<'_, '_>) {
+    fn raw_bytes(bencher: Bencher<'_, '_>) {
+        let chunk = Rows::Element.chunk();
+        counting(bencher, &chunk).bench_local(|| of_raw(&chunk));
+    }
+
+    /// The digest of as many stored bytes.
+    #[divan::bench]
+    fn stored_bytes(bencher: Bencher<'_, '_>) {
         let chunk = Rows::Element.chunk();
         counting(bencher, &chunk).bench_local(|| sha256(&chunk));
     }
