@@ -200,10 +200,19 @@ impl<'a> CreateTable<'a> {
 
     /// Returns the quoted name of the column that counts up.
     pub(super) fn auto_increment_column(&self) -> Option<&'a str> {
+        let mut counters = self.columns_with(" AUTO_INCREMENT");
+        counters.find_map(|member| scan::quoted_name(member.text.trim_start()))
+    }
+
+    /// Returns whether there are columns of which only who names them learns.
+    pub(super) fn has_invisible_columns(&self) -> bool {
+        self.columns_with(" INVISIBLE").next().is_some()
+    }
+
+    /// Returns the columns that have an attribute.
+    fn columns_with(&self, attribute: &str) -> impl Iterator<Item = &Member<'a>> {
         let columns = self.members.iter().filter(|member| member.kind == MemberKind::Other);
-        columns
-            .filter(|member| scan::outside_quotes(member.text).contains(" AUTO_INCREMENT"))
-            .find_map(|member| scan::quoted_name(member.text.trim_start()))
+        columns.filter(move |member| scan::outside_quotes(member.text).contains(attribute))
     }
 }
 

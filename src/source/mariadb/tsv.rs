@@ -179,20 +179,19 @@ pub(super) fn cells<const N: usize>(
 
 pub(super) fn unescaped(cell: &[u8]) -> Result<Vec<u8>> {
     let malformed = || Error::damaged("cannot read a value: nothing of ours writes it so");
-    let mut bytes = Vec::with_capacity(cell.len());
-    let mut rest = cell.iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'\\' => match rest.next() {
-                Some(b't') => b'\t',
-                Some(b'n') => b'\n',
-                Some(b'\\') => b'\\',
-                Some(b'0') => 0,
-                _ => return Err(malformed()),
-            },
-            byte => *byte,
+    let (mut bytes, mut rest) = (Vec::with_capacity(cell.len()), cell);
+    while let Some(at) = memchr(b'\\', rest) {
+        bytes.extend_from_slice(&rest[..at]);
+        bytes.push(match rest.get(at + 1) {
+            Some(b't') => b'\t',
+            Some(b'n') => b'\n',
+            Some(b'\\') => b'\\',
+            Some(b'0') => 0,
+            _ => return Err(malformed()),
         });
+        rest = &rest[at + 2..];
     }
+    bytes.extend_from_slice(rest);
     Ok(bytes)
 }
 

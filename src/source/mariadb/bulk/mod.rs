@@ -21,6 +21,7 @@ use crate::source::mariadb::definition::Table;
 use crate::source::mariadb::failure;
 use crate::source::mariadb::field;
 use crate::source::mariadb::quote;
+use crate::source::mariadb::statement::CreateTable;
 use crate::source::mariadb::wire::Wire;
 use crate::source::mariadb::wire::bulk::Bulk;
 
@@ -33,11 +34,9 @@ const BULK_BYTES: usize = 128 << 10;
 const LONGEST_ROW: usize = 8 << 20;
 
 /// Begins transactions, one after the other: where the server ends one by itself, a bulk that is on
-/// its way already is part of the next one, and is taken back with it.
-const BEGIN: &str = "SET autocommit = 0";
-
-/// Makes the server take what it is sent for bytes.
-const SEND_BYTES: &str = "SET character_set_client = binary";
+/// its way already is part of the next one, and is taken back with it. What the server is sent, it takes
+/// for bytes.
+const BEGIN: &str = "SET autocommit = 0, character_set_client = binary";
 
 /// Makes the session what every session is at first.
 const END: &str = "SET autocommit = 1, character_set_client = utf8mb4";
@@ -79,16 +78,28 @@ impl Insertion {
             return None;
         }
         let forms = table.columns.iter().map(Form::of).collect::<Option<Vec<_>>>()?;
-        let columns: Vec<_> = table.columns.iter().map(|it| quote::identifier(&it.name)).collect();
-        let marks = vec!["?"; forms.len()].join(", ");
-        let (name, columns) = (quote::identifier(&table.name), columns.join(", "));
-        Some(Self { statement: format!("INSERT INTO {name} ({columns}) VALUES ({marks})"), forms })
+        let (name, marks) = (quote::identifier(&table.name), vec!["?"; forms.len()].join(", "));
+        // Where columns are named, a server makes each row of all defaults first, in the full width of
+        // every VARCHAR: a twentieth of all that it does with a row.
+        let columns =
+            if has_invisible_columns(table) { named_columns(table) } else { String::new() };
+        Some(Self { statement: format!("INSERT INTO {name}{columns} VALUES ({marks})"), forms })
     }
 
     /// Returns a bulk of no rows yet for the statement, which the server knows by a number.
     pub(super) fn bulk(&self, statement: u32) -> Bulk {
         Bulk::new(statement, self.forms.iter().map(|form| form.bulk_type()))
     }
+}
+
+/// Returns whether columns of a table get no value where none are named; `true` where that cannot be told.
+fn has_invisible_columns(table: &Table) -> bool {
+    CreateTable::parse(&table.create).map_or(true, |create| create.has_invisible_columns())
+}
+
+fn named_columns(table: &Table) -> String {
+    let names: Vec<_> = table.columns.iter().map(|it| quote::identifier(&it.name)).collect();
+    format!(" ({})", names.join(", "))
 }
 
 /// The lines of a chunk on their way into bulks.
@@ -198,7 +209,6 @@ impl Connection {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
-        self.execute(doing, BEGIN).await?;
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
         let nothing = Inserted::nothing_of(like);
         let lines = ChunkLines::new(insertion, chunk, longest_row, nothing);
@@ -222,7 +232,7 @@ impl Connection {
         let Some(statement) = wire.prepare_bulks(&lines.insertion.statement).await? else {
             return Ok(None);
         };
-        wire.execute(SEND_BYTES).await?;
+        wire.execute(BEGIN).await?;
         let mut bulk = lines.insertion.bulk(statement);
         let (mut rows, mut is_underway, mut is_taken) = (lines.passed.lines.rows(), false, true);
         let is_complete = loop {

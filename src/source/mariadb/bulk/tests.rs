@@ -165,6 +165,21 @@ async fn rows_of_several_chunks_are_proven_together_and_hashed_as_they_were() {
 }
 
 #[tokio::test]
+async fn columns_that_nobody_sees_and_counters_at_zero_get_their_values_too() {
+    let statements = "CREATE TABLE a (id int AUTO_INCREMENT PRIMARY KEY, v int DEFAULT 7, h int INVISIBLE); \
+        CREATE TABLE b (`x INVISIBLE` int DEFAULT 7 COMMENT ' INVISIBLE', h int, id int AUTO_INCREMENT PRIMARY KEY)";
+    let (mut connection, tables) = prepared("bulk_invisible", statements).await;
+    let seen = tables.iter().map(has_invisible_columns);
+    assert_eq!(seen.collect::<Vec<_>>(), [true, false]);
+    for table in &tables {
+        let chunk = b"0\t\\N\t0\n1\t8\t2\n";
+        let sent = inserted(&mut connection, table, chunk).await.unwrap();
+        let found = proven(&mut connection, "bulk_invisible", table).await;
+        assert_eq!(found.stored, sent.lines, "{}", table.name);
+    }
+}
+
+#[tokio::test]
 async fn what_the_server_says_anything_against_is_taken_back_whole() {
     let statements = "CREATE TABLE t (id int PRIMARY KEY, v varchar(3))";
     let (mut connection, tables) = prepared("bulk_refused", statements).await;
