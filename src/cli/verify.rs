@@ -19,7 +19,7 @@ use crate::snapshot::verify::verify;
 ///
 /// Without --read-data: the manifest, the catalog and the lists are read, and every blob is there
 /// with its right size. Exits 13 when a snapshot is damaged, and names each table and file that is
-/// hurt.
+/// hurt. With it, the next create stores anew what was found damaged and is still as it was.
 #[derive(clap::Args)]
 #[command(after_help = "Example: snap verify --read-data before-upgrade")]
 pub(super) struct Args {
@@ -70,9 +70,8 @@ fn hurt(checked: &[Checked]) -> String {
 fn damage(checked: &[Checked]) -> Option<Error> {
     let damaged = checked.iter().filter(|snapshot| !snapshot.sound);
     let ids: Vec<String> = damaged.map(|snapshot| snapshot.id.to_string()).collect();
-    // A blob that is there with its right size counts as stored until somebody reads it.
-    let hint = "move each blob named above out of blobs/sha256 of the repository: then `snap create` \
-        and `snap upload` write it anew";
+    let hint = "the next `snap create` stores anew what is still as it was, and `snap upload` what a \
+        downloaded copy holds";
     (!ids.is_empty())
         .then(|| Error::damaged(format!("cannot rely on {}", ids.join(", "))).hint(hint))
 }

@@ -38,7 +38,7 @@ pub(super) const MAX_RAW_BYTES: u64 = (2 << 30) + (64 << 20);
 /// What is set aside for raw bytes before any arrive.
 const FIRST_BYTES: u64 = 32 << 20;
 /// Stored bytes that are read at once.
-const PIECE_BYTES: u64 = 4 << 20;
+const PIECE_BYTES: u64 = 1 << 20;
 
 impl Repository {
     /// Returns the stored bytes of a blob, proven by its digest.

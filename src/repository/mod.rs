@@ -5,6 +5,7 @@
 //! blobs/sha256/<hex>         every blob, named by the SHA-256 of its stored bytes
 //! snapshots/<id>.json        the descriptor of one manifest: the list of snapshots
 //! marks/<id>.json            what is said of a snapshot afterwards: whether it is pinned
+//! damaged/<hex>              names a blob that was found damaged, until it is stored again
 //! snap.lock  commit.lock     flocks
 //! ```
 //!
@@ -44,6 +45,7 @@ mod unpacking;
 mod delta;
 pub mod listing;
 pub mod marks;
+pub mod damage;
 pub mod writer;
 pub mod lock;
 pub mod sweep;
@@ -61,6 +63,7 @@ const INDEX_FILE: &str = "index.json";
 const BLOBS: &str = "blobs/sha256";
 const SNAPSHOTS: &str = "snapshots";
 const MARKS: &str = "marks";
+const DAMAGED: &str = "damaged";
 const MAX_LAYOUT_BYTES: u64 = 4096;
 
 /// A repository, opened by one verb. Clones are the same repository.

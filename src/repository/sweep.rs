@@ -3,6 +3,7 @@
 use crate::base::digest;
 use crate::base::error::Result;
 use crate::repository::BLOBS;
+use crate::repository::DAMAGED;
 use crate::repository::MARKS;
 use crate::repository::Repository;
 use crate::repository::SNAPSHOTS;
@@ -32,7 +33,7 @@ impl Repository {
     /// Returns the files that killed processes left unfinished.
     pub async fn staged_files(&self) -> Result<Vec<Stored>> {
         let mut staged = Vec::new();
-        for folder in ["", BLOBS, SNAPSHOTS, MARKS] {
+        for folder in ["", BLOBS, SNAPSHOTS, MARKS, DAMAGED] {
             staged.extend(self.store.staged(folder).await?);
         }
         Ok(staged)
@@ -41,9 +42,12 @@ impl Repository {
     /// Deletes a blob or a staged file; the caller holds the repository alone.
     pub async fn remove(&self, stored: &Stored) -> Result<()> {
         if stored.is_staged() {
-            self.store.delete_staged(&stored.name).await
-        } else {
-            self.store.delete(&stored.name).await
+            return self.store.delete_staged(&stored.name).await;
+        }
+        self.store.delete(&stored.name).await?;
+        match stored.digest() {
+            Some(digest) => self.forget_damage(&digest).await,
+            None => Ok(()),
         }
     }
 }

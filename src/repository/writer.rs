@@ -4,6 +4,7 @@
 //! A writer holds the repository's lock, so that no blob it found or wrote goes before the commit.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -51,6 +52,8 @@ pub struct Writer {
     repository: Repository,
     /// Blobs of earlier snapshots by the digest of their raw bytes.
     known: HashMap<String, BlobRef>,
+    /// The digests of the blobs that were found damaged before.
+    damaged: HashSet<String>,
     /// How many more chunks may be differences: a difference takes two layers of the manifest.
     deltas_left: AtomicUsize,
     written_bytes: AtomicU64,
@@ -70,8 +73,12 @@ impl Repository {
     /// Returns a writer that uses these blobs of earlier snapshots again, where they are sound.
     pub async fn writer(&self, known: impl IntoIterator<Item = BlobRef>) -> Result<Writer> {
         let lock = self.lock(Access::Shared).await?;
+        let damaged = self.damaged().await?;
+        let is_sound = |blob: &BlobRef| {
+            blob.base.as_deref().into_iter().chain([blob]).all(|it| !damaged.contains(&it.digest))
+        };
         // Where there are two, the one that needs no other comes last and stays.
-        let mut blobs: Vec<BlobRef> = known.into_iter().collect();
+        let mut blobs: Vec<BlobRef> = known.into_iter().filter(is_sound).collect();
         blobs.sort_by_key(|blob| blob.base.is_none());
         let mut known: HashMap<String, BlobRef> =
             blobs.into_iter().map(|blob| (blob.raw_digest.clone(), blob)).collect();
@@ -83,7 +90,8 @@ impl Repository {
         }
         let deltas_left = AtomicUsize::new(DELTA_LAYERS.saturating_sub(layers));
         let written_bytes = AtomicU64::new(0);
-        Ok(Writer { repository: self.clone(), known, deltas_left, written_bytes, _lock: lock })
+        let repository = self.clone();
+        Ok(Writer { repository, known, damaged, deltas_left, written_bytes, _lock: lock })
     }
 }
 
@@ -173,12 +181,12 @@ impl Writer {
         if !store.put_new(&name, stored.clone()).await? {
             let found = store.get(&name, size).await.ok().flatten();
             if found.is_some_and(|found| found == stored) {
-                return Ok(());
+                return self.forget_damage(digest).await;
             }
             store.replace(&name, stored).await?;
         }
         self.written_bytes.fetch_add(size, Ordering::Relaxed);
-        Ok(())
+        self.forget_damage(digest).await
     }
 
     /// Stores bytes under their digest as they come; they end in an error where they are not the
@@ -191,10 +199,18 @@ impl Writer {
     ) -> Result<()> {
         if self.repository.prove_stored(digest, size).await.is_ok() {
             // What is not needed is proven all the same.
-            return pieces.try_for_each(async |_| Ok(())).await;
+            pieces.try_for_each(async |_| Ok(())).await?;
+        } else {
+            self.repository.store.replace_by(&blob::blob_name(digest)?, pieces).await?;
+            self.written_bytes.fetch_add(size, Ordering::Relaxed);
         }
-        self.repository.store.replace_by(&blob::blob_name(digest)?, pieces).await?;
-        self.written_bytes.fetch_add(size, Ordering::Relaxed);
+        self.forget_damage(digest).await
+    }
+
+    async fn forget_damage(&self, digest: &str) -> Result<()> {
+        if self.damaged.contains(digest) {
+            self.repository.forget_damage(digest).await?;
+        }
         Ok(())
     }
 

@@ -109,6 +109,12 @@ pub(super) async fn in_turn(
     let recorder = Recorder::new(monitor);
     let product_version = product_version(profile, host, options, &recorder).await;
     let earlier = earlier::contents(repository, profile, host, &recorder).await?;
+    let damaged = repository.damaged().await?.len();
+    if damaged > 0 {
+        monitor.note(&format!(
+            "damaged blobs of earlier snapshots: {damaged}; what is still as it was is stored anew"
+        ));
+    }
     let save = Save {
         id: &id,
         repository,

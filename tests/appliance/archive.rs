@@ -251,7 +251,7 @@ fn an_archive_that_is_not_sound_is_refused_and_nothing_is_listed() {
 }
 
 /// The most memory that a verb may take, in KiB: far more than it needs, far less than the blob.
-const MEMORY: u64 = 128 << 10;
+const MEMORY: u64 = 64 << 10;
 
 #[test]
 fn a_large_blob_is_uploaded_and_verified_in_little_memory() {

@@ -29,8 +29,8 @@ fn verify_names_the_snapshot_and_the_table_that_a_disk_has_hurt() {
     let why = "has another content than its name says";
     assert_eq!(found.stdout, format!("first: database.metric: blob sha256:{name} {why}\n"));
     let said = "error: cannot rely on first\n\
-        hint: move each blob named above out of blobs/sha256 of the repository: \
-        then `snap create` and `snap upload` write it anew\n";
+        hint: the next `snap create` stores anew what is still as it was, \
+        and `snap upload` what a downloaded copy holds\n";
     assert_eq!((found.code, found.stderr.as_str()), (13, said));
     place.snap(&["verify", "second", "--read-data"]).succeeded();
 
@@ -45,9 +45,33 @@ fn verify_names_the_snapshot_and_the_table_that_a_disk_has_hurt() {
     assert!(restored.stderr.contains(&name), "{}", restored.stderr);
     assert!(place.server.dump("centreon_studio") == before, "the live database changed");
 
-    // The hint holds: the blob is out of the way, and an upload writes it anew.
+    // The hint holds: an upload writes it anew.
     place.snap(&["upload", &archive, "-s", "again"]).succeeded();
     place.snap(&["verify", "--read-data"]).succeeded();
+}
+
+#[test]
+fn what_a_disk_has_hurt_is_whole_again_once_it_was_found_and_saved_again() {
+    let place = Place::studio();
+    place.snap(&["create", "first"]).succeeded();
+    for table in ["metric", "element"] {
+        stored::flip_a_bit(&stored::chunk(&place, "first", table));
+    }
+    // Nobody has read it yet.
+    place.snap(&["create", "second"]).succeeded();
+    let found = place.snap(&["verify", "--read-data", "-q"]);
+    let lines = |id: &str| found.stdout.lines().filter(|line| line.starts_with(id)).count();
+    assert_eq!((found.code, lines("first: "), lines("second: ")), (13, 2, 2), "{found:#?}");
+
+    let created = place.snap(&["create", "third"]);
+    created.succeeded();
+    let said = "damaged blobs of earlier snapshots: 2; what is still as it was is stored anew";
+    assert!(created.stderr.contains(said), "{created:#?}");
+    place.snap(&["verify", "--read-data"]).succeeded();
+    let before = place.server.dump("centreon_studio");
+    place.server.sql("DELETE FROM centreon_studio.metric");
+    place.snap(&["restore", "first", "--force"]).succeeded();
+    assert!(place.server.dump("centreon_studio") == before, "the first snapshot is not whole");
 }
 
 #[test]

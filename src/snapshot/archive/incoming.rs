@@ -30,7 +30,7 @@ use crate::base::error::Result;
 use crate::repository::blob;
 
 /// Bytes of a blob that are read at once.
-const PIECE_BYTES: u64 = 8 << 20;
+const PIECE_BYTES: u64 = 1 << 20;
 const BLOCK: u64 = 512;
 /// Two blocks of zeros end an archive; tar programs fill up to their record size.
 const END_BLOCKS: u64 = 2;

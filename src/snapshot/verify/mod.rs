@@ -86,6 +86,9 @@ pub async fn verify(
         let Findings { hurt, blobs, bytes, .. } = findings;
         checked.push(Checked { id, sound: hurt.is_empty(), hurt, blobs, bytes });
     }
+    if let (Depth::ReadData, Err(error)) = (depth, examiner.note_damage().await) {
+        monitor.note(&format!("the next create counts on what is damaged: {}", error.chain()));
+    }
     Ok(Verification { checked })
 }
 
@@ -239,6 +242,19 @@ impl<'a> Examiner<'a> {
         let proofs = stream::iter(unproven).map(prove).buffer_unordered(at_once);
         let proofs: Vec<(BlobRef, Proof)> = proofs.collect().await;
         self.proofs.extend(proofs);
+    }
+
+    /// Notes what new snapshots must not count on, and forgets what was damaged before and is sound.
+    async fn note_damage(&self) -> Result<()> {
+        let damaged = self.repository.damaged().await?;
+        for (blob, proof) in &self.proofs {
+            if proof.is_err() {
+                self.repository.note_damage(blob).await?;
+            } else if damaged.contains(&blob.digest) {
+                self.repository.forget_damage(&blob.digest).await?;
+            }
+        }
+        Ok(())
     }
 
     fn judge(&self, this: &BlobUse, findings: &mut Findings) {

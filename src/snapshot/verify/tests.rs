@@ -111,6 +111,70 @@ async fn every_damage_of_every_kind_of_blob_is_found_and_named() {
 }
 
 #[tokio::test]
+async fn what_is_found_damaged_is_counted_on_by_nothing_and_stored_anew_in_its_place() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let (base, delta) = samples::commit_changed(&repository).await;
+    let damaged = async || repository.damaged().await.unwrap().into_iter().collect::<Vec<_>>();
+    let file = |blob: &BlobRef| {
+        let name = blob.digest.strip_prefix("sha256:").unwrap();
+        repository.folder().join("blobs/sha256").join(name)
+    };
+    let raw = repository.read_blob(&base).await.unwrap();
+    let sound = fs::read(file(&base)).unwrap();
+    FLIPPED.1(&file(&base), &[]);
+    verify(&repository, &[], Depth::Listed, &Silent).await.unwrap();
+    assert!(damaged().await.is_empty(), "nobody has read it");
+    verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    assert_eq!(damaged().await, [base.digest.as_str()], "the difference itself is sound");
+
+    samples::put(&file(&base), &sound);
+    verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    assert!(damaged().await.is_empty(), "it is sound again");
+
+    FLIPPED.1(&file(&base), &[]);
+    verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    let writer = repository.writer([base.clone(), delta.clone()]).await.unwrap();
+    for blob in [&base, &delta] {
+        assert_eq!(writer.find_known(&blob.raw_digest, blob.raw_bytes).await, None);
+    }
+    assert_eq!(writer.write(raw).await.unwrap(), base);
+    drop(writer);
+    assert!(damaged().await.is_empty(), "it is stored again");
+    repository.prove_blob(&delta).await.unwrap();
+
+    FLIPPED.1(&file(&delta), &[]);
+    verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    assert_eq!(damaged().await, [delta.digest.as_str()]);
+    let stored = repository.stored_blobs().await.unwrap();
+    let gone = stored.iter().find(|blob| blob.digest().as_ref() == Some(&delta.digest));
+    repository.remove(gone.unwrap()).await.unwrap();
+    assert!(damaged().await.is_empty(), "it is gone");
+    verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
+    assert!(damaged().await.is_empty(), "what is absent needs no note");
+}
+
+#[tokio::test]
+async fn damage_that_cannot_be_noted_is_told_all_the_same() {
+    let temp = tempfile::tempdir().unwrap();
+    let repository = samples::repository(temp.path()).await;
+    let (base, _) = samples::commit_changed(&repository).await;
+    let name = base.digest.strip_prefix("sha256:").unwrap();
+    FLIPPED.1(&repository.folder().join("blobs/sha256").join(name), &[]);
+    samples::put(&repository.folder().join("damaged"), b"a file");
+    let recorder = Recorder::new(&Silent);
+    let verification = verify(&repository, &[], Depth::ReadData, &recorder).await.unwrap();
+    assert!(verification.checked.iter().all(|checked| !checked.sound), "{verification:?}");
+    let said = recorder.said();
+    assert!(
+        said.notes
+            .iter()
+            .any(|note| note.starts_with("the next create counts on what is damaged: ")),
+        "{said:?}"
+    );
+}
+
+#[tokio::test]
 async fn damage_of_a_base_hurts_every_snapshot_that_holds_a_difference_from_it() {
     let temp = tempfile::tempdir().unwrap();
     let repository = samples::repository(temp.path()).await;
