@@ -19,7 +19,8 @@ use crate::snapshot::verify::verify;
 ///
 /// Without --read-data: the manifest, the catalog and the lists are read, and every blob is there
 /// with its right size. Exits 13 when a snapshot is damaged, and names each table and file that is
-/// hurt. With it, the next create stores anew what was found damaged and is still as it was.
+/// hurt. With --read-data what is damaged is noted too: the next create stores anew what is still as
+/// it was.
 #[derive(clap::Args)]
 #[command(after_help = "Example: snap verify --read-data before-upgrade")]
 pub(super) struct Args {

@@ -1,9 +1,9 @@
 //! Damage: blobs that are there with their right sizes, and of which a reader found out that they are
 //! not what their names say.
 //!
-//! Each has an empty file, `damaged/<hex>`, until a blob of that name is stored again or proves sound. No
-//! new snapshot counts on one: what is still as it was is stored again under the same name, and is whole
-//! in the earlier snapshots too.
+//! Each has an empty file, `damaged/<hex>`, until a blob of that name is stored again, proves sound or is
+//! gone. No new snapshot counts on one: rows that are still as they were are stored again, and where that
+//! gives the same bytes, the earlier snapshots are whole again too.
 
 use std::collections::HashSet;
 use std::io;
@@ -38,7 +38,7 @@ impl Repository {
         if self.find_blob(&blob.digest, blob.size).await.is_err()
             || self.prove_stored(&blob.digest, blob.size).await.is_ok()
         {
-            return Ok(());
+            return self.forget_damage(&blob.digest).await;
         }
         let folder = self.store.folder.join(DAMAGED);
         let made = spawn_blocking(move || store::make_folder(&folder)).await;

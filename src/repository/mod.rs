@@ -5,7 +5,7 @@
 //! blobs/sha256/<hex>         every blob, named by the SHA-256 of its stored bytes
 //! snapshots/<id>.json        the descriptor of one manifest: the list of snapshots
 //! marks/<id>.json            what is said of a snapshot afterwards: whether it is pinned
-//! damaged/<hex>              names a blob that was found damaged, until it is stored again
+//! damaged/<hex>              names a blob that was found damaged, until that is settled
 //! snap.lock  commit.lock     flocks
 //! ```
 //!

@@ -44,10 +44,10 @@ impl Repository {
         if stored.is_staged() {
             return self.store.delete_staged(&stored.name).await;
         }
-        self.store.delete(&stored.name).await?;
-        match stored.digest() {
-            Some(digest) => self.forget_damage(&digest).await,
-            None => Ok(()),
+        // First, since nobody comes upon the note of a blob that is gone.
+        if let Some(digest) = stored.digest() {
+            self.forget_damage(&digest).await?;
         }
+        self.store.delete(&stored.name).await
     }
 }

@@ -74,11 +74,8 @@ impl Repository {
     pub async fn writer(&self, known: impl IntoIterator<Item = BlobRef>) -> Result<Writer> {
         let lock = self.lock(Access::Shared).await?;
         let damaged = self.damaged().await?;
-        let is_sound = |blob: &BlobRef| {
-            blob.base.as_deref().into_iter().chain([blob]).all(|it| !damaged.contains(&it.digest))
-        };
         // Where there are two, the one that needs no other comes last and stays.
-        let mut blobs: Vec<BlobRef> = known.into_iter().filter(is_sound).collect();
+        let mut blobs: Vec<BlobRef> = known.into_iter().collect();
         blobs.sort_by_key(|blob| blob.base.is_none());
         let mut known: HashMap<String, BlobRef> =
             blobs.into_iter().map(|blob| (blob.raw_digest.clone(), blob)).collect();
@@ -89,6 +86,10 @@ impl Repository {
             known.retain(|_, blob| blob.base.is_none());
         }
         let deltas_left = AtomicUsize::new(DELTA_LAYERS.saturating_sub(layers));
+        // They take their layers again, but are not counted on.
+        known.retain(|_, blob| {
+            blob.base.as_deref().into_iter().chain([&*blob]).all(|it| !damaged.contains(&it.digest))
+        });
         let written_bytes = AtomicU64::new(0);
         let repository = self.clone();
         Ok(Writer { repository, known, damaged, deltas_left, written_bytes, _lock: lock })
@@ -118,7 +119,9 @@ impl Writer {
             return Ok(Packed { blob, stored: None, is_delta: None });
         }
         let has_room = self.deltas_left.load(Ordering::Relaxed) > 0;
-        let base = base.filter(|base| has_room && delta::is_possible(raw_bytes, base));
+        let is_sound = |base: &BlobRef| !self.damaged.contains(&base.digest);
+        let base =
+            base.filter(|base| has_room && is_sound(base) && delta::is_possible(raw_bytes, base));
         let raw = match base {
             None => raw,
             Some(base) => match self.repository.pack_delta(raw, &raw_digest, base).await? {
@@ -184,6 +187,8 @@ impl Writer {
                 return self.forget_damage(digest).await;
             }
             store.replace(&name, stored).await?;
+            // It may have been noted since this writer began.
+            self.repository.forget_damage(digest).await?;
         }
         self.written_bytes.fetch_add(size, Ordering::Relaxed);
         self.forget_damage(digest).await
@@ -203,6 +208,7 @@ impl Writer {
         } else {
             self.repository.store.replace_by(&blob::blob_name(digest)?, pieces).await?;
             self.written_bytes.fetch_add(size, Ordering::Relaxed);
+            self.repository.forget_damage(digest).await?;
         }
         self.forget_damage(digest).await
     }

@@ -87,7 +87,10 @@ pub async fn verify(
         checked.push(Checked { id, sound: hurt.is_empty(), hurt, blobs, bytes });
     }
     if let (Depth::ReadData, Err(error)) = (depth, examiner.note_damage().await) {
-        monitor.note(&format!("the next create counts on what is damaged: {}", error.chain()));
+        monitor.note(&format!(
+            "cannot keep the notes of what is damaged, so the next create may count on it: {}",
+            error.chain()
+        ));
     }
     Ok(Verification { checked })
 }

@@ -138,6 +138,8 @@ async fn what_is_found_damaged_is_counted_on_by_nothing_and_stored_anew_in_its_p
     for blob in [&base, &delta] {
         assert_eq!(writer.find_known(&blob.raw_digest, blob.raw_bytes).await, None);
     }
+    let packed = writer.pack(raw.clone(), Some(&base)).await.unwrap();
+    assert_eq!(packed.is_delta, None, "nothing is a difference from it");
     assert_eq!(writer.write(raw).await.unwrap(), base);
     drop(writer);
     assert!(damaged().await.is_empty(), "it is stored again");
@@ -169,7 +171,7 @@ async fn damage_that_cannot_be_noted_is_told_all_the_same() {
     assert!(
         said.notes
             .iter()
-            .any(|note| note.starts_with("the next create counts on what is damaged: ")),
+            .any(|note| note.starts_with("cannot keep the notes of what is damaged, ")),
         "{said:?}"
     );
 }
