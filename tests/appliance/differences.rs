@@ -38,7 +38,7 @@ impl Place {
         self.snap(&[RESTORE, &["--no-safety-snapshot"]].concat()).succeeded();
         assert!(self.server.dump("centreon_studio") == before, "after {change:?}: it differs");
         // Most rows go in by bulks of a prepared statement, once for each chunk.
-        let loaded = ["LOAD DATA LOCAL INFILE%INTO TABLE `%", "INSERT INTO `%) VALUES (?%"];
+        let loaded = ["LOAD DATA LOCAL INFILE%INTO TABLE `%", "INSERT INTO `% VALUES (?%"];
         let loaded = loaded.map(|like| self.logged(like)).concat();
         let name = |line: &str| line.split('`').nth(1).expect("a quoted name").to_owned();
         let loaded: BTreeSet<String> = loaded.lines().map(name).collect();
