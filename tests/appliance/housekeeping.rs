@@ -34,7 +34,8 @@ fn verify_names_the_snapshot_and_the_table_that_a_disk_has_hurt() {
     assert_eq!((found.code, found.stderr.as_str()), (13, said));
     place.snap(&["verify", "second", "--read-data"]).succeeded();
 
-    fs::remove_file(hurt).expect("remove a blob");
+    let damaged = fs::read(&hurt).expect("read a blob");
+    fs::remove_file(&hurt).expect("remove a blob");
     let found = place.snap(&["verify", "-q"]);
     assert_eq!(found.code, 13);
     assert_eq!(found.stdout, format!("first: database.metric: blob sha256:{name} is absent\n"));
@@ -45,7 +46,8 @@ fn verify_names_the_snapshot_and_the_table_that_a_disk_has_hurt() {
     assert!(restored.stderr.contains(&name), "{}", restored.stderr);
     assert!(place.server.dump("centreon_studio") == before, "the live database changed");
 
-    // The hint holds: an upload writes it anew.
+    // The hint holds: an upload writes it anew, whether it is gone or damaged in its place.
+    fs::write(&hurt, damaged).expect("put the damaged blob back");
     place.snap(&["upload", &archive, "-s", "again"]).succeeded();
     place.snap(&["verify", "--read-data"]).succeeded();
 }

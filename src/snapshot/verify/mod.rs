@@ -86,9 +86,13 @@ pub async fn verify(
         let Findings { hurt, blobs, bytes, .. } = findings;
         checked.push(Checked { id, sound: hurt.is_empty(), hurt, blobs, bytes });
     }
-    if let (Depth::ReadData, Err(error)) = (depth, examiner.note_damage().await) {
+    // Only who has read a blob knows whether it is sound.
+    if depth == Depth::ReadData
+        && let Err(error) = examiner.note_damage().await
+    {
         monitor.note(&format!(
-            "cannot keep the notes of what is damaged, so the next create may count on it: {}",
+            "cannot keep the notes of what is damaged ({}): move these blobs out of blobs/sha256 of \
+            the repository, or the next create may count on them",
             error.chain()
         ));
     }

@@ -127,6 +127,8 @@ async fn what_is_found_damaged_is_counted_on_by_nothing_and_stored_anew_in_its_p
     assert!(damaged().await.is_empty(), "nobody has read it");
     verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
     assert_eq!(damaged().await, [base.digest.as_str()], "the difference itself is sound");
+    verify(&repository, &[], Depth::Listed, &Silent).await.unwrap();
+    assert_eq!(damaged().await, [base.digest.as_str()], "its size alone tells nothing");
 
     samples::put(&file(&base), &sound);
     verify(&repository, &[], Depth::ReadData, &Silent).await.unwrap();
@@ -171,7 +173,7 @@ async fn damage_that_cannot_be_noted_is_told_all_the_same() {
     assert!(
         said.notes
             .iter()
-            .any(|note| note.starts_with("cannot keep the notes of what is damaged, ")),
+            .any(|note| note.starts_with("cannot keep the notes of what is damaged (")),
         "{said:?}"
     );
 }
