@@ -6,19 +6,15 @@
 //! gives the same bytes, the earlier snapshots are whole again too.
 
 use std::collections::HashSet;
-use std::io;
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
 
 use crate::base::digest;
-use crate::base::error::Context as _;
 use crate::base::error::Result;
 use crate::repository::DAMAGED;
 use crate::repository::Repository;
 use crate::repository::blob;
 use crate::repository::catalog::BlobRef;
-use crate::repository::store;
 
 impl Repository {
     /// Returns the digests of the blobs that are damaged, as far as it is known.
@@ -40,10 +36,7 @@ impl Repository {
         {
             return self.forget_damage(&blob.digest).await;
         }
-        let folder = self.store.folder.join(DAMAGED);
-        let made = spawn_blocking(move || store::make_folder(&folder)).await;
-        let made = made.map_err(io::Error::from).flatten();
-        made.context(|| format!("cannot note that blob {} is damaged", blob.digest))?;
+        self.store.make_folder(DAMAGED).await?;
         self.store.put_new(&file_name(&blob.digest)?, Bytes::new()).await.map(drop)
     }
 

@@ -4,16 +4,13 @@
 //! version wrote stay as they are.
 
 use std::collections::BTreeSet;
-use std::io;
 
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
-use tokio::task::spawn_blocking;
 
-use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -21,7 +18,6 @@ use crate::repository::MARKS;
 use crate::repository::Repository;
 use crate::repository::id::SnapshotId;
 use crate::repository::listing;
-use crate::repository::store;
 
 const MAX_MARKS_BYTES: u64 = 64 << 10;
 
@@ -71,10 +67,8 @@ impl Repository {
         }
         let mut marks = self.marks(id).await?;
         change(&mut marks);
-        let folder = self.store.folder.join(MARKS);
-        let made = spawn_blocking(move || store::make_folder(&folder)).await;
-        let made = made.map_err(io::Error::from).flatten();
-        made.context(|| format!("cannot mark snapshot {id}"))?;
+        let made = self.store.make_folder(MARKS).await;
+        made.map_err(|error| error.while_doing(&format!("cannot mark snapshot {id}")))?;
         let bytes = serde_json::to_vec(&marks).expect("marks are plain JSON");
         self.store.replace(&file_name(id), Bytes::from(bytes)).await
     }

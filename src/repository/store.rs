@@ -174,6 +174,14 @@ impl Store {
         }
     }
 
+    /// Makes a folder of objects that only its owner enters, durably, where there is none.
+    pub(super) async fn make_folder(&self, name: &str) -> Result<()> {
+        let folder = self.folder.join(name);
+        let made = spawn_blocking(move || make_folder(&folder)).await;
+        let made = made.map_err(io::Error::from).flatten();
+        made.map_err(|cause| self.cannot("make", name).caused_by(cause))
+    }
+
     /// Makes the names in a folder durable: a deletion, or an object that another process put.
     pub(super) async fn sync(&self, folder: &str) -> Result<()> {
         let directory = self.folder.join(folder);
