@@ -2,6 +2,8 @@
 //!
 //! `LOAD DATA LOCAL` judges whatever a bulk may not take; by itself it drops and shortens what does not fit.
 
+use std::fs;
+
 use crate::place::Place;
 
 /// Returns a place whose snapshot `before` has a table of many rows in one chunk, with generated columns.
@@ -80,4 +82,47 @@ fn generated_columns_are_proven_by_a_digest_of_their_own() {
     output.succeeded();
     let note = "note: the generated columns of table \"many\" have other values here";
     assert!(output.stderr.contains(note), "{output:#?}");
+}
+
+#[test]
+fn rows_of_many_chunks_come_back_over_as_many_connections_as_the_server_takes() {
+    let place = Place::empty();
+    place.server.sql(
+        "CREATE DATABASE centreon_studio; USE centreon_studio;
+         CREATE TABLE large (id INT PRIMARY KEY, body LONGTEXT, KEY (body(8)));
+         INSERT INTO large SELECT seq, REPEAT(MD5(seq), 30000) FROM seq_1_to_60;
+         CREATE TABLE small (id INT PRIMARY KEY, KEY back (id DESC)); INSERT INTO small VALUES (1), (2);
+         CREATE USER few@localhost; GRANT ALL ON *.* TO few@localhost",
+    );
+    place.snap(&["create", "before"]).succeeded();
+    assert!(place.chunks("before", "large").len() > 2);
+    let defaults = format!("[client]\nuser=few\nsocket={}\n", place.server.socket().display());
+    fs::write(place.path("few.cnf"), defaults).expect("write few.cnf");
+    let defaults = format!("--defaults-file={}", place.path("few.cnf").display());
+    let rows = |database: &str| {
+        place.server.sql(&format!("CHECKSUM TABLE {database}.large, {database}.small"))
+    };
+    let saved = rows("centreon_studio");
+    let restore =
+        [defaults.as_str(), "restore", "before", "--database", "copy", "--connections", "2"];
+    let mut connections = Vec::new();
+    for limit in 2..=9 {
+        let limited = format!("ALTER USER few@localhost WITH MAX_USER_CONNECTIONS {limit}");
+        place.server.sql(&limited);
+        let output = place.snap(&restore);
+        if output.code == 0 {
+            assert_eq!(rows("copy").replace("copy.", "centreon_studio."), saved, "{limit}");
+            connections.push(limit);
+            place.server.sql("DROP DATABASE copy");
+        } else {
+            assert!(output.stderr.contains("max_user_connections"), "{limit}: {output:#?}");
+            assert!(
+                connections.is_empty(),
+                "{limit} are too few, and less are not: {connections:?}"
+            );
+            assert_eq!(place.server.sql("SHOW DATABASES LIKE 'copy%'"), "", "{limit}");
+        }
+    }
+    // Both loaders and who leads them are enough; two more make it faster.
+    assert!(connections.contains(&4), "{connections:?}");
 }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -29,6 +28,9 @@ use crate::source::mariadb::infile;
 use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::plan::Plan;
+use crate::source::mariadb::proof::Expected;
+use crate::source::mariadb::proof::Filled;
+use crate::source::mariadb::proof::ReadBack;
 use crate::source::mariadb::range;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::range::Range;
@@ -37,111 +39,35 @@ use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::warning::Warning;
 
-/// One connection that loads tables into staging.
+/// Loads tables into staging, on one connection or on two that take turns: while the server brings to the
+/// disk what one of them has loaded, the other one loads the next rows.
 pub struct Loader {
     connection: Connection,
+    /// The other one of two.
+    other: Option<Connection>,
+    /// What the other one was doing, where its rows are not committed yet.
+    uncommitted: Option<String>,
     plan: Arc<Plan>,
-}
-
-/// What proves rows that went into a table, by any number of loaders; nothing does where some of them
-/// went in as text.
-#[derive(Debug, Clone, Copy)]
-pub struct Filled(Option<Inserted>);
-
-impl Filled {
-    /// Returns what proves no rows yet of what is expected.
-    pub fn nothing_of(expected: &Expected) -> Self {
-        Self(Some(Inserted::nothing_of(&expected.digest)))
-    }
-
-    /// Adds other rows of the same table.
-    pub fn merge(&mut self, other: &Self) {
-        match (&mut self.0, &other.0) {
-            (Some(inserted), Some(other)) => inserted.merge(other),
-            _ => self.0 = None,
-        }
-    }
-
-    /// Returns whether the lines that went in are those that were saved, so that it is enough to read
-    /// the table [`back`](Loader::read_back).
-    pub fn is_provable(&self, expected: &Expected) -> bool {
-        self.0.is_some_and(|inserted| inserted.lines == expected.digest)
-    }
-
-    /// Returns whether the rows come back in the bytes that were sent for them: then nothing is
-    /// different, and no row has to be written down to see it. Otherwise nothing is said.
-    pub fn is_as_inserted(&self, expected: &Expected, back: &ReadBack) -> bool {
-        self.is_provable(expected) && back.0 == self.0.map(|inserted| inserted.images)
-    }
 }
 
 /// A part of a table that is read back by one loader.
 pub struct Part(Range);
 
-/// What proves rows that were read back, in any number of parts; nothing does where some of them were
-/// not seen.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadBack(Option<RowsDigest>);
-
-impl Default for ReadBack {
-    fn default() -> Self {
-        Self(Some(RowsDigest::default()))
-    }
-}
-
-impl ReadBack {
-    /// Adds another part of the same table.
-    pub fn merge(&mut self, other: &Self) {
-        match (&mut self.0, &other.0) {
-            (Some(rows), Some(other)) => rows.merge(other),
-            _ => self.0 = None,
-        }
-    }
-}
-
-/// What a restored table must come to.
-#[derive(Debug, Clone, Copy)]
-pub struct Expected {
-    /// The digest of the stored columns, with the number of rows.
-    pub digest: RowsDigest,
-    /// How many of them are current, where the table keeps its history too.
-    pub current_rows: Option<u64>,
-    /// The digest of the generated columns, where there are any.
-    pub generated_digest: Option<RowsDigest>,
-    /// The size of the lines with their newlines.
-    pub raw_bytes: u64,
-}
-
-impl Expected {
-    /// Returns totals of no rows yet, which hash rows as these digests do.
-    pub(super) fn emptied(&self) -> Totals {
-        let generated = self.generated_digest.unwrap_or_default().emptied();
-        Totals { stored: self.digest.emptied(), generated, ..Totals::default() }
-    }
-
-    /// Returns how rows differ from these; generated columns count on the server's own version only.
-    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
-        let rows = totals.stored.rows();
-        if rows != self.digest.rows() {
-            return Some(format!("{rows} rows of {}", self.digest.rows()));
-        }
-        if totals.stored != self.digest {
-            return Some("the digest of its rows differs".to_owned());
-        }
-        let generated = self.generated_digest.filter(|_| is_same_server)?;
-        let differs = totals.generated != generated;
-        differs.then(|| "the digest of its generated columns differs".to_owned())
-    }
-}
-
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, plan }
+        Self { connection, other: None, uncommitted: None, plan }
+    }
+
+    /// Takes turns with another connection, unless one of them takes text only, which commits itself.
+    pub(super) fn take_turns_with(&mut self, other: Connection) {
+        if self.connection.carries_rows() && other.carries_rows() {
+            self.other = Some(other);
+        }
     }
 
     /// Loads one chunk of the table at `position`, which must come to so many rows; `number`
     /// counts the table's chunks from 1, and others may have been loaded `so_far`. Returns what proves
-    /// the chunk.
+    /// the chunk, which is in the table for good once the loader is [settled](Self::settle).
     pub async fn load(
         &mut self,
         position: usize,
@@ -175,13 +101,34 @@ impl Loader {
         let packet_bytes = self.plan.packet_bytes();
         if let Some(Inserted { lines, .. }) = &so_far.0
             && let Some(insertion) = Insertion::into(table)
-            && let Some(inserted) =
-                self.connection.insert(doing, &insertion, &chunk, packet_bytes, lines).await?
         {
-            return Ok((inserted.lines.rows(), Filled(Some(inserted))));
+            let inserting = self.connection.insert(doing, &insertion, &chunk, packet_bytes, lines);
+            let committing = commit(self.other.as_mut(), &mut self.uncommitted);
+            if let (Some(inserted), ()) = tokio::try_join!(inserting, committing)? {
+                self.pass_turn(doing).await?;
+                return Ok((inserted.lines.rows(), Filled(Some(inserted))));
+            }
         }
         let loaded = self.connection.load_as_text(doing, table, chunk, packet_bytes).await?;
         Ok((loaded, Filled(None)))
+    }
+
+    /// Leaves the rows that were inserted to be committed while the other connection goes on; commits them at
+    /// once where there is none.
+    async fn pass_turn(&mut self, doing: &str) -> Result<()> {
+        match &mut self.other {
+            Some(other) => {
+                std::mem::swap(&mut self.connection, other);
+                self.uncommitted = Some(doing.to_owned());
+                Ok(())
+            }
+            None => self.connection.commit(doing).await,
+        }
+    }
+
+    /// Commits what is not committed yet: before that, nobody can alter the table.
+    pub async fn settle(&mut self) -> Result<()> {
+        commit(self.other.as_mut(), &mut self.uncommitted).await
     }
 
     /// Builds the indexes of a loaded table.
@@ -270,6 +217,17 @@ impl Loader {
             ));
         }
         Ok(())
+    }
+}
+
+/// Commits on a connection what it has not committed yet.
+async fn commit(
+    connection: Option<&mut Connection>,
+    uncommitted: &mut Option<String>,
+) -> Result<()> {
+    match (connection, uncommitted.take()) {
+        (Some(connection), Some(doing)) => connection.commit(&doing).await,
+        _ => Ok(()),
     }
 }
 

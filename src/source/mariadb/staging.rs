@@ -25,7 +25,6 @@ use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::connection::connect_for_rows;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Sequence;
-use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment::TableLock;
@@ -34,6 +33,7 @@ use crate::source::mariadb::parameters;
 use crate::source::mariadb::plan::Blueprint;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
+use crate::source::mariadb::proof::Expected;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::remark;
@@ -124,13 +124,29 @@ impl Staging {
         self.plan.replaced().map(|(position, _)| position).collect()
     }
 
+    /// Returns how many indexes the table at a position gets when its rows are in.
+    pub fn indexes(&self, position: usize) -> usize {
+        self.plan.staged(position).indexes.iter().map(Vec::len).sum()
+    }
+
     /// Returns a loader on a connection of its own.
     pub async fn loader(&self) -> Result<Loader> {
+        Ok(Loader::new(self.connect_for_loading().await?, Arc::clone(&self.plan)))
+    }
+
+    /// Gives a loader a second connection to take turns with, unless the server takes no more of them.
+    pub async fn relieve(&self, loader: &mut Loader) {
+        if let Ok(connection) = self.connect_for_loading().await {
+            loader.take_turns_with(connection);
+        }
+    }
+
+    async fn connect_for_loading(&self) -> Result<Connection> {
         let mut connection = connect_for_rows(&self.login).await?;
         connection.prepare_loading().await?;
         connection.receive_text_as_stored().await?;
         connection.select_database(self.plan.schema()).await?;
-        Ok(Loader::new(connection, Arc::clone(&self.plan)))
+        Ok(connection)
     }
 
     /// Adds the foreign keys, and proves the definitions.

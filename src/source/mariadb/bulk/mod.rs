@@ -197,7 +197,8 @@ impl<'a> ChunkLines<'a> {
 
 impl Connection {
     /// Inserts the rows of a chunk, all or none of them, and returns what proves them, their lines hashed
-    /// as those of another digest; `None` where the server takes them otherwise, or not in this way.
+    /// as those of another digest, once they are [committed](Self::commit); `None` where the server takes
+    /// them otherwise, or not in this way.
     pub(super) async fn insert(
         &mut self,
         doing: &str,
@@ -206,7 +207,7 @@ impl Connection {
         packet_bytes: usize,
         like: &RowsDigest,
     ) -> Result<Option<Inserted>> {
-        if matches!(self.link(), Link::Client(_)) {
+        if !self.carries_rows() {
             return Ok(None);
         }
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
@@ -217,9 +218,20 @@ impl Connection {
             Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => None,
             Err(cause) => return Err(self.peer().error(doing, cause)),
         };
-        self.execute(doing, if inserted.is_some() { "COMMIT" } else { "ROLLBACK" }).await?;
-        self.execute(doing, END).await?;
+        if inserted.is_none() {
+            self.end(doing, "ROLLBACK").await?;
+        }
         Ok(inserted)
+    }
+
+    /// Commits the rows that were inserted.
+    pub(super) async fn commit(&mut self, doing: &str) -> Result<()> {
+        self.end(doing, "COMMIT").await
+    }
+
+    async fn end(&mut self, doing: &str, how: &str) -> Result<()> {
+        self.execute(doing, how).await?;
+        self.execute(doing, END).await
     }
 
     async fn insert_lines(

@@ -160,6 +160,11 @@ impl Connection {
         &mut self.link
     }
 
+    /// Returns whether rows go through it as they lie in packets.
+    pub(super) const fn carries_rows(&self) -> bool {
+        matches!(self.link, Link::Wire(_))
+    }
+
     /// Returns the number by which the server knows the connection.
     pub(super) fn id(&self) -> u32 {
         match &self.link {
