@@ -91,38 +91,51 @@ fn rows_of_many_chunks_come_back_over_as_many_connections_as_the_server_takes() 
         "CREATE DATABASE centreon_studio; USE centreon_studio;
          CREATE TABLE large (id INT PRIMARY KEY, body LONGTEXT, KEY (body(8)));
          INSERT INTO large SELECT seq, REPEAT(MD5(seq), 30000) FROM seq_1_to_60;
+         CREATE TABLE booked (id INT, since DATE NOT NULL, until DATE NOT NULL, body LONGTEXT,
+             PERIOD FOR stay (since, until), PRIMARY KEY (id, stay WITHOUT OVERLAPS));
+         INSERT INTO booked SELECT seq, '2026-01-01', '2026-01-02', REPEAT(SHA1(seq), 24000)
+             FROM seq_1_to_60;
          CREATE TABLE small (id INT PRIMARY KEY, KEY back (id DESC)); INSERT INTO small VALUES (1), (2);
          CREATE USER few@localhost; GRANT ALL ON *.* TO few@localhost",
     );
     place.snap(&["create", "before"]).succeeded();
-    assert!(place.chunks("before", "large").len() > 2);
+    assert!(
+        place.chunks("before", "large").len() > 2 && place.chunks("before", "booked").len() > 2
+    );
     let defaults = format!("[client]\nuser=few\nsocket={}\n", place.server.socket().display());
     fs::write(place.path("few.cnf"), defaults).expect("write few.cnf");
     let defaults = format!("--defaults-file={}", place.path("few.cnf").display());
     let rows = |database: &str| {
-        place.server.sql(&format!("CHECKSUM TABLE {database}.large, {database}.small"))
+        place
+            .server
+            .sql(&format!("CHECKSUM TABLE {database}.large, {database}.booked, {database}.small"))
     };
     let saved = rows("centreon_studio");
     let restore =
         [defaults.as_str(), "restore", "before", "--database", "copy", "--connections", "2"];
-    let mut connections = Vec::new();
-    for limit in 2..=9 {
+    place.server.sql("SET GLOBAL log_output = 'TABLE', general_log = 1");
+    let committers = || {
+        let sql =
+            "SELECT COUNT(DISTINCT thread_id) FROM mysql.general_log WHERE argument = 'COMMIT'";
+        place.server.sql(sql).trim().parse::<u32>().expect("a number")
+    };
+    let mut runs = Vec::new();
+    for limit in [2, 3, 4, 5, 9] {
         let limited = format!("ALTER USER few@localhost WITH MAX_USER_CONNECTIONS {limit}");
         place.server.sql(&limited);
+        place.server.sql("TRUNCATE mysql.general_log");
         let output = place.snap(&restore);
         if output.code == 0 {
             assert_eq!(rows("copy").replace("copy.", "centreon_studio."), saved, "{limit}");
-            connections.push(limit);
+            runs.push((limit, committers()));
             place.server.sql("DROP DATABASE copy");
         } else {
             assert!(output.stderr.contains("max_user_connections"), "{limit}: {output:#?}");
-            assert!(
-                connections.is_empty(),
-                "{limit} are too few, and less are not: {connections:?}"
-            );
+            assert!(runs.is_empty(), "{limit} are too few, and less are not: {runs:?}");
             assert_eq!(place.server.sql("SHOW DATABASES LIKE 'copy%'"), "", "{limit}");
         }
     }
-    // Both loaders and who leads them are enough; two more make it faster.
-    assert!(connections.contains(&4), "{connections:?}");
+    assert_eq!(runs[0].0, 3, "both loaders and who leads them are enough: {runs:?}");
+    assert!(runs[0].1 <= 2, "there are no others: {runs:?}");
+    assert!(runs[runs.len() - 1].1 > 2, "nobody takes turns: {runs:?}");
 }

@@ -12,10 +12,11 @@ use std::sync::MutexGuard;
 
 use tokio::sync::watch;
 
-use crate::snapshot::restore::filling::Job;
+use crate::snapshot::restore::job::Job;
 use crate::source::mariadb::load::Part;
 use crate::source::mariadb::proof::Filled;
 use crate::source::mariadb::proof::ReadBack;
+use crate::source::mariadb::staging::Filling;
 
 /// What an entry of an index takes, as bytes of rows that are loaded meanwhile: 0.8 µs, where a byte takes
 /// 26 ns (MariaDB 10.11, the tables of `benches/studio.sql`).
@@ -50,6 +51,8 @@ struct Table {
     job: Arc<Job>,
     /// The entries of its indexes.
     entries: u64,
+    /// Whether several loaders may fill it.
+    is_shared: bool,
     state: State,
     /// How many loaders are at work on it.
     hands: usize,
@@ -70,9 +73,11 @@ enum State {
 }
 
 impl Table {
-    fn new(job: Job, indexes: usize) -> Self {
+    fn new(job: Job, filling: Filling) -> Self {
         Self {
-            entries: job.expected.digest.rows().saturating_mul(indexes as u64),
+            entries: job.expected.digest.rows().saturating_mul(filling.indexes as u64),
+            // Rows without an order of their own lie as they come: in the order of one hand.
+            is_shared: filling.has_neighbours && job.has_order(),
             state: State::Untouched,
             hands: 0,
             filled: Filled::nothing_of(&job.expected),
@@ -85,8 +90,7 @@ impl Table {
     fn is_open(&self) -> bool {
         match &self.state {
             State::Untouched | State::Full => true,
-            // Others lie as they come: in the order of one hand.
-            State::Filling(chunks) => !chunks.is_empty() && self.job.has_order(),
+            State::Filling(chunks) => !chunks.is_empty() && self.is_shared,
             State::Proving(parts) => !parts.is_empty(),
         }
     }
@@ -145,12 +149,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Returns a desk with these jobs, of tables that have so many indexes.
-    pub(super) fn new(mut jobs: Vec<Job>, indexes: impl Fn(&Job) -> usize) -> Self {
+    /// Returns a desk with these jobs, of tables that are to be filled so.
+    pub(super) fn new(mut jobs: Vec<Job>, filling: impl Fn(&Job) -> Filling) -> Self {
         jobs.sort_by_key(|job| std::cmp::Reverse(job.expected.raw_bytes));
         let table = |job: Job| {
-            let indexes = indexes(&job);
-            Table::new(job, indexes)
+            let filling = filling(&job);
+            Table::new(job, filling)
         };
         let tables = Mutex::new(jobs.into_iter().map(table).collect());
         Self { tables, changed: watch::Sender::new(()) }
@@ -245,6 +249,8 @@ mod tests {
     use crate::repository::catalog::Chunk;
     use crate::source::mariadb::proof::Expected;
 
+    const PLAIN: Filling = Filling { indexes: 0, has_neighbours: true };
+
     /// Returns a job of so many chunks, which begin at keys or lie as they come.
     fn job(position: usize, chunks: u64, is_ordered: bool) -> Job {
         let (digest, raw_digest) = (String::new(), String::new());
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_free_hand_goes_where_the_way_is_longest() {
-        let desk = Desk::new(vec![job(0, 1, true), job(1, 6, true), job(2, 8, true)], |_| 0);
+        let desk = Desk::new(vec![job(0, 1, true), job(1, 6, true), job(2, 8, true)], |_| PLAIN);
         let (long, other, shared, last) = (load(&desk), load(&desk), load(&desk), load(&desk));
         assert_eq!((long.0.position, long.1), (2, End::First), "the longest comes first");
         assert_eq!((other.0.position, other.1), (1, End::First), "half of the longest is less");
@@ -302,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_table_is_full_when_the_last_hand_leaves_it_and_proven_when_all_parts_are() {
-        let desk = Desk::new(vec![job(0, 4, true)], |_| 1);
+        let desk = Desk::new(vec![job(0, 4, true)], |_| Filling { indexes: 1, ..PLAIN });
         let (first, last) = (load(&desk), load(&desk));
         load_all(&desk, &first.0, End::First);
         assert!(matches!(desk.next(), Task::Wait), "somebody loads a chunk of it");
@@ -316,22 +322,26 @@ mod tests {
     #[test]
     fn indexes_wait_while_another_table_has_a_longer_way() {
         for (indexes, waits) in [(0, true), (6, true), (7, false)] {
-            let count = |job: &Job| if job.position == 0 { indexes } else { 0 };
-            let desk = Desk::new(vec![job(0, 4, true), job(1, 5, true)], count);
+            let filling = |job: &Job| match job.position {
+                0 => Filling { indexes, ..PLAIN },
+                _ => PLAIN,
+            };
+            let desk = Desk::new(vec![job(0, 4, true), job(1, 5, true)], filling);
             let (one, other) = (load(&desk), load(&desk));
             let (full, filling) = if one.0.position == 0 { (one, other) } else { (other, one) };
             assert_eq!(filling.0.position, 1);
             load_all(&desk, &full.0, End::First);
-            assert_eq!(
-                matches!(desk.next(), Task::Load(job, End::Last) if job.position == 1),
-                waits
-            );
+            match desk.next() {
+                Task::Load(job, End::Last) => assert!(waits && job.position == 1, "{indexes}"),
+                Task::Index(job) => assert!(!waits && job.position == 0, "{indexes}"),
+                _ => panic!("there is something to do"),
+            }
         }
     }
 
     #[test]
     fn an_empty_table_is_begun_too() {
-        let desk = Desk::new(vec![job(0, 0, false)], |_| 0);
+        let desk = Desk::new(vec![job(0, 0, false)], |_| PLAIN);
         let (empty, end) = load(&desk);
         assert_eq!(desk.take_chunk(&empty, end), None);
         desk.leave_full(&empty);
@@ -339,10 +349,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_without_an_order_of_their_own_are_loaded_by_one_hand() {
-        let desk = Desk::new(vec![job(0, 4, false)], |_| 0);
-        let (alone, _) = load(&desk);
-        assert_eq!(desk.take_chunk(&alone, End::First), Some(0));
-        assert!(matches!(desk.next(), Task::Wait));
+    fn rows_without_an_order_of_their_own_or_neighbours_are_loaded_by_one_hand() {
+        let lonely = Filling { has_neighbours: false, ..PLAIN };
+        for (job, filling) in [(job(0, 4, false), PLAIN), (job(0, 4, true), lonely)] {
+            let desk = Desk::new(vec![job], |_| filling);
+            let (alone, _) = load(&desk);
+            assert_eq!(desk.take_chunk(&alone, End::First), Some(0));
+            assert!(matches!(desk.next(), Task::Wait));
+        }
     }
 }

@@ -17,46 +17,10 @@ use crate::repository::catalog::Chunk;
 use crate::snapshot::restore::desk::Desk;
 use crate::snapshot::restore::desk::End;
 use crate::snapshot::restore::desk::Task;
+use crate::snapshot::restore::job::Job;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::load::Part;
-use crate::source::mariadb::proof::Expected;
-use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::staging::Staging;
-
-/// A table that is to be filled.
-pub(super) struct Job {
-    pub(super) position: usize,
-    pub(super) chunks: Vec<Chunk>,
-    pub(super) expected: Expected,
-}
-
-impl Job {
-    /// Returns the job of the table at a position.
-    pub(super) const fn new(position: usize, chunks: Vec<Chunk>, expected: Expected) -> Self {
-        Self { position, chunks, expected }
-    }
-
-    /// Returns how much there is to do: every byte goes in once, and comes back once to be proven.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.expected.raw_bytes * 2
-    }
-
-    /// Returns whether its rows have an order of their own, whatever order they come in: others lie as they
-    /// come, and would be other chunks for the next snapshot.
-    pub(super) fn has_order(&self) -> bool {
-        self.chunks.last().is_some_and(|chunk| !chunk.from.is_null())
-    }
-
-    /// Returns its chunks as they tell in which parts it is read back.
-    fn known(&self) -> Vec<KnownChunk> {
-        let known = |Chunk { blob, from, .. }: &Chunk| KnownChunk {
-            from: from.clone(),
-            raw_bytes: blob.raw_bytes,
-            content: None,
-        };
-        self.chunks.iter().map(known).collect()
-    }
-}
 
 /// What a loader tells while it is at work.
 enum Told {
@@ -75,7 +39,7 @@ pub(super) async fn fill(
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let has_turns = jobs.iter().any(|job| job.chunks.len() > 1);
-    let desk = Arc::new(Desk::new(jobs, |job| staging.indexes(job.position)));
+    let desk = Arc::new(Desk::new(jobs, |job| staging.filling(job.position)));
     let (sender, mut progress) = mpsc::unbounded_channel();
     // All before any is at work: one that fails would leave the others behind, in the midst of it.
     let mut loaders = try_join_all((0..connections).map(|_| staging.loader())).await?;
@@ -128,7 +92,11 @@ impl Worker {
                 Task::ReadBack(job, part) => self.read_back(&job, &part).await?,
                 // The desk is ours, and lives.
                 Task::Wait => drop(changed.changed().await),
-                Task::Rest => return Ok(()),
+                Task::Rest => {
+                    // Others need its place: the next ones that are opened for this restore.
+                    self.loader.close().await;
+                    return Ok(());
+                }
             }
         }
     }

@@ -44,6 +44,7 @@ mod build;
 mod command;
 mod certificates;
 mod database;
+mod job;
 mod desk;
 mod filling;
 mod definers;

@@ -47,6 +47,8 @@ pub struct Loader {
     other: Option<Connection>,
     /// What the other one was doing, where its rows are not committed yet.
     uncommitted: Option<String>,
+    /// Whether the last rows went in in the mode in which their generated columns are computed.
+    is_computing: bool,
     plan: Arc<Plan>,
 }
 
@@ -55,14 +57,17 @@ pub struct Part(Range);
 
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, other: None, uncommitted: None, plan }
+        Self { connection, other: None, uncommitted: None, is_computing: false, plan }
     }
 
-    /// Takes turns with another connection, unless one of them takes text only, which commits itself.
+    /// Returns whether a second connection would be of use: what goes in as text commits itself.
+    pub(super) const fn can_take_turns(&self) -> bool {
+        self.connection.carries_rows()
+    }
+
+    /// Takes turns with another connection, unless it takes text only.
     pub(super) fn take_turns_with(&mut self, other: Connection) {
-        if self.connection.carries_rows() && other.carries_rows() {
-            self.other = Some(other);
-        }
+        self.other = Some(other).filter(Connection::carries_rows);
     }
 
     /// Loads one chunk of the table at `position`, which must come to so many rows; `number`
@@ -109,7 +114,10 @@ impl Loader {
                 return Ok((inserted.lines.rows(), Filled(Some(inserted))));
             }
         }
+        // Whoever waits for a lock of the other connection would wait for ever.
+        commit(self.other.as_mut(), &mut self.uncommitted).await?;
         let loaded = self.connection.load_as_text(doing, table, chunk, packet_bytes).await?;
+        self.is_computing |= table.generated_columns().next().is_some();
         Ok((loaded, Filled(None)))
     }
 
@@ -126,9 +134,22 @@ impl Loader {
         }
     }
 
-    /// Commits what is not committed yet: before that, nobody can alter the table.
+    /// Ends the loading of a table: what is not committed yet is, or nobody could alter it.
     pub async fn settle(&mut self) -> Result<()> {
-        commit(self.other.as_mut(), &mut self.uncommitted).await
+        let stages = self.connection.stages().clone();
+        let committing = commit(self.other.as_mut(), &mut self.uncommitted);
+        stages.time(Stage::Loading, 0, committing).await?;
+        if std::mem::take(&mut self.is_computing) {
+            self.connection.prepare_loading().await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the server, which takes as many others then.
+    pub async fn close(self) {
+        for connection in [Some(self.connection), self.other].into_iter().flatten() {
+            connection.close().await;
+        }
     }
 
     /// Builds the indexes of a loaded table.

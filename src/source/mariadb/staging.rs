@@ -57,6 +57,16 @@ pub struct Staging {
     pub(super) lock: Option<TableLock>,
 }
 
+/// How a table is to be filled.
+#[derive(Debug, Clone, Copy)]
+pub struct Filling {
+    /// How many indexes it gets when its rows are in.
+    pub indexes: usize,
+    /// Whether several connections may fill it at once. Where rows may not overlap, the server locks what is
+    /// beside each that it takes, and two of them would wait for each other.
+    pub has_neighbours: bool,
+}
+
 /// A database that no other restore may touch, before anything is built.
 pub struct Claim {
     login: Login,
@@ -124,9 +134,11 @@ impl Staging {
         self.plan.replaced().map(|(position, _)| position).collect()
     }
 
-    /// Returns how many indexes the table at a position gets when its rows are in.
-    pub fn indexes(&self, position: usize) -> usize {
-        self.plan.staged(position).indexes.iter().map(Vec::len).sum()
+    /// Returns how the table at a position is to be filled.
+    pub fn filling(&self, position: usize) -> Filling {
+        let staged = self.plan.staged(position);
+        let indexes = staged.indexes.iter().map(Vec::len).sum();
+        Filling { indexes, has_neighbours: !staged.create.contains("WITHOUT OVERLAPS") }
     }
 
     /// Returns a loader on a connection of its own.
@@ -134,9 +146,12 @@ impl Staging {
         Ok(Loader::new(self.connect_for_loading().await?, Arc::clone(&self.plan)))
     }
 
-    /// Gives a loader a second connection to take turns with, unless the server takes no more of them.
+    /// Gives a loader a second connection to take turns with. One that is not to be had, such as where the
+    /// server takes no more of them, costs time and nothing else.
     pub async fn relieve(&self, loader: &mut Loader) {
-        if let Ok(connection) = self.connect_for_loading().await {
+        if loader.can_take_turns()
+            && let Ok(connection) = self.connect_for_loading().await
+        {
             loader.take_turns_with(connection);
         }
     }

@@ -38,6 +38,9 @@ use crate::source::mariadb::wire::Wire;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a server may take to hear a goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// `Access denied for user`.
 const ACCESS_DENIED: u16 = 1045;
 
@@ -140,8 +143,9 @@ impl Connection {
     /// Tells the server goodbye. Without, the server finds out by itself, later.
     pub async fn close(self) {
         // Whatever was asked of the server is answered by now; a lost goodbye changes nothing.
-        if let Link::Client(client) = self.link {
-            client.disconnect().await.ok();
+        match self.link {
+            Link::Client(client) => drop(client.disconnect().await),
+            Link::Wire(wire) => drop(tokio::time::timeout(GOODBYE_TIMEOUT, wire.leave()).await),
         }
     }
 
