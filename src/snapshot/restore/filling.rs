@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -38,14 +37,10 @@ pub(super) async fn fill(
     connections: usize,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let has_turns = jobs.iter().any(|job| job.chunks.len() > 1);
     let desk = Arc::new(Desk::new(jobs, |job| staging.filling(job.position)));
     let (sender, mut progress) = mpsc::unbounded_channel();
     // All before any is at work: one that fails would leave the others behind, in the midst of it.
-    let mut loaders = try_join_all((0..connections).map(|_| staging.loader())).await?;
-    if has_turns {
-        join_all(loaders.iter_mut().map(|loader| staging.relieve(loader))).await;
-    }
+    let loaders = try_join_all((0..connections).map(|_| staging.loader())).await?;
     let mut workers = JoinSet::new();
     for loader in loaders {
         let (desk, progress) = (Arc::clone(&desk), sender.clone());
@@ -102,7 +97,7 @@ impl Worker {
     }
 
     /// Loads chunks of a table for as long as there are any; the next one is fetched while one is
-    /// loaded, and the one before is committed.
+    /// loaded.
     async fn load(&mut self, job: &Job, end: End) -> Result<()> {
         let (desk, repository) = (Arc::clone(&self.desk), self.repository.clone());
         let fetch = async || match desk.take_chunk(job, end) {

@@ -39,14 +39,9 @@ use crate::source::mariadb::shown;
 use crate::source::mariadb::statement;
 use crate::source::mariadb::warning::Warning;
 
-/// Loads tables into staging, on one connection or on two that take turns: while the server brings to the
-/// disk what one of them has loaded, the other one loads the next rows.
+/// One connection that loads tables into staging.
 pub struct Loader {
     connection: Connection,
-    /// The other one of two.
-    other: Option<Connection>,
-    /// What the other one was doing, where its rows are not committed yet.
-    uncommitted: Option<String>,
     /// Whether the last rows went in in the mode in which their generated columns are computed.
     is_computing: bool,
     plan: Arc<Plan>,
@@ -57,22 +52,12 @@ pub struct Part(Range);
 
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, other: None, uncommitted: None, is_computing: false, plan }
-    }
-
-    /// Returns whether a second connection would be of use: what goes in as text commits itself.
-    pub(super) const fn can_take_turns(&self) -> bool {
-        self.connection.carries_rows()
-    }
-
-    /// Takes turns with another connection, unless it takes text only.
-    pub(super) fn take_turns_with(&mut self, other: Connection) {
-        self.other = Some(other).filter(Connection::carries_rows);
+        Self { connection, is_computing: false, plan }
     }
 
     /// Loads one chunk of the table at `position`, which must come to so many rows; `number`
     /// counts the table's chunks from 1, and others may have been loaded `so_far`. Returns what proves
-    /// the chunk, which is in the table for good once the loader is [settled](Self::settle).
+    /// the chunk.
     pub async fn load(
         &mut self,
         position: usize,
@@ -106,39 +91,18 @@ impl Loader {
         let packet_bytes = self.plan.packet_bytes();
         if let Some(Inserted { lines, .. }) = &so_far.0
             && let Some(insertion) = Insertion::into(table)
+            && let Some(inserted) =
+                self.connection.insert(doing, &insertion, &chunk, packet_bytes, lines).await?
         {
-            let inserting = self.connection.insert(doing, &insertion, &chunk, packet_bytes, lines);
-            let committing = commit(self.other.as_mut(), &mut self.uncommitted);
-            if let (Some(inserted), ()) = tokio::try_join!(inserting, committing)? {
-                self.pass_turn(doing).await?;
-                return Ok((inserted.lines.rows(), Filled(Some(inserted))));
-            }
+            return Ok((inserted.lines.rows(), Filled(Some(inserted))));
         }
-        // Whoever waits for a lock of the other connection would wait for ever.
-        commit(self.other.as_mut(), &mut self.uncommitted).await?;
         let loaded = self.connection.load_as_text(doing, table, chunk, packet_bytes).await?;
         self.is_computing |= table.generated_columns().next().is_some();
         Ok((loaded, Filled(None)))
     }
 
-    /// Leaves the rows that were inserted to be committed while the other connection goes on; commits them at
-    /// once where there is none.
-    async fn pass_turn(&mut self, doing: &str) -> Result<()> {
-        match &mut self.other {
-            Some(other) => {
-                std::mem::swap(&mut self.connection, other);
-                self.uncommitted = Some(doing.to_owned());
-                Ok(())
-            }
-            None => self.connection.commit(doing).await,
-        }
-    }
-
-    /// Ends the loading of a table: what is not committed yet is, or nobody could alter it.
+    /// Ends the loading of a table: the next one is loaded as strictly as the first.
     pub async fn settle(&mut self) -> Result<()> {
-        let stages = self.connection.stages().clone();
-        let committing = commit(self.other.as_mut(), &mut self.uncommitted);
-        stages.time(Stage::Loading, 0, committing).await?;
         if std::mem::take(&mut self.is_computing) {
             self.connection.prepare_loading().await?;
         }
@@ -147,9 +111,7 @@ impl Loader {
 
     /// Leaves the server, which takes as many others then.
     pub async fn close(self) {
-        for connection in [Some(self.connection), self.other].into_iter().flatten() {
-            connection.close().await;
-        }
+        self.connection.close().await;
     }
 
     /// Builds the indexes of a loaded table.
@@ -238,17 +200,6 @@ impl Loader {
             ));
         }
         Ok(())
-    }
-}
-
-/// Commits on a connection what it has not committed yet.
-async fn commit(
-    connection: Option<&mut Connection>,
-    uncommitted: &mut Option<String>,
-) -> Result<()> {
-    match (connection, uncommitted.take()) {
-        (Some(connection), Some(doing)) => connection.commit(&doing).await,
-        _ => Ok(()),
     }
 }
 

@@ -143,25 +143,11 @@ impl Staging {
 
     /// Returns a loader on a connection of its own.
     pub async fn loader(&self) -> Result<Loader> {
-        Ok(Loader::new(self.connect_for_loading().await?, Arc::clone(&self.plan)))
-    }
-
-    /// Gives a loader a second connection to take turns with. One that is not to be had, such as where the
-    /// server takes no more of them, costs time and nothing else.
-    pub async fn relieve(&self, loader: &mut Loader) {
-        if loader.can_take_turns()
-            && let Ok(connection) = self.connect_for_loading().await
-        {
-            loader.take_turns_with(connection);
-        }
-    }
-
-    async fn connect_for_loading(&self) -> Result<Connection> {
         let mut connection = connect_for_rows(&self.login).await?;
         connection.prepare_loading().await?;
         connection.receive_text_as_stored().await?;
         connection.select_database(self.plan.schema()).await?;
-        Ok(connection)
+        Ok(Loader::new(connection, Arc::clone(&self.plan)))
     }
 
     /// Adds the foreign keys, and proves the definitions.

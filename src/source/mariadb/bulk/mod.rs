@@ -197,8 +197,7 @@ impl<'a> ChunkLines<'a> {
 
 impl Connection {
     /// Inserts the rows of a chunk, all or none of them, and returns what proves them, their lines hashed
-    /// as those of another digest, once they are [committed](Self::commit); `None` where the server takes
-    /// them otherwise, or not in this way.
+    /// as those of another digest; `None` where the server takes them otherwise, or not in this way.
     pub(super) async fn insert(
         &mut self,
         doing: &str,
@@ -218,20 +217,9 @@ impl Connection {
             Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => None,
             Err(cause) => return Err(self.peer().error(doing, cause)),
         };
-        if inserted.is_none() {
-            self.end(doing, "ROLLBACK").await?;
-        }
+        self.execute(doing, if inserted.is_some() { "COMMIT" } else { "ROLLBACK" }).await?;
+        self.execute(doing, END).await?;
         Ok(inserted)
-    }
-
-    /// Commits the rows that were inserted.
-    pub(super) async fn commit(&mut self, doing: &str) -> Result<()> {
-        self.end(doing, "COMMIT").await
-    }
-
-    async fn end(&mut self, doing: &str, how: &str) -> Result<()> {
-        self.execute(doing, how).await?;
-        self.execute(doing, END).await
     }
 
     async fn insert_lines(

@@ -36,12 +36,7 @@ async fn prepared(database: &str, statements: &str) -> (Connection, Vec<Table>) 
 async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> Option<Inserted> {
     let insertion = Insertion::into(table).expect("a bulk takes all of its types");
     let like = RowsDigest::default();
-    let inserting = connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, &like);
-    let inserted = inserting.await.unwrap();
-    if inserted.is_some() {
-        connection.commit("cannot commit").await.unwrap();
-    }
-    inserted
+    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, &like).await.unwrap()
 }
 
 async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
@@ -161,7 +156,6 @@ async fn rows_of_several_chunks_are_proven_together_and_hashed_as_they_were() {
         let (packet, chunk) = (PACKET_BYTES, chunk.as_bytes());
         let more = connection.insert("", &insertion, chunk, packet, &old).await.unwrap();
         inserted.merge(&more.expect("the server takes them as they are"));
-        connection.commit("").await.unwrap();
     }
     let empty = Totals { stored: old, ..Totals::default() };
     let found = lines::prove(&mut connection, "bulk_hashed", &tables[0], empty).await.unwrap();

@@ -128,7 +128,6 @@ async fn rows_go_afar_as_a_bulk_and_as_a_file() {
         let (packet, like) = (16 << 20, RowsDigest::default());
         let inserted = loader.insert("", &insertion, &chunk, packet, &like).await.unwrap();
         let inserted = inserted.expect("the server takes them as they are");
-        loader.commit("").await.unwrap();
         let empty = Totals::default();
         let proven = lines::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap();
         assert_eq!(inserted.lines, proven.stored);
