@@ -44,8 +44,6 @@ mod build;
 mod command;
 mod certificates;
 mod database;
-mod job;
-mod desk;
 mod filling;
 mod definers;
 mod files;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
@@ -28,9 +29,6 @@ use crate::source::mariadb::infile;
 use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::plan::Plan;
-use crate::source::mariadb::proof::Expected;
-use crate::source::mariadb::proof::Filled;
-use crate::source::mariadb::proof::ReadBack;
 use crate::source::mariadb::range;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::range::Range;
@@ -42,17 +40,103 @@ use crate::source::mariadb::warning::Warning;
 /// One connection that loads tables into staging.
 pub struct Loader {
     connection: Connection,
-    /// Whether the last rows went in in the mode in which their generated columns are computed.
-    is_computing: bool,
     plan: Arc<Plan>,
+}
+
+/// What proves rows that went into a table, by any number of loaders; nothing does where some of them
+/// went in as text.
+#[derive(Debug, Clone, Copy)]
+pub struct Filled(Option<Inserted>);
+
+impl Filled {
+    /// Returns what proves no rows yet of what is expected.
+    pub fn nothing_of(expected: &Expected) -> Self {
+        Self(Some(Inserted::nothing_of(&expected.digest)))
+    }
+
+    /// Adds other rows of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Some(inserted), Some(other)) => inserted.merge(other),
+            _ => self.0 = None,
+        }
+    }
+
+    /// Returns whether the lines that went in are those that were saved, so that it is enough to read
+    /// the table [`back`](Loader::read_back).
+    pub fn is_provable(&self, expected: &Expected) -> bool {
+        self.0.is_some_and(|inserted| inserted.lines == expected.digest)
+    }
+
+    /// Returns whether the rows come back in the bytes that were sent for them: then nothing is
+    /// different, and no row has to be written down to see it. Otherwise nothing is said.
+    pub fn is_as_inserted(&self, expected: &Expected, back: &ReadBack) -> bool {
+        self.is_provable(expected) && back.0 == self.0.map(|inserted| inserted.images)
+    }
 }
 
 /// A part of a table that is read back by one loader.
 pub struct Part(Range);
 
+/// What proves rows that were read back, in any number of parts; nothing does where some of them were
+/// not seen.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadBack(Option<RowsDigest>);
+
+impl Default for ReadBack {
+    fn default() -> Self {
+        Self(Some(RowsDigest::default()))
+    }
+}
+
+impl ReadBack {
+    /// Adds another part of the same table.
+    pub fn merge(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Some(rows), Some(other)) => rows.merge(other),
+            _ => self.0 = None,
+        }
+    }
+}
+
+/// What a restored table must come to.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    /// The digest of the stored columns, with the number of rows.
+    pub digest: RowsDigest,
+    /// How many of them are current, where the table keeps its history too.
+    pub current_rows: Option<u64>,
+    /// The digest of the generated columns, where there are any.
+    pub generated_digest: Option<RowsDigest>,
+    /// The size of the lines with their newlines.
+    pub raw_bytes: u64,
+}
+
+impl Expected {
+    /// Returns totals of no rows yet, which hash rows as these digests do.
+    pub(super) fn emptied(&self) -> Totals {
+        let generated = self.generated_digest.unwrap_or_default().emptied();
+        Totals { stored: self.digest.emptied(), generated, ..Totals::default() }
+    }
+
+    /// Returns how rows differ from these; generated columns count on the server's own version only.
+    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
+        let rows = totals.stored.rows();
+        if rows != self.digest.rows() {
+            return Some(format!("{rows} rows of {}", self.digest.rows()));
+        }
+        if totals.stored != self.digest {
+            return Some("the digest of its rows differs".to_owned());
+        }
+        let generated = self.generated_digest.filter(|_| is_same_server)?;
+        let differs = totals.generated != generated;
+        differs.then(|| "the digest of its generated columns differs".to_owned())
+    }
+}
+
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, is_computing: false, plan }
+        Self { connection, plan }
     }
 
     /// Loads one chunk of the table at `position`, which must come to so many rows; `number`
@@ -97,21 +181,7 @@ impl Loader {
             return Ok((inserted.lines.rows(), Filled(Some(inserted))));
         }
         let loaded = self.connection.load_as_text(doing, table, chunk, packet_bytes).await?;
-        self.is_computing |= table.generated_columns().next().is_some();
         Ok((loaded, Filled(None)))
-    }
-
-    /// Ends the loading of a table: the next one is loaded as strictly as the first.
-    pub async fn settle(&mut self) -> Result<()> {
-        if std::mem::take(&mut self.is_computing) {
-            self.connection.prepare_loading().await?;
-        }
-        Ok(())
-    }
-
-    /// Leaves the server, which takes as many others then.
-    pub async fn close(self) {
-        self.connection.close().await;
     }
 
     /// Builds the indexes of a loaded table.

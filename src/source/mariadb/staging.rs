@@ -25,6 +25,7 @@ use crate::source::mariadb::connection::connect;
 use crate::source::mariadb::connection::connect_for_rows;
 use crate::source::mariadb::definition::Database;
 use crate::source::mariadb::definition::Sequence;
+use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::load::Loader;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment::TableLock;
@@ -33,7 +34,6 @@ use crate::source::mariadb::parameters;
 use crate::source::mariadb::plan::Blueprint;
 use crate::source::mariadb::plan::Plan;
 use crate::source::mariadb::programs;
-use crate::source::mariadb::proof::Expected;
 use crate::source::mariadb::quote;
 use crate::source::mariadb::rehearsal;
 use crate::source::mariadb::remark;
@@ -55,16 +55,6 @@ pub struct Staging {
     pub(super) plan: Arc<Plan>,
     /// What keeps the tables that stay from being written until the swap.
     pub(super) lock: Option<TableLock>,
-}
-
-/// How a table is to be filled.
-#[derive(Debug, Clone, Copy)]
-pub struct Filling {
-    /// How many indexes it gets when its rows are in.
-    pub indexes: usize,
-    /// Whether several connections may fill it at once. Where rows may not overlap, the server locks what is
-    /// beside each that it takes, and two of them would wait for each other.
-    pub has_neighbours: bool,
 }
 
 /// A database that no other restore may touch, before anything is built.
@@ -134,11 +124,9 @@ impl Staging {
         self.plan.replaced().map(|(position, _)| position).collect()
     }
 
-    /// Returns how the table at a position is to be filled.
-    pub fn filling(&self, position: usize) -> Filling {
-        let staged = self.plan.staged(position);
-        let indexes = staged.indexes.iter().map(Vec::len).sum();
-        Filling { indexes, has_neighbours: !staged.create.contains("WITHOUT OVERLAPS") }
+    /// Returns whether several loaders may fill the table at a position at once.
+    pub fn takes_several_loaders(&self, position: usize) -> bool {
+        !self.plan.staged(position).locks_neighbours
     }
 
     /// Returns a loader on a connection of its own.

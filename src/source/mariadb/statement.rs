@@ -48,6 +48,9 @@ pub(super) struct StagedTable {
     /// `ADD …` clauses of one `ALTER TABLE` when all tables stand: foreign keys, and keys that would
     /// not outlive another `ALTER TABLE`.
     pub(super) last: Vec<String>,
+    /// Whether a key forbids that rows overlap: for each row the server locks what is beside it, and two
+    /// connections that fill the table wait for each other.
+    pub(super) locks_neighbours: bool,
 }
 
 impl<'a> CreateTable<'a> {
@@ -75,7 +78,8 @@ impl<'a> CreateTable<'a> {
             // Other engines build all indexes of an empty table in one go by themselves, and may
             // lose an option of the table when one is added later.
             let create = remark::taken(&self.to_string());
-            return StagedTable { create, indexes: Vec::new(), last: Vec::new() };
+            let (indexes, last) = (Vec::new(), Vec::new());
+            return StagedTable { create, indexes, last, locks_neighbours: false };
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
@@ -99,7 +103,8 @@ impl<'a> CreateTable<'a> {
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
         let create = remark::taken(&Self { members: kept, ..*self }.to_string());
-        StagedTable { create, indexes, last }
+        let locks_neighbours = self.members.iter().any(Member::overlaps);
+        StagedTable { create, indexes, last, locks_neighbours }
     }
 
     /// Returns whether the rows cannot be loaded without this key.

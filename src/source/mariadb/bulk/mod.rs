@@ -206,7 +206,7 @@ impl Connection {
         packet_bytes: usize,
         like: &RowsDigest,
     ) -> Result<Option<Inserted>> {
-        if !self.carries_rows() {
+        if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
         }
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);

@@ -38,9 +38,6 @@ use crate::source::mariadb::wire::Wire;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a server may take to hear a goodbye.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// `Access denied for user`.
 const ACCESS_DENIED: u16 = 1045;
 
@@ -143,9 +140,8 @@ impl Connection {
     /// Tells the server goodbye. Without, the server finds out by itself, later.
     pub async fn close(self) {
         // Whatever was asked of the server is answered by now; a lost goodbye changes nothing.
-        match self.link {
-            Link::Client(client) => drop(client.disconnect().await),
-            Link::Wire(wire) => drop(tokio::time::timeout(GOODBYE_TIMEOUT, wire.leave()).await),
+        if let Link::Client(client) = self.link {
+            client.disconnect().await.ok();
         }
     }
 
@@ -162,11 +158,6 @@ impl Connection {
     /// Returns who speaks the protocol, for rows that are streamed.
     pub(super) const fn link(&mut self) -> &mut Link {
         &mut self.link
-    }
-
-    /// Returns whether rows go through it as they lie in packets.
-    pub(super) const fn carries_rows(&self) -> bool {
-        matches!(self.link, Link::Wire(_))
     }
 
     /// Returns the number by which the server knows the connection.

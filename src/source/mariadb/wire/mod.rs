@@ -105,13 +105,6 @@ impl Wire {
         self.outcome
     }
 
-    /// Says goodbye, and waits until the server has let the connection go.
-    pub(super) async fn leave(mut self: Box<Self>) {
-        if self.packets.send_command(&[QUIT]).await.is_ok() {
-            self.packets.await_end().await;
-        }
-    }
-
     /// Runs statements that return nothing.
     pub(super) async fn execute(&mut self, statement: &str) -> Result<()> {
         self.rows(statement).await.map(drop)

@@ -150,11 +150,6 @@ impl Packets {
         self.stream.shutdown().await.ok();
     }
 
-    /// Waits until nothing more arrives.
-    pub(super) async fn await_end(&mut self) {
-        while matches!(self.stream.read(&mut self.buffer).await, Ok(1..)) {}
-    }
-
     /// Awaits the first packet that answers a command, where others were sent meanwhile.
     pub(super) const fn expect_answer(&mut self) {
         self.number = 1;
