@@ -1,10 +1,10 @@
 //! Blobs: stored bytes, named by their digest; most are one zstd frame.
 //!
 //! What is read is proven twice: the stored bytes against the name, the raw bytes against the
-//! catalog. A frame is decompressed no further than the catalog says, whatever it promises itself.
-//! Hashing and compression run on blocking threads. A blob is read and proven piece by piece: whoever
-//! wants its raw bytes holds these, and nobody its stored bytes, documents and differences aside. A
-//! difference is read whole, beside its base: see `delta`.
+//! catalog, rows that are loaded by what proves a table. A frame is decompressed no further than the catalog says, whatever it promises itself.
+//! Hashing and compression run on blocking threads. A blob is proven piece by piece, and nothing of it is
+//! held; whoever wants its raw bytes holds these, and its stored bytes for a moment, unless it is larger
+//! than chunks are. A difference is read whole, beside its base: see `delta`.
 
 use std::io;
 use std::pin::pin;
@@ -15,10 +15,12 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream;
 use tokio::task::spawn_blocking;
 use zstd::bulk::Compressor;
+use zstd::bulk::Decompressor;
 use zstd::zstd_safe::CParameter;
 
 use crate::base::digest;
 use crate::base::digest::Hasher;
+use crate::base::digest::RawHasher;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
@@ -40,6 +42,15 @@ const FIRST_BYTES: u64 = 32 << 20;
 /// Stored bytes that are read at once.
 const PIECE_BYTES: u64 = 1 << 20;
 
+/// What proves a blob.
+#[derive(Debug, Clone, Copy)]
+enum Proof {
+    /// The digest of its stored bytes, and that of the raw ones.
+    BothDigests,
+    /// The digest of its stored bytes alone.
+    Name,
+}
+
 impl Repository {
     /// Returns the stored bytes of a blob, proven by its digest.
     pub async fn read_stored(&self, digest: &str, size: u64) -> Result<Bytes> {
@@ -60,8 +71,37 @@ impl Repository {
 
     /// Returns the raw bytes of a blob, proven by both digests.
     pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
+        self.read(blob, Proof::BothDigests).await
+    }
+
+    /// Returns the raw bytes of a blob of rows. They are what the stored bytes are, which are proven by
+    /// their name; that they are the rows of the catalog is left to whoever loads them, whose proof is
+    /// another one.
+    pub async fn read_rows(&self, blob: &BlobRef) -> Result<Vec<u8>> {
+        self.read(blob, Proof::Name).await
+    }
+
+    async fn read(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
         match &blob.base {
             Some(base) => self.read_delta(blob, base).await,
+            None if blob.raw_bytes.max(blob.size) <= FIRST_BYTES => {
+                self.read_at_once(blob, proof).await
+            }
+            None => self.read_full(blob, Vec::new()).await,
+        }
+    }
+
+    /// Returns the raw bytes of a blob as large as chunks are: in less time than piece by piece, since the
+    /// decoder puts them where they stay.
+    async fn read_at_once(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
+        let stored = self.read_stored(&blob.digest, blob.size).await?;
+        // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
+        let raw = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        let packed = blob.clone();
+        let unpacked = spawn_blocking(move || unpacked_at_once(&packed, &stored, raw, proof)).await;
+        match unpacked.context(|| cannot_read(&blob.digest))? {
+            Some(raw) => Ok(raw),
+            // Piece by piece it can be told what is wrong.
             None => self.read_full(blob, Vec::new()).await,
         }
     }
@@ -167,6 +207,27 @@ pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
     Ok((blob, Bytes::from(stored)))
 }
 
+/// Returns the raw bytes that the stored ones of a blob are, in this room; `None` where they are not those
+/// of the catalog.
+fn unpacked_at_once(
+    blob: &BlobRef,
+    stored: &[u8],
+    mut raw: Vec<u8>,
+    proof: Proof,
+) -> Option<Vec<u8>> {
+    let size = Decompressor::new().ok()?.decompress_to_buffer(stored, &mut raw).ok()?;
+    let is_whole = size as u64 == blob.raw_bytes;
+    let is_proven = || match proof {
+        Proof::Name => Some(true),
+        Proof::BothDigests => {
+            let mut hasher = RawHasher::like(&blob.raw_digest).ok()?;
+            hasher.update(&raw);
+            Some(hasher.finish() == blob.raw_digest)
+        }
+    };
+    (is_whole && is_proven()?).then_some(raw)
+}
+
 fn absent(digest: &str) -> Error {
     Error::damaged(format!("blob {digest} is absent"))
 }
@@ -255,6 +316,30 @@ mod tests {
         }
         let more = [&stored[..], b"x"].concat();
         assert!(unpacked(&more, &blob).unwrap_err().to_string().contains("does not decompress"));
+    }
+
+    #[test]
+    fn what_is_unpacked_at_once_is_all_of_the_blob_or_nothing() {
+        let raw = b"1\ta\n2\tb\n";
+        let (blob, stored) = packed(raw);
+        let at_once = |blob: &BlobRef, stored: &[u8], proof| {
+            let room = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap());
+            unpacked_at_once(blob, stored, room, proof)
+        };
+        for proof in [Proof::BothDigests, Proof::Name] {
+            assert_eq!(at_once(&blob, &stored, proof).as_deref(), Some(&raw[..]));
+            for raw_bytes in [blob.raw_bytes - 1, blob.raw_bytes + 1] {
+                let other = BlobRef { raw_bytes, ..blob.clone() };
+                assert_eq!(at_once(&other, &stored, proof), None, "{raw_bytes} bytes");
+            }
+            let more = [&stored[..], b"x"].concat();
+            for stored in [&stored[..stored.len() - 1], &more, b""] {
+                assert_eq!(at_once(&blob, stored, proof), None, "{stored:?}");
+            }
+        }
+        let other = BlobRef { raw_digest: digest::of_raw(b"else"), ..blob };
+        assert_eq!(at_once(&other, &stored, Proof::BothDigests), None);
+        assert_eq!(at_once(&other, &stored, Proof::Name).as_deref(), Some(&raw[..]));
     }
 
     #[test]

@@ -280,7 +280,7 @@ impl Worker {
         let (desk, repository) = (Arc::clone(&self.desk), self.repository.clone());
         let fetch = async || match desk.take_chunk(job, end) {
             Some(number) => {
-                let bytes = repository.read_blob(&job.chunks[number].blob).await?;
+                let bytes = repository.read_rows(&job.chunks[number].blob).await?;
                 Ok::<_, Error>(Some((number, bytes)))
             }
             None => Ok(None),
