@@ -6,7 +6,8 @@
 //! Lines are taken as `tsv` writes them. What reads as the same value otherwise, such as `007`, is taken
 //! too, and is that value in the table.
 
-use memchr::memchr;
+use memchr::memchr2;
+use memchr::memchr3;
 
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::tsv;
@@ -88,86 +89,128 @@ impl Form {
         }
     }
 
-    /// Appends a value as the server sends it; `None` where the text is no value of the form.
-    pub(super) fn append(self, cell: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
+    /// Appends the value of the cell that a text begins with, as the server sends it. Returns how it goes
+    /// there, and the length of the cell; `None` where it is no value of the form. What follows the cell
+    /// is not looked at.
+    #[inline]
+    pub(super) fn append(self, text: &[u8], image: &mut Vec<u8>) -> Option<(SentAs, usize)> {
         match self {
-            Self::Int8 => append_integer::<1>(cell, image),
-            Self::Int16 => append_integer::<2>(cell, image),
-            Self::Int32 => append_integer::<4>(cell, image),
-            Self::Int64 => append_integer::<8>(cell, image),
+            Self::Int8 => append_integer::<1>(text, image),
+            Self::Int16 => append_integer::<2>(text, image),
+            Self::Int32 => append_integer::<4>(text, image),
+            Self::Int64 => append_integer::<8>(text, image),
             Self::Float => {
-                let number = double(cell)?;
+                let (number, length) = double(text)?;
                 #[expect(clippy::cast_possible_truncation, reason = "the server narrows it so")]
                 image.extend_from_slice(&(number as f32).to_le_bytes());
-                Some(SentAs::Double(number))
+                Some((SentAs::Double(number), length))
             }
             Self::Double => {
-                image.extend_from_slice(&double(cell)?.to_le_bytes());
-                Some(SentAs::AsItComes)
+                let (number, length) = double(text)?;
+                image.extend_from_slice(&number.to_le_bytes());
+                Some((SentAs::AsItComes, length))
             }
             Self::Year => {
+                let cell = cell(text, 4)?;
                 let year = u16::try_from(digits(cell)?).ok()?;
                 image.extend_from_slice(&year.to_le_bytes());
-                Some(SentAs::Text)
+                Some((SentAs::Text, cell.len()))
             }
-            Self::Date => append_date(cell, Clock::default(), image),
+            Self::Date => {
+                let cell = cell(text, DATE)?;
+                append_date(cell, Clock::default(), image)?;
+                Some((SentAs::AsItComes, cell.len()))
+            }
             Self::DateTime | Self::Timestamp => {
-                let (date, clock) = cell.split_at_checked(10)?;
+                let cell = cell(text, DATE + " 00:00:00".len())?;
+                let (date, clock) = cell.split_at_checked(DATE)?;
                 let clock = clock.strip_prefix(b" ")?;
-                append_date(date, Clock::read(clock).filter(|it| it.hours < 24)?, image)
+                append_date(date, Clock::read(clock).filter(|it| it.hours < 24)?, image)?;
+                Some((SentAs::AsItComes, cell.len()))
             }
-            Self::Time => append_time(cell, image),
-            Self::Bytes => {
-                if memchr(b'\\', cell).is_none() {
-                    append_bytes(cell, image)?;
-                } else {
-                    append_bytes(&tsv::unescaped(cell).ok()?, image)?;
-                }
-                Some(SentAs::AsItComes)
+            Self::Time => {
+                let cell = cell(text, "00:00:00".len())?;
+                append_time(cell, image)?;
+                Some((SentAs::AsItComes, cell.len()))
             }
+            Self::Bytes => append_text(text, image),
         }
     }
 }
 
-/// Appends an integer of so many bytes.
-fn append_integer<const BYTES: usize>(cell: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
-    let (number, is_large) = integer(cell)?;
+/// The bytes of a date without a time.
+const DATE: usize = "0000-00-00".len();
+
+/// Returns whether a byte ends a cell: no byte of a value stands for itself that does.
+pub(super) const fn ends_cell(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n')
+}
+
+/// Returns the cell that a text begins with, and of which so many bytes are known to be there: any other
+/// is no value.
+fn cell(text: &[u8], shortest: usize) -> Option<&[u8]> {
+    let more = text.get(shortest..)?.iter().position(|byte| ends_cell(*byte))?;
+    Some(&text[..shortest + more])
+}
+
+/// Appends the integer of so many bytes that a text begins with.
+fn append_integer<const BYTES: usize>(text: &[u8], image: &mut Vec<u8>) -> Option<(SentAs, usize)> {
+    let (number, is_large, length) = integer(text)?;
     // One more than the largest with a sign; there is none such of eight bytes.
     let beyond = if BYTES < 8 { 1_i64 << (BYTES * 8 - 1) } else { i64::MAX };
     let fits = BYTES == 8 || (!is_large && (-beyond..2 * beyond).contains(&number));
     let is_unsigned = is_large || (BYTES < 8 && number >= beyond);
     image.extend_from_slice(number.to_le_bytes().get(..BYTES).filter(|_| fits)?);
-    Some(if is_unsigned {
+    let sent = if is_unsigned {
         SentAs::Unsigned
     } else if number < 0 {
         SentAs::Negative
     } else {
         SentAs::AsItComes
-    })
+    };
+    Some((sent, length))
 }
 
-/// Returns an integer, and whether it is read as one without a sign.
-fn integer(cell: &[u8]) -> Option<(i64, bool)> {
+/// Returns the integer that a text begins with, whether it is read as one without a sign, and its length.
+fn integer(text: &[u8]) -> Option<(i64, bool, usize)> {
     /// So many digits are no number that is too large.
     const SAFE_DIGITS: usize = 18;
-    let (is_negative, digits) = match cell.split_first()? {
-        (b'-', digits) => (true, digits),
-        _ => (false, cell),
-    };
-    if (1..=SAFE_DIGITS).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
-        let add = |number: i64, digit: &u8| number * 10 + i64::from(digit - b'0');
-        let number = digits.iter().fold(0, add);
-        return Some((if is_negative { -number } else { number }, false));
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let (mut number, mut digits) = (0_i64, 0);
+    for byte in &text[sign..] {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
+        digits += 1;
     }
-    let text = str::from_utf8(cell).ok()?;
+    let length = sign + digits;
+    if (1..=SAFE_DIGITS).contains(&digits) {
+        return Some((if sign == 1 { -number } else { number }, false, length));
+    }
+    let text = str::from_utf8(&text[..length]).ok()?;
     match text.parse::<i64>() {
-        Ok(number) => Some((number, false)),
-        Err(_) => Some((text.parse::<u64>().ok()?.cast_signed(), true)),
+        Ok(number) => Some((number, false, length)),
+        Err(_) => Some((text.parse::<u64>().ok()?.cast_signed(), true, length)),
     }
 }
 
-fn double(cell: &[u8]) -> Option<f64> {
-    str::from_utf8(cell).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+/// Returns the number that a text begins with, and its length.
+fn double(text: &[u8]) -> Option<(f64, usize)> {
+    fast_float2::parse_partial(text).ok().filter(|(number, _): &(f64, usize)| number.is_finite())
+}
+
+/// Appends the text, or the bytes, of the cell that a text begins with.
+fn append_text(text: &[u8], image: &mut Vec<u8>) -> Option<(SentAs, usize)> {
+    let mut length = memchr3(b'\t', b'\n', b'\\', text)?;
+    if ends_cell(text[length]) {
+        append_bytes(&text[..length], image)?;
+    } else {
+        length += memchr2(b'\t', b'\n', &text[length..])?;
+        append_bytes(&tsv::unescaped(&text[..length]).ok()?, image)?;
+    }
+    Some((SentAs::AsItComes, length))
 }
 
 /// Appends bytes behind their length.
@@ -195,7 +238,9 @@ struct Clock {
 impl Clock {
     /// Reads hours, `:59:59` and up to six digits of a fraction.
     fn read(text: &[u8]) -> Option<Self> {
-        let colon = memchr(b':', text)?;
+        // It stands behind two digits but where hours are those of days.
+        let colon =
+            if text.get(2) == Some(&b':') { 2 } else { text.iter().position(|it| *it == b':')? };
         let (hours, rest) = text.split_at(colon);
         let (&[b':', m1, m2, b':', s1, s2], fraction) = rest.split_first_chunk()? else {
             return None;
@@ -214,7 +259,7 @@ impl Clock {
 }
 
 /// Appends a date with its time of day, without what is zero at the end.
-fn append_date(text: &[u8], clock: Clock, image: &mut Vec<u8>) -> Option<SentAs> {
+fn append_date(text: &[u8], clock: Clock, image: &mut Vec<u8>) -> Option<()> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = text else { return None };
     let year = u16::from(two(y1, y2)?) * 100 + u16::from(two(y3, y4)?);
     let (month, day) = (two(m1, m2)?, two(d1, d2)?);
@@ -233,11 +278,11 @@ fn append_date(text: &[u8], clock: Clock, image: &mut Vec<u8>) -> Option<SentAs>
     let all = [low, high, month, day, hours, clock.minute, clock.second, a, b, c, d];
     image.push(length);
     image.extend_from_slice(&all[..usize::from(length)]);
-    Some(SentAs::AsItComes)
+    Some(())
 }
 
 /// Appends a time, without what is zero at the end.
-fn append_time(text: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
+fn append_time(text: &[u8], image: &mut Vec<u8>) -> Option<()> {
     let unsigned = text.strip_prefix(b"-");
     let clock = Clock::read(unsigned.unwrap_or(text))?;
     let is_zero = clock.hours == 0 && clock.minute == 0 && clock.second == 0;
@@ -257,7 +302,7 @@ fn append_time(text: &[u8], image: &mut Vec<u8>) -> Option<SentAs> {
     all[5..8].copy_from_slice(&[hours, clock.minute, clock.second]);
     all[8..].copy_from_slice(&clock.micros.to_le_bytes());
     image.extend_from_slice(&all[..usize::from(length)]);
-    Some(SentAs::AsItComes)
+    Some(())
 }
 
 /// Returns the number that up to nine digits make.

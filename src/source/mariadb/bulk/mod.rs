@@ -7,8 +7,6 @@
 
 mod form;
 
-use memchr::memchr;
-use memchr::memchr_iter;
 use mysql_async::Error as ClientError;
 
 use crate::base::digest::RowsDigest;
@@ -130,13 +128,12 @@ impl<'a> ChunkLines<'a> {
         bulk.clear();
         let usual = BULK_BYTES.min(self.longest_row);
         let before = self.rest.len();
-        while let Some(length) = memchr(b'\n', self.rest) {
+        while !self.rest.is_empty() {
             let full = bulk.len();
+            // The end of a longer row is not found.
+            let reach = self.rest.len().min(self.longest_row.saturating_add(1));
+            let length = self.add(&self.rest[..reach], bulk)?;
             let line = &self.rest[..length];
-            if length > self.longest_row {
-                return None;
-            }
-            self.add(line, bulk)?;
             let is_full = bulk.len() > usual;
             if is_full && full > 0 {
                 bulk.truncate(full);
@@ -152,32 +149,45 @@ impl<'a> ChunkLines<'a> {
                 break;
             }
         }
-        (before > self.rest.len() || self.rest.is_empty()).then_some(before - self.rest.len())
+        Some(before - self.rest.len())
     }
 
-    /// Adds the row of a line; `None` where it is none of this table, or has a value that is not of
-    /// its form.
-    pub(super) fn add(&mut self, line: &[u8], bulk: &mut Bulk) -> Option<()> {
-        let columns = self.insertion.forms.len();
+    /// Adds the row of the line that a text begins with, and returns the line's length without its newline;
+    /// `None` where it is no row of this table, or has a value that is not of its form.
+    pub(super) fn add(&mut self, text: &[u8], bulk: &mut Bulk) -> Option<usize> {
+        let forms = &self.insertion.forms;
         self.image.clear();
-        self.image.resize(field::null_bytes(columns), 0);
-        let (mut column, mut start) = (0, 0);
-        for end in memchr_iter(b'\t', line).chain([line.len()]) {
-            self.add_cell(&line[start..end], column, bulk)?;
-            (column, start) = (column + 1, end + 1);
+        self.image.resize(field::null_bytes(forms.len()), 0);
+        let mut start = 0;
+        for (column, form) in forms.iter().enumerate() {
+            let end = start + self.add_cell(&text[start..], column, *form, bulk)?;
+            let is_last = column + 1 == forms.len();
+            match *text.get(end)? {
+                b'\n' if is_last => return Some(end),
+                b'\t' if !is_last => start = end + 1,
+                _ => return None,
+            }
         }
-        (column == columns).then_some(())
+        None
     }
 
-    fn add_cell(&mut self, cell: &[u8], column: usize, bulk: &mut Bulk) -> Option<()> {
-        let form = *self.insertion.forms.get(column)?;
-        if cell == b"\\N" {
+    /// Adds the cell that a text begins with, and returns its length.
+    fn add_cell(
+        &mut self,
+        text: &[u8],
+        column: usize,
+        form: Form,
+        bulk: &mut Bulk,
+    ) -> Option<usize> {
+        if let [b'\\', b'N', next, ..] = text
+            && form::ends_cell(*next)
+        {
             field::mark_null(&mut self.image, column);
             bulk.add_null();
-            return Some(());
+            return Some(2);
         }
         let start = self.image.len();
-        let sent = form.append(cell, &mut self.image)?;
+        let (sent, length) = form.append(text, &mut self.image)?;
         match sent {
             SentAs::AsItComes => bulk.add(&self.image[start..]),
             SentAs::Unsigned => {
@@ -189,9 +199,9 @@ impl<'a> ChunkLines<'a> {
                 bulk.add(&self.image[start..]);
             }
             SentAs::Double(number) => bulk.add(&number.to_le_bytes()),
-            SentAs::Text => bulk.add_short_text(cell),
+            SentAs::Text => bulk.add_short_text(&text[..length]),
         }
-        Some(())
+        Some(length)
     }
 }
 

@@ -98,9 +98,17 @@ impl Bulk {
     }
 
     /// Adds a value in its bytes.
+    #[inline]
     pub(in crate::source::mariadb) fn add(&mut self, value: &[u8]) {
         self.bytes.push(VALUE);
-        self.bytes.extend_from_slice(value);
+        // Most are numbers: those of a known size are moved at once.
+        if let Ok(eight) = <&[u8; 8]>::try_from(value) {
+            self.bytes.extend_from_slice(eight);
+        } else if let Ok(four) = <&[u8; 4]>::try_from(value) {
+            self.bytes.extend_from_slice(four);
+        } else {
+            self.bytes.extend_from_slice(value);
+        }
     }
 
     /// Adds a text of less than 251 bytes.
