@@ -71,32 +71,38 @@ impl Repository {
 
     /// Returns the raw bytes of a blob, proven by both digests.
     pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
-        self.read(blob, Proof::BothDigests).await
+        self.read(blob, Proof::BothDigests, Vec::new()).await
     }
 
-    /// Returns the raw bytes of a blob of rows. They are what the stored bytes are, which are proven by
-    /// their name; that they are the rows of the catalog is left to whoever loads them, whose proof is
-    /// another one.
-    pub async fn read_rows(&self, blob: &BlobRef) -> Result<Vec<u8>> {
-        self.read(blob, Proof::Name).await
+    /// Returns the raw bytes of a blob of rows, in the memory of others. They are what the stored bytes
+    /// are, which are proven by their name; that they are the rows of the catalog is left to whoever
+    /// loads them, whose proof is another one.
+    pub async fn read_rows(&self, blob: &BlobRef, room: Vec<u8>) -> Result<Vec<u8>> {
+        self.read(blob, Proof::Name, room).await
     }
 
-    async fn read(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
+    async fn read(&self, blob: &BlobRef, proof: Proof, room: Vec<u8>) -> Result<Vec<u8>> {
         match &blob.base {
             Some(base) => self.read_delta(blob, base).await,
             None if blob.raw_bytes.max(blob.size) <= FIRST_BYTES => {
-                self.read_at_once(blob, proof).await
+                self.read_at_once(blob, proof, room).await
             }
-            None => self.read_full(blob, Vec::new()).await,
+            None => self.read_full(blob, room).await,
         }
     }
 
     /// Returns the raw bytes of a blob as large as chunks are: in less time than piece by piece, since the
     /// decoder puts them where they stay.
-    async fn read_at_once(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
+    async fn read_at_once(
+        &self,
+        blob: &BlobRef,
+        proof: Proof,
+        mut raw: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         let stored = self.read_stored(&blob.digest, blob.size).await?;
+        raw.clear();
         // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
-        let raw = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        raw.reserve_exact(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let packed = blob.clone();
         let unpacked = spawn_blocking(move || unpacked_at_once(&packed, &stored, raw, proof)).await;
         match unpacked.context(|| cannot_read(&blob.digest))? {

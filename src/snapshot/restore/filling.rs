@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -278,18 +279,21 @@ impl Worker {
     /// loaded.
     async fn load(&mut self, job: &Job, end: End) -> Result<()> {
         let (desk, repository) = (Arc::clone(&self.desk), self.repository.clone());
-        let fetch = async || match desk.take_chunk(job, end) {
+        let fetch = async |room| match desk.take_chunk(job, end) {
             Some(number) => {
-                let bytes = repository.read_rows(&job.chunks[number].blob).await?;
-                Ok::<_, Error>(Some((number, bytes)))
+                let bytes = repository.read_rows(&job.chunks[number].blob, room).await?;
+                Ok::<_, Error>(Some((number, Bytes::from(bytes))))
             }
             None => Ok(None),
         };
-        let mut fetched = fetch().await?;
+        let mut fetched = fetch(Vec::new()).await?;
+        let mut room = Vec::new();
         while let Some((number, bytes)) = fetched {
             let (Chunk { blob, rows, .. }, so_far) = (&job.chunks[number], desk.filled(job));
-            let loading = self.loader.load(job.position, number + 1, *rows, bytes, &so_far);
-            let (filled, next) = tokio::try_join!(loading, fetch())?;
+            let loading = self.loader.load(job.position, number + 1, *rows, bytes.clone(), &so_far);
+            let (filled, next) = tokio::try_join!(loading, fetch(room))?;
+            // New memory costs the time of clearing it.
+            room = Vec::from(bytes);
             desk.add(job, &filled);
             self.tell(Told::Bytes(blob.raw_bytes));
             fetched = next;

@@ -147,13 +147,13 @@ impl Loader {
         position: usize,
         number: usize,
         rows: u64,
-        bytes: Vec<u8>,
+        bytes: Bytes,
         so_far: &Filled,
     ) -> Result<Filled> {
         let table = &self.plan.definition().tables[position];
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
-        let loading = self.load_chunk(position, &doing, bytes.into(), so_far);
+        let loading = self.load_chunk(position, &doing, bytes, so_far);
         let (loaded, filled) = stages.time(Stage::Loading, size, loading).await?;
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");
