@@ -174,7 +174,7 @@ impl Compared<'_> {
         let jobs = saved.jobs(&staging.positions());
         let bytes = jobs.iter().map(Job::bytes).sum();
         monitor.step(&format!("load {}", saved.record.name), Some(bytes));
-        let finished = match fill(repository, jobs, &staging, host.connections, monitor).await {
+        let finished = match fill(repository, jobs, &mut staging, host.connections, monitor).await {
             Ok(()) => saved.finish(&mut staging, monitor).await,
             Err(error) => Err(error),
         };

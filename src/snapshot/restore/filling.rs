@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -73,12 +74,12 @@ enum Told {
 pub(super) async fn fill(
     repository: &Repository,
     jobs: Vec<Job>,
-    staging: &Staging,
+    staging: &mut Staging,
     connections: usize,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     let desk = Arc::new(Desk::new(jobs, |job| staging.takes_several_loaders(job.position)));
-    let (sender, mut progress) = mpsc::unbounded_channel();
+    let (sender, progress) = mpsc::unbounded_channel();
     // All before any is at work: one that fails would leave the others behind, in the midst of it.
     let loaders = try_join_all((0..connections).map(|_| staging.loader())).await?;
     let mut workers = JoinSet::new();
@@ -88,7 +89,15 @@ pub(super) async fn fill(
         workers.spawn(worker.work());
     }
     drop(sender);
-    // The first error ends all.
+    staging.write_redo_during(watch_over(workers, progress, monitor)).await
+}
+
+/// Waits until all loaders are done, and passes on what they tell; the first error ends all.
+async fn watch_over(
+    mut workers: JoinSet<Result<()>>,
+    mut progress: UnboundedReceiver<Told>,
+    monitor: &dyn Monitor,
+) -> Result<()> {
     loop {
         tokio::select! {
             Some(told) = progress.recv() => match told {

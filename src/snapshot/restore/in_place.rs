@@ -147,7 +147,7 @@ impl InPlaceDatabase {
                 self.database.stage(position).await?;
                 let is_it = |job: &mut Job| job.position == position;
                 let job = self.jobs.extract_if(.., is_it).collect();
-                fill(&self.repository, job, self.database.staging(), 1, monitor).await?;
+                fill(&self.repository, job, self.database.staging_mut(), 1, monitor).await?;
                 self.database.take_place(position).await?;
             }
             self.database.connect(&group).await?;

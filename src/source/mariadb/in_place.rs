@@ -83,6 +83,11 @@ impl InPlace {
         &self.staging
     }
 
+    /// Returns the same, to be filled.
+    pub const fn staging_mut(&mut self) -> &mut Staging {
+        &mut self.staging
+    }
+
     /// Returns the positions of the tables that are replaced: those that foreign keys connect with
     /// each other together.
     pub fn groups(&self) -> Result<Vec<Vec<usize>>> {

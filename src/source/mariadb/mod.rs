@@ -17,7 +17,7 @@
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → judgement → compare   what is live already as it was saved, and stays
-//! plan → staging → load → rehearsal    restoring: build beside (statement; bulk, infile), prove
+//! plan → staging → load → rehearsal    restoring: build beside (statement; bulk, infile, redo), prove
 //! roles                                who holds which roles, and how they become others in staging
 //! undo, moves → ready → swap → resume         and take the place, or give it back
 //! residue                              files that keep a database from being dropped
@@ -66,6 +66,7 @@ mod residue;
 mod parameters;
 mod guard;
 mod rehearsal;
+mod redo;
 mod replay;
 pub mod schema;
 pub mod definers;

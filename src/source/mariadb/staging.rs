@@ -138,6 +138,11 @@ impl Staging {
         Ok(Loader::new(connection, Arc::clone(&self.plan)))
     }
 
+    /// Returns what comes of loading, while the server is made to write its redo log in time.
+    pub async fn write_redo_during<T>(&mut self, loading: impl Future<Output = T>) -> T {
+        self.connection.write_redo_during(loading).await
+    }
+
     /// Adds the foreign keys, and proves the definitions.
     pub async fn connect_tables(&mut self) -> Result<()> {
         self.connection.prepare_altering().await?;
