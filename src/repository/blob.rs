@@ -1,10 +1,11 @@
 //! Blobs: stored bytes, named by their digest; most are one zstd frame.
 //!
 //! What is read is proven twice: the stored bytes against the name, the raw bytes against the
-//! catalog, rows that are loaded by what proves a table. A frame is decompressed no further than the catalog says, whatever it promises itself.
+//! catalog, rows that are loaded by what proves a table. A frame is decompressed no further than the
+//! catalog says or there is room already, whatever it promises itself.
 //! Hashing and compression run on blocking threads. A blob is proven piece by piece, and nothing of it is
 //! held; whoever wants its raw bytes holds these, and its stored bytes for a moment, unless it is larger
-//! than chunks are. A difference is read whole, beside its base: see `delta`.
+//! than most chunks are. A difference is read whole, beside its base: see `delta`.
 
 use std::io;
 use std::pin::pin;
@@ -37,7 +38,8 @@ const PLACES_LOG: u32 = 12;
 /// A chunk holds one row at least, and the line of the largest row of a server (1 GiB) takes twice
 /// its size when every byte is escaped.
 pub(super) const MAX_RAW_BYTES: u64 = (2 << 30) + (64 << 20);
-/// What is set aside for raw bytes before any arrive.
+/// What is set aside for raw bytes before any arrive, and what raw and stored bytes take at most that are
+/// unpacked at once.
 const FIRST_BYTES: u64 = 32 << 20;
 /// Stored bytes that are read at once.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -76,39 +78,47 @@ impl Repository {
 
     /// Returns the raw bytes of a blob of rows, in the memory of others. They are what the stored bytes
     /// are, which are proven by their name; that they are the rows of the catalog is left to whoever
-    /// loads them, whose proof is another one.
+    /// loads them, whose proof is another one. The raw digest is compared where it costs little beside
+    /// the rest: of a difference, and of a blob that is unpacked piece by piece.
     pub async fn read_rows(&self, blob: &BlobRef, room: Vec<u8>) -> Result<Vec<u8>> {
         self.read(blob, Proof::Name, room).await
     }
 
     async fn read(&self, blob: &BlobRef, proof: Proof, room: Vec<u8>) -> Result<Vec<u8>> {
         match &blob.base {
-            Some(base) => self.read_delta(blob, base).await,
-            None if blob.raw_bytes.max(blob.size) <= FIRST_BYTES => {
+            Some(base) => self.read_delta(blob, base, room).await,
+            None if blob.raw_bytes.saturating_add(blob.size) <= FIRST_BYTES => {
                 self.read_at_once(blob, proof, room).await
             }
             None => self.read_full(blob, room).await,
         }
     }
 
-    /// Returns the raw bytes of a blob as large as chunks are: in less time than piece by piece, since the
-    /// decoder puts them where they stay.
+    /// Returns the raw bytes of a blob as large as most chunks are: in less time than piece by piece, since
+    /// the decoder puts them where they stay.
     async fn read_at_once(
         &self,
         blob: &BlobRef,
         proof: Proof,
         mut raw: Vec<u8>,
     ) -> Result<Vec<u8>> {
-        let stored = self.read_stored(&blob.digest, blob.size).await?;
+        // Both are allocated here and not by blocking threads: the allocator keeps what each thread frees.
+        let mut stored = Vec::with_capacity(usize::try_from(blob.size).unwrap_or_default());
         raw.clear();
-        // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
         raw.reserve_exact(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        let mut pieces = pin!(self.pieces(&blob.digest, blob.size));
+        while let Some(piece) = pieces.try_next().await? {
+            stored.extend_from_slice(&piece);
+        }
         let packed = blob.clone();
-        let unpacked = spawn_blocking(move || unpacked_at_once(&packed, &stored, raw, proof)).await;
-        match unpacked.context(|| cannot_read(&blob.digest))? {
+        let unpack = move || (unpacked_at_once(&packed, &stored, raw, proof), stored);
+        let unpacked = spawn_blocking(unpack).await;
+        let (unpacked, stored) = unpacked.context(|| cannot_read(&blob.digest))?;
+        drop(stored);
+        match unpacked {
             Some(raw) => Ok(raw),
             // Piece by piece it can be told what is wrong.
-            None => self.read_full(blob, Vec::new()).await,
+            None => Box::pin(self.read_full(blob, Vec::new())).await,
         }
     }
 
@@ -128,7 +138,7 @@ impl Repository {
         };
         if let Some(base) = &blob.base {
             let mut newlines = 0;
-            count(&mut newlines, &self.read_delta(blob, base).await?);
+            count(&mut newlines, &self.read_delta(blob, base, Vec::new()).await?);
             return Ok(newlines);
         }
         self.unpack(blob, 0, count).await
@@ -214,13 +224,17 @@ pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
 }
 
 /// Returns the raw bytes that the stored ones of a blob are, in this room; `None` where they are not those
-/// of the catalog.
+/// of the catalog. It needs no window: a frame of somebody else with a larger one than `verify` takes is
+/// read all the same.
 fn unpacked_at_once(
     blob: &BlobRef,
     stored: &[u8],
     mut raw: Vec<u8>,
     proof: Proof,
 ) -> Option<Vec<u8>> {
+    if digest::sha256(stored) != blob.digest {
+        return None;
+    }
     let size = Decompressor::new().ok()?.decompress_to_buffer(stored, &mut raw).ok()?;
     let is_whole = size as u64 == blob.raw_bytes;
     let is_proven = || match proof {
@@ -330,7 +344,11 @@ mod tests {
         let (blob, stored) = packed(raw);
         let at_once = |blob: &BlobRef, stored: &[u8], proof| {
             let room = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap());
-            unpacked_at_once(blob, stored, room, proof)
+            let named = BlobRef { digest: digest::sha256(stored), ..blob.clone() };
+            let at_once = unpacked_at_once(&named, stored, room, proof);
+            let in_more_room = unpacked_at_once(&named, stored, vec![0; 100], proof);
+            assert_eq!(at_once, in_more_room);
+            at_once
         };
         for proof in [Proof::BothDigests, Proof::Name] {
             assert_eq!(at_once(&blob, &stored, proof).as_deref(), Some(&raw[..]));
@@ -343,6 +361,8 @@ mod tests {
                 assert_eq!(at_once(&blob, stored, proof), None, "{stored:?}");
             }
         }
+        let misnamed = BlobRef { digest: digest::sha256(b"else"), ..blob.clone() };
+        assert_eq!(unpacked_at_once(&misnamed, &stored, vec![0; 8], Proof::Name), None);
         let other = BlobRef { raw_digest: digest::of_raw(b"else"), ..blob };
         assert_eq!(at_once(&other, &stored, Proof::BothDigests), None);
         assert_eq!(at_once(&other, &stored, Proof::Name).as_deref(), Some(&raw[..]));

@@ -42,8 +42,14 @@ const ROOM_STEP_BYTES: usize = 8 << 20;
 const LEAST_RATIO: u64 = 4;
 
 impl Repository {
-    /// Returns the raw bytes of a blob that is a difference from `base`, both proven.
-    pub(super) async fn read_delta(&self, blob: &BlobRef, base: &BlobRef) -> Result<Vec<u8>> {
+    /// Returns the raw bytes of a blob that is a difference from `base`, both proven, in the memory of
+    /// others.
+    pub(super) async fn read_delta(
+        &self,
+        blob: &BlobRef,
+        base: &BlobRef,
+        mut raw: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         let cannot = || format!("cannot read blob {}", blob.digest);
         check(blob, base)?;
         self.find_blob(&blob.digest, blob.size).await?;
@@ -53,7 +59,8 @@ impl Repository {
         let stored = self.read_stored(&blob.digest, blob.size).await?;
         let blob = blob.clone();
         // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
-        let raw = Vec::with_capacity(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        raw.clear();
+        raw.reserve_exact(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let raw = spawn_blocking(move || unpack(&blob, &held, &stored, raw)).await;
         raw.context(cannot)?
     }

@@ -27,6 +27,9 @@ use crate::source::mariadb::load::ReadBack;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::staging::Staging;
 
+/// The memory of a chunk, in bytes, that is kept for the next one: more than most have.
+const LARGEST_ROOM: usize = 32 << 20;
+
 /// A table that is to be filled.
 pub(super) struct Job {
     pub(super) position: usize,
@@ -301,8 +304,10 @@ impl Worker {
             let (Chunk { blob, rows, .. }, so_far) = (&job.chunks[number], desk.filled(job));
             let loading = self.loader.load(job.position, number + 1, *rows, bytes.clone(), &so_far);
             let (filled, next) = tokio::try_join!(loading, fetch(room))?;
-            // New memory costs the time of clearing it.
+            // New memory costs the time of clearing it; that of a huge row is not kept.
             room = Vec::from(bytes);
+            room.clear();
+            room.shrink_to(LARGEST_ROOM);
             desk.add(job, &filled);
             self.tell(Told::Bytes(blob.raw_bytes));
             fetched = next;

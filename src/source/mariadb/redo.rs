@@ -47,7 +47,8 @@ impl Connection {
         }
     }
 
-    /// Has the server write its redo log out, and neither its binary log nor other servers hear of it.
+    /// Has the server write its redo log out, and those of other engines; neither its binary log nor
+    /// other servers hear of it.
     async fn write_redo(&mut self) -> Result<()> {
         self.execute("cannot write the redo log", "FLUSH LOCAL ENGINE LOGS").await
     }

@@ -3,8 +3,8 @@
 //! A server sends a value of a result in these bytes, and takes almost every one in the same: what is
 //! sent can be compared with what comes back without writing either down as text.
 //!
-//! Lines are taken as `tsv` writes them. What reads as the same value otherwise, such as `007`, is taken
-//! too, and is that value in the table.
+//! Lines are taken as `tsv` writes them. Some of what reads as the same value otherwise, such as `007`, is
+//! taken too, and is that value in the table; dates and times that are shorter are not.
 
 use memchr::memchr2;
 use memchr::memchr3;
