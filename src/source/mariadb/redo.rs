@@ -91,8 +91,8 @@ mod tests {
 
     #[tokio::test]
     async fn who_may_not_have_it_written_loads_without_and_asks_once() {
-        server().run("CREATE USER plain@localhost");
-        let mut connection = connect(&server().login("plain", None)).await.unwrap();
+        server().run("CREATE USER roaming@localhost");
+        let mut connection = connect(&server().login("roaming", None)).await.unwrap();
         let id = connection.id();
         let loading = async {
             until_it_began(id, 1).await;
