@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(30);
 impl Connection {
     /// Returns what comes of loading on other connections, while this one has the server write its log.
     pub(super) async fn write_redo_during<T>(&mut self, loading: impl Future<Output = T>) -> T {
-        // Rows at a slow rate fill no buffer before they are committed.
+        // Whoever bounds the rate wants the server to be left to others, and not the soonest end.
         if self.offer().pace().limits().rate.is_some() {
             return loading.await;
         }
@@ -58,6 +58,8 @@ impl Connection {
 mod tests {
     use std::collections::BTreeSet;
 
+    use tokio::time::timeout;
+
     use crate::base::pace::Limits;
     use crate::base::pace::Pace;
     use crate::source::mariadb::connection::connect;
@@ -65,14 +67,17 @@ mod tests {
 
     use super::*;
 
-    /// Waits until a connection has begun so many statements more.
+    /// Waits until a connection has begun so many statements more; fails where it does not.
     async fn until_it_began(id: u32, statements: usize) {
         let mut observer = server().connection().await;
         let sql = format!("SELECT QUERY_ID FROM information_schema.PROCESSLIST WHERE ID = {id}");
         let mut seen = BTreeSet::new();
-        while seen.len() <= statements {
-            seen.insert(observer.first::<u64>("cannot look", &sql).await.unwrap());
-        }
+        let began = async {
+            while seen.len() <= statements {
+                seen.insert(observer.first::<u64>("cannot look", &sql).await.unwrap());
+            }
+        };
+        timeout(Duration::from_secs(60), began).await.expect("it begins none");
     }
 
     /// Returns how often a connection had a log written, or tried to.
