@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use zstd::bulk::Compressor;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::CParameter;
+use zstd::zstd_safe::compress_bound;
 
 use crate::base::digest;
 use crate::base::digest::Hasher;
@@ -204,15 +205,25 @@ pub(super) fn blob_name(digest: &str) -> Result<String> {
     digest::sha256_hex(digest).map(|hex| format!("{BLOBS}/{hex}")).ok_or_else(malformed)
 }
 
-/// Returns raw bytes as one zstd frame, with a checksum and the raw size in it.
-pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Bytes)> {
-    let compress = || -> io::Result<Vec<u8>> {
+/// Returns memory that so many raw bytes can be packed into, whatever they are.
+pub(super) fn room_to_pack(raw_bytes: usize) -> Vec<u8> {
+    Vec::with_capacity(compress_bound(raw_bytes))
+}
+
+/// Returns raw bytes as one zstd frame, with a checksum and the raw size in it, in the memory that
+/// [`room_to_pack`] has for them.
+pub(super) fn pack(
+    raw: &[u8],
+    raw_digest: String,
+    mut stored: Vec<u8>,
+) -> Result<(BlobRef, Bytes)> {
+    let mut compress = || -> io::Result<usize> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
         compressor.set_parameter(CParameter::HashLog(PLACES_LOG))?;
-        compressor.compress(raw)
+        compressor.compress_to_buffer(raw, &mut stored)
     };
-    let stored = compress().context(|| "cannot compress a chunk".to_owned())?;
+    compress().context(|| "cannot compress a chunk".to_owned())?;
     let blob = BlobRef {
         digest: digest::sha256(&stored),
         size: stored.len() as u64,
@@ -279,7 +290,7 @@ mod tests {
     use super::*;
 
     fn packed(raw: &[u8]) -> (BlobRef, Bytes) {
-        pack(raw, digest::sha256(raw)).unwrap()
+        pack(raw, digest::sha256(raw), room_to_pack(raw.len())).unwrap()
     }
 
     /// Unpacks stored bytes in pieces of this size.

@@ -135,9 +135,11 @@ impl Writer {
             },
         };
         let mut lap = self.repository.stages.begin();
+        // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
+        let room = blob::room_to_pack(raw.len());
         let pack = move || {
             lap.skip();
-            let packed = blob::pack(&raw, raw_digest);
+            let packed = blob::pack(&raw, raw_digest, room);
             lap.end(Stage::Compressing, raw_bytes);
             packed
         };
@@ -425,7 +427,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let repository = samples::repository(temp.path()).await;
         let writer = repository.writer([]).await.unwrap();
-        let (blob, stored) = blob::pack(RAW, digest::sha256(RAW)).unwrap();
+        let (blob, stored) =
+            blob::pack(RAW, digest::sha256(RAW), blob::room_to_pack(RAW.len())).unwrap();
         let file = file_of(&repository, &blob);
         let pieces = || stored.chunks(5).map(|piece| Ok(Bytes::copy_from_slice(piece)));
         let cut = pieces().take(2).chain([Err(Error::damaged("it is another one"))]);
