@@ -9,4 +9,5 @@ pub mod masked;
 pub mod monitor;
 pub mod pace;
 pub mod process;
+pub mod rooms;
 pub mod stages;

@@ -26,6 +26,7 @@ use crate::base::digest::RawHasher;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::rooms;
 use crate::repository::BLOBS;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
@@ -74,39 +75,33 @@ impl Repository {
 
     /// Returns the raw bytes of a blob, proven by both digests.
     pub async fn read_blob(&self, blob: &BlobRef) -> Result<Vec<u8>> {
-        self.read(blob, Proof::BothDigests, Vec::new()).await
+        self.read(blob, Proof::BothDigests).await
     }
 
-    /// Returns the raw bytes of a blob of rows, in the memory of others. They are what the stored bytes
+    /// Returns the raw bytes of a blob of rows. They are what the stored bytes
     /// are, which are proven by their name; that they are the rows of the catalog is left to whoever
     /// loads them, whose proof is another one. The raw digest is compared where it costs little beside
     /// the rest: of a difference, and of a blob that is unpacked piece by piece.
-    pub async fn read_rows(&self, blob: &BlobRef, room: Vec<u8>) -> Result<Vec<u8>> {
-        self.read(blob, Proof::Name, room).await
+    pub async fn read_rows(&self, blob: &BlobRef) -> Result<Vec<u8>> {
+        self.read(blob, Proof::Name).await
     }
 
-    async fn read(&self, blob: &BlobRef, proof: Proof, room: Vec<u8>) -> Result<Vec<u8>> {
+    async fn read(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
         match &blob.base {
-            Some(base) => self.read_delta(blob, base, room).await,
+            Some(base) => self.read_delta(blob, base).await,
             None if blob.raw_bytes.saturating_add(blob.size) <= FIRST_BYTES => {
-                self.read_at_once(blob, proof, room).await
+                self.read_at_once(blob, proof).await
             }
-            None => self.read_full(blob, room).await,
+            None => self.read_full(blob).await,
         }
     }
 
     /// Returns the raw bytes of a blob as large as most chunks are: in less time than piece by piece, since
     /// the decoder puts them where they stay.
-    async fn read_at_once(
-        &self,
-        blob: &BlobRef,
-        proof: Proof,
-        mut raw: Vec<u8>,
-    ) -> Result<Vec<u8>> {
+    async fn read_at_once(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
         // Both are allocated here and not by blocking threads: the allocator keeps what each thread frees.
         let mut stored = Vec::with_capacity(usize::try_from(blob.size).unwrap_or_default());
-        raw.clear();
-        raw.reserve_exact(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        let raw = rooms::take(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let mut pieces = pin!(self.pieces(&blob.digest, blob.size));
         while let Some(piece) = pieces.try_next().await? {
             stored.extend_from_slice(&piece);
@@ -119,16 +114,14 @@ impl Repository {
         match unpacked {
             Some(raw) => Ok(raw),
             // Piece by piece it can be told what is wrong.
-            None => Box::pin(self.read_full(blob, Vec::new())).await,
+            None => Box::pin(self.read_full(blob)).await,
         }
     }
 
-    /// Returns the raw bytes of a blob that is no difference, in the memory of others.
-    pub(super) async fn read_full(&self, blob: &BlobRef, mut raw: Vec<u8>) -> Result<Vec<u8>> {
+    /// Returns the raw bytes of a blob that is no difference.
+    pub(super) async fn read_full(&self, blob: &BlobRef) -> Result<Vec<u8>> {
         let first = usize::try_from(blob.raw_bytes.min(FIRST_BYTES)).unwrap_or_default();
-        raw.clear();
-        raw.reserve_exact(first);
-        self.unpack(blob, raw, Vec::extend_from_slice).await
+        self.unpack(blob, rooms::take(first), Vec::extend_from_slice).await
     }
 
     /// Reads a blob and proves it by both digests; returns the number of newlines in it. Holds no
@@ -139,7 +132,9 @@ impl Repository {
         };
         if let Some(base) = &blob.base {
             let mut newlines = 0;
-            count(&mut newlines, &self.read_delta(blob, base, Vec::new()).await?);
+            let raw = self.read_delta(blob, base).await?;
+            count(&mut newlines, &raw);
+            rooms::give_back(raw);
             return Ok(newlines);
         }
         self.unpack(blob, 0, count).await
@@ -205,18 +200,9 @@ pub(super) fn blob_name(digest: &str) -> Result<String> {
     digest::sha256_hex(digest).map(|hex| format!("{BLOBS}/{hex}")).ok_or_else(malformed)
 }
 
-/// Returns memory that so many raw bytes can be packed into, whatever they are.
-pub(super) fn room_to_pack(raw_bytes: usize) -> Vec<u8> {
-    Vec::with_capacity(compress_bound(raw_bytes))
-}
-
-/// Returns raw bytes as one zstd frame, with a checksum and the raw size in it, in the memory that
-/// [`room_to_pack`] has for them.
-pub(super) fn pack(
-    raw: &[u8],
-    raw_digest: String,
-    mut stored: Vec<u8>,
-) -> Result<(BlobRef, Bytes)> {
+/// Returns raw bytes as one zstd frame, with a checksum and the raw size in it, in a [room](rooms).
+pub(super) fn pack(raw: &[u8], raw_digest: String) -> Result<(BlobRef, Vec<u8>)> {
+    let mut stored = rooms::take(compress_bound(raw.len()));
     let mut compress = || -> io::Result<usize> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.set_parameter(CParameter::ChecksumFlag(true))?;
@@ -231,7 +217,7 @@ pub(super) fn pack(
         raw_bytes: raw.len() as u64,
         base: None,
     };
-    Ok((blob, Bytes::from(stored)))
+    Ok((blob, stored))
 }
 
 /// Returns the raw bytes that the stored ones of a blob are, in this room; `None` where they are not those
@@ -290,7 +276,8 @@ mod tests {
     use super::*;
 
     fn packed(raw: &[u8]) -> (BlobRef, Bytes) {
-        pack(raw, digest::sha256(raw), room_to_pack(raw.len())).unwrap()
+        let (blob, stored) = pack(raw, digest::sha256(raw)).unwrap();
+        (blob, Bytes::from(stored))
     }
 
     /// Unpacks stored bytes in pieces of this size.

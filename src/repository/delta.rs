@@ -6,6 +6,7 @@
 //! It may be a quarter of its base at most: beyond that the chunk is better stored in full, and is the
 //! next base. One base is in memory at a time, whoever reads and writes.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use crate::base::digest::RawHasher;
 use crate::base::error::Context as _;
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::rooms;
 use crate::base::stages::Stage;
 use crate::repository::Repository;
 use crate::repository::blob::LEVEL;
@@ -36,20 +38,12 @@ const MATCHES_LOG: u32 = 18;
 const LARGEST_RAW_BYTES: u64 = 64 << 20;
 /// What a chunk has at least, raw, to be tried: a smaller one costs little as it is.
 const SMALLEST_RAW_BYTES: u64 = 1 << 20;
-/// What the memory for a base grows by: bases are of about the same size, so that it seldom grows.
-const ROOM_STEP_BYTES: usize = 8 << 20;
 /// How many times as large as a difference its stored base is at least.
 const LEAST_RATIO: u64 = 4;
 
 impl Repository {
-    /// Returns the raw bytes of a blob that is a difference from `base`, both proven, in the memory of
-    /// others.
-    pub(super) async fn read_delta(
-        &self,
-        blob: &BlobRef,
-        base: &BlobRef,
-        mut raw: Vec<u8>,
-    ) -> Result<Vec<u8>> {
+    /// Returns the raw bytes of a blob that is a difference from `base`, both proven.
+    pub(super) async fn read_delta(&self, blob: &BlobRef, base: &BlobRef) -> Result<Vec<u8>> {
         let cannot = || format!("cannot read blob {}", blob.digest);
         check(blob, base)?;
         self.find_blob(&blob.digest, blob.size).await?;
@@ -59,8 +53,7 @@ impl Repository {
         let stored = self.read_stored(&blob.digest, blob.size).await?;
         let blob = blob.clone();
         // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
-        raw.clear();
-        raw.reserve_exact(usize::try_from(blob.raw_bytes).unwrap_or_default());
+        let raw = rooms::take(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let raw = spawn_blocking(move || unpack(&blob, &held, &stored, raw)).await;
         raw.context(cannot)?
     }
@@ -88,13 +81,8 @@ impl Repository {
     /// Reads and proves a base, once no other one is in memory.
     async fn hold(&self, base: &BlobRef) -> Result<OwnedMutexGuard<Vec<u8>>> {
         let mut held = Arc::clone(&self.base).lock_owned().await;
-        let mut room = std::mem::take(&mut *held);
-        room.clear();
-        room.reserve_exact(
-            usize::try_from(base.raw_bytes).unwrap_or_default().div_ceil(ROOM_STEP_BYTES)
-                * ROOM_STEP_BYTES,
-        );
-        *held = self.read_full(base, room).await?;
+        rooms::give_back(mem::take(&mut *held));
+        *held = self.read_full(base).await?;
         Ok(held)
     }
 }
@@ -366,7 +354,7 @@ mod tests {
             (poor, "and its base"),
             (of(other), "does not decompress"),
             (longer, "holds other raw bytes"),
-            (shorter, "does not decompress"),
+            (shorter, "holds other raw bytes"),
             (else_raw, "holds other raw bytes"),
             (full, "does not decompress"),
             (false_base, "holds other raw bytes"),

@@ -22,6 +22,7 @@ use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::fault;
+use crate::base::rooms;
 use crate::base::stages::Stage;
 use crate::repository::Repository;
 use crate::repository::blob;
@@ -116,6 +117,7 @@ impl Writer {
         let hashed = spawn_blocking(hash).await;
         let (raw_digest, raw) = hashed.context(|| "cannot hash a chunk".to_owned())?;
         if let Some(blob) = self.find_known(&raw_digest, raw_bytes).await {
+            rooms::give_back(raw);
             return Ok(Packed { blob, stored: None, is_delta: None });
         }
         let has_room = self.deltas_left.load(Ordering::Relaxed) > 0;
@@ -125,7 +127,8 @@ impl Writer {
         let raw = match base {
             None => raw,
             Some(base) => match self.repository.pack_delta(raw, &raw_digest, base).await? {
-                (_, Some((blob, stored))) => {
+                (raw, Some((blob, stored))) => {
+                    rooms::give_back(raw);
                     let one_less = |left: usize| left.checked_sub(1);
                     let order = Ordering::Relaxed;
                     self.deltas_left.fetch_update(order, order, one_less).ok();
@@ -135,16 +138,18 @@ impl Writer {
             },
         };
         let mut lap = self.repository.stages.begin();
-        // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
-        let room = blob::room_to_pack(raw.len());
         let pack = move || {
             lap.skip();
-            let packed = blob::pack(&raw, raw_digest, room);
+            let packed = blob::pack(&raw, raw_digest);
             lap.end(Stage::Compressing, raw_bytes);
+            rooms::give_back(raw);
             packed
         };
         let packed = spawn_blocking(pack).await;
-        let (blob, stored) = packed.context(|| "cannot compress a chunk".to_owned())??;
+        let (blob, room) = packed.context(|| "cannot compress a chunk".to_owned())??;
+        // Only as much as it takes waits for the disk.
+        let stored = Bytes::copy_from_slice(&room);
+        rooms::give_back(room);
         Ok(Packed { blob, stored: Some(stored), is_delta: base.map(|_| false) })
     }
 
@@ -427,8 +432,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let repository = samples::repository(temp.path()).await;
         let writer = repository.writer([]).await.unwrap();
-        let (blob, stored) =
-            blob::pack(RAW, digest::sha256(RAW), blob::room_to_pack(RAW.len())).unwrap();
+        let (blob, stored) = blob::pack(RAW, digest::sha256(RAW)).unwrap();
         let file = file_of(&repository, &blob);
         let pieces = || stored.chunks(5).map(|piece| Ok(Bytes::copy_from_slice(piece)));
         let cut = pieces().take(2).chain([Err(Error::damaged("it is another one"))]);

@@ -14,6 +14,7 @@ use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
 use crate::base::pace::Pace;
+use crate::base::rooms;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Chunk;
@@ -46,6 +47,7 @@ pub(super) async fn store(
     pace: &Pace,
     monitor: &dyn Monitor,
 ) -> Result<Vec<ItemIndex>> {
+    let _kept = rooms::keep();
     let bases = &bases;
     let arriving = stream::unfold(receiver, |mut receiver| async {
         receiver.recv().await.map(|chunk| (chunk, receiver))

@@ -23,6 +23,7 @@ use crate::base::process::End;
 use crate::base::process::Ended;
 use crate::base::process::KEPT_LINES;
 use crate::base::process::Process;
+use crate::base::rooms;
 
 impl Process {
     /// Runs it to its end, and sends what it prints in pieces of so many bytes, the last one
@@ -124,7 +125,7 @@ async fn told_of(
 /// Sends all that comes out of a stream, in pieces of so many bytes.
 async fn send(mut stream: pipe::Receiver, pieces: Sender<Vec<u8>>, bytes: usize) -> io::Result<()> {
     loop {
-        let mut piece = Vec::with_capacity(bytes);
+        let mut piece = rooms::take(bytes);
         while piece.len() < bytes {
             let rest = (bytes - piece.len()) as u64;
             if (&mut stream).take(rest).read_buf(&mut piece).await? == 0 {

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::rooms;
 use crate::repository::Repository;
 use crate::repository::catalog::Chunk;
 use crate::source::mariadb::load::Expected;
@@ -26,9 +27,6 @@ use crate::source::mariadb::load::Part;
 use crate::source::mariadb::load::ReadBack;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::staging::Staging;
-
-/// The memory of a chunk, in bytes, that is kept for the next one: more than most have.
-const LARGEST_ROOM: usize = 32 << 20;
 
 /// A table that is to be filled.
 pub(super) struct Job {
@@ -81,6 +79,7 @@ pub(super) async fn fill(
     connections: usize,
     monitor: &dyn Monitor,
 ) -> Result<()> {
+    let _kept = rooms::keep();
     let desk = Arc::new(Desk::new(jobs, |job| staging.takes_several_loaders(job.position)));
     let (sender, progress) = mpsc::unbounded_channel();
     // All before any is at work: one that fails would leave the others behind, in the midst of it.
@@ -291,23 +290,19 @@ impl Worker {
     /// loaded.
     async fn load(&mut self, job: &Job, end: End) -> Result<()> {
         let (desk, repository) = (Arc::clone(&self.desk), self.repository.clone());
-        let fetch = async |room| match desk.take_chunk(job, end) {
+        let fetch = async || match desk.take_chunk(job, end) {
             Some(number) => {
-                let bytes = repository.read_rows(&job.chunks[number].blob, room).await?;
+                let bytes = repository.read_rows(&job.chunks[number].blob).await?;
                 Ok::<_, Error>(Some((number, Bytes::from(bytes))))
             }
             None => Ok(None),
         };
-        let mut fetched = fetch(Vec::new()).await?;
-        let mut room = Vec::new();
+        let mut fetched = fetch().await?;
         while let Some((number, bytes)) = fetched {
             let (Chunk { blob, rows, .. }, so_far) = (&job.chunks[number], desk.filled(job));
             let loading = self.loader.load(job.position, number + 1, *rows, bytes.clone(), &so_far);
-            let (filled, next) = tokio::try_join!(loading, fetch(room))?;
-            // New memory costs the time of clearing it; that of a huge row is not kept.
-            room = Vec::from(bytes);
-            room.clear();
-            room.shrink_to(LARGEST_ROOM);
+            let (filled, next) = tokio::try_join!(loading, fetch())?;
+            rooms::give_back(Vec::from(bytes));
             desk.add(job, &filled);
             self.tell(Told::Bytes(blob.raw_bytes));
             fetched = next;

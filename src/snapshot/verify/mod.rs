@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::base::error::Result;
 use crate::base::monitor::Monitor;
+use crate::base::rooms;
 use crate::repository::Repository;
 use crate::repository::catalog::BlobRef;
 use crate::repository::catalog::Catalog;
@@ -244,6 +245,7 @@ impl<'a> Examiner<'a> {
             monitor.advance(blob.size);
             (blob, proof.map_err(|error| error.chain()))
         };
+        let _kept = rooms::keep();
         let at_once = if depth == Depth::Listed { FINDERS } else { READERS };
         let unproven: Vec<BlobRef> = unproven.collect();
         let proofs = stream::iter(unproven).map(prove).buffer_unordered(at_once);

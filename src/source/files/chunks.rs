@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::base::error::Error;
 use crate::base::error::Result;
+use crate::base::rooms;
 use crate::source::Content;
 use crate::source::RawChunk;
 use crate::source::files::archive;
@@ -57,6 +58,8 @@ impl ChunkWriter {
         while !bytes.is_empty() {
             let room = self.chunk_bytes - self.buffer.len();
             let (fitting, rest) = bytes.split_at(room.min(bytes.len()));
+            let length = self.buffer.len() + fitting.len();
+            rooms::grow(&mut self.buffer, length, self.chunk_bytes);
             self.buffer.extend_from_slice(fitting);
             bytes = rest;
             if self.buffer.len() == self.chunk_bytes {

@@ -9,6 +9,7 @@
 
 use serde_json::Value;
 
+use crate::base::rooms;
 use crate::source::mariadb::imprint::Trace;
 
 /// How large chunks become, in raw bytes.
@@ -44,6 +45,11 @@ impl Sizes {
         self.limit as u64
     }
 
+    /// Returns the memory that a chunk takes at first, in bytes: with the row that ends it.
+    const fn room(self) -> usize {
+        self.target + (2 << 20)
+    }
+
     /// Returns the size under which a chunk that shrank joins the next one.
     const fn smallest(self) -> usize {
         self.target / 4
@@ -65,17 +71,10 @@ impl Piece {
         Self { from, rows: 0, bytes: Vec::new(), trace: Trace::default() }
     }
 
-    /// Adds a row of a chunk of these sizes. A piece that is more than a small table is given room for
-    /// a whole chunk at once, since memory that grows may be copied every time; beyond that it grows by
-    /// little, since memory that doubled would be mostly empty.
+    /// Adds a row of a chunk of these sizes.
     fn add(&mut self, line: &[u8], sizes: Sizes) {
-        const STEP: usize = 1 << 20;
-        let (length, capacity) = (self.bytes.len() + line.len() + 1, self.bytes.capacity());
-        if length > capacity && length > STEP {
-            let room = sizes.target + STEP;
-            let wanted = if length < room { room } else { length + STEP };
-            self.bytes.reserve_exact(wanted - self.bytes.len());
-        }
+        let length = self.bytes.len() + line.len() + 1;
+        rooms::grow(&mut self.bytes, length, sizes.room());
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
         self.rows += 1;
@@ -148,7 +147,7 @@ impl KeyCutter {
         let cut = self.cut.take()?;
         let mut next = Piece::starting(cut.from);
         next.bytes = self.piece.bytes.split_off(cut.length);
-        self.piece.bytes.shrink_to_fit();
+        self.piece.bytes.shrink_to(self.sizes.room());
         next.rows = self.piece.rows - cut.rows;
         (self.piece.rows, self.piece.trace, next.trace) = (cut.rows, cut.before, cut.behind);
         // What follows the cut is new ground.
@@ -248,17 +247,17 @@ mod tests {
 
     #[test]
     fn a_piece_takes_hardly_more_memory_than_its_rows() {
-        let sizes = Sizes { target: 8 << 20, limit: 9 << 20 };
+        let sizes = Sizes::for_database(0);
         let mut piece = Piece::starting(Value::Null);
         let row = vec![b'x'; 100_000];
         piece.add(&row[..10], sizes);
         assert!(piece.bytes.capacity() < 1_000, "a small table");
-        for _ in 1..170 {
+        for _ in 1..250 {
             piece.add(&row, sizes);
-            let most = sizes.target.max(piece.bytes.len()) + (2 << 20);
+            let most = sizes.target.max(piece.bytes.len()) + (4 << 20);
             assert!(piece.bytes.capacity() <= most);
         }
-        assert_eq!((piece.rows, piece.bytes.len()), (170, 16_900_180));
+        assert_eq!((piece.rows, piece.bytes.len()), (250, 24_900_260));
     }
 
     #[test]
