@@ -225,6 +225,8 @@ mod decoding {
 mod stored {
     use jiff::Timestamp;
     use studio_snap::base::error::Result;
+    use studio_snap::base::rooms;
+    use studio_snap::base::rooms::Keeper;
     use studio_snap::repository::Repository;
     use studio_snap::repository::lock::Holder;
     use studio_snap::repository::writer::Writer;
@@ -235,6 +237,7 @@ mod stored {
         runtime: Runtime,
         pub(super) repository: Repository,
         _folder: TempDir,
+        _kept: Keeper,
     }
 
     impl Place {
@@ -246,7 +249,7 @@ mod stored {
             let location = folder.path().to_str().expect("the path is UTF-8");
             let opened = runtime.block_on(Repository::open_or_create(location, holder));
             let repository = opened.expect("make a repository");
-            Self { runtime, repository, _folder: folder }
+            Self { runtime, repository, _folder: folder, _kept: rooms::keep() }
         }
 
         pub(super) fn writer(&self) -> Writer {

@@ -16,7 +16,7 @@
 //!  │       ▼            ▼
 //!  │    source     repository    what can be saved │ where snapshots lie
 //!  ▼       ▼            ▼
-//! base                       errors, digests, locks, programs, what a verb tells its watcher
+//! base                       errors, digests, memory, locks, programs, what a verb tells its watcher
 //! ```
 //!
 //! # Words
@@ -30,6 +30,7 @@
 //! | raw bytes, raw digest | what a blob decompresses to; its BLAKE3, or SHA-256 in snapshots of before |
 //! | chunk | a contiguous primary-key range of one table, a piece of a file tree or of what a command printed: one blob |
 //! | difference (`delta` in names), base | the blob of a chunk of which a few rows changed, and the full one that it is compressed against |
+//! | room | memory for a chunk, that the next one takes |
 //! | index | the chunk lists of one source, and its list of files: one blob |
 //! | source | what can be saved: a database, a file tree, what a command prints |
 //! | profile | what makes up a service: its sources, and what is known of it beside them |

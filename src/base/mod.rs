@@ -1,4 +1,4 @@
-//! What every layer stands on: errors, digests, progress, pace, stages, the programs that are run.
+//! What every layer stands on: errors, digests, memory, progress, pace, stages, the programs that are run.
 
 pub mod error;
 pub mod digest;

@@ -40,9 +40,10 @@ const PLACES_LOG: u32 = 12;
 /// A chunk holds one row at least, and the line of the largest row of a server (1 GiB) takes twice
 /// its size when every byte is escaped.
 pub(super) const MAX_RAW_BYTES: u64 = (2 << 30) + (64 << 20);
-/// What is set aside for raw bytes before any arrive, and what raw and stored bytes take at most that are
-/// unpacked at once.
-const FIRST_BYTES: u64 = 32 << 20;
+/// What is set aside at most for raw bytes before any arrive: more than most chunks have.
+const FIRST_BYTES: u64 = 34 << 20;
+/// What raw and stored bytes take at most together that are unpacked at once.
+const AT_ONCE_BYTES: u64 = 32 << 20;
 /// Stored bytes that are read at once.
 const PIECE_BYTES: u64 = 1 << 20;
 
@@ -78,10 +79,10 @@ impl Repository {
         self.read(blob, Proof::BothDigests).await
     }
 
-    /// Returns the raw bytes of a blob of rows. They are what the stored bytes
-    /// are, which are proven by their name; that they are the rows of the catalog is left to whoever
-    /// loads them, whose proof is another one. The raw digest is compared where it costs little beside
-    /// the rest: of a difference, and of a blob that is unpacked piece by piece.
+    /// Returns the raw bytes of a blob of rows. They are what the stored bytes are, which are proven by
+    /// their name; that they are the rows of the catalog is left to whoever loads them, whose proof is
+    /// another one. The raw digest is compared where it costs little beside the rest: of a difference, and
+    /// of a blob that is unpacked piece by piece.
     pub async fn read_rows(&self, blob: &BlobRef) -> Result<Vec<u8>> {
         self.read(blob, Proof::Name).await
     }
@@ -89,7 +90,7 @@ impl Repository {
     async fn read(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
         match &blob.base {
             Some(base) => self.read_delta(blob, base).await,
-            None if blob.raw_bytes.saturating_add(blob.size) <= FIRST_BYTES => {
+            None if blob.raw_bytes.saturating_add(blob.size) <= AT_ONCE_BYTES => {
                 self.read_at_once(blob, proof).await
             }
             None => self.read_full(blob).await,
@@ -99,7 +100,7 @@ impl Repository {
     /// Returns the raw bytes of a blob as large as most chunks are: in less time than piece by piece, since
     /// the decoder puts them where they stay.
     async fn read_at_once(&self, blob: &BlobRef, proof: Proof) -> Result<Vec<u8>> {
-        // Both are allocated here and not by blocking threads: the allocator keeps what each thread frees.
+        // Allocated here and not by blocking threads: the allocator keeps what each thread frees.
         let mut stored = Vec::with_capacity(usize::try_from(blob.size).unwrap_or_default());
         let raw = rooms::take(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let mut pieces = pin!(self.pieces(&blob.digest, blob.size));

@@ -41,6 +41,8 @@ const SMALLEST_RAW_BYTES: u64 = 1 << 20;
 /// How many times as large as a difference its stored base is at least.
 const LEAST_RATIO: u64 = 4;
 
+const OTHER_RAW_BYTES: &str = "holds other raw bytes than the catalog says";
+
 impl Repository {
     /// Returns the raw bytes of a blob that is a difference from `base`, both proven.
     pub(super) async fn read_delta(&self, blob: &BlobRef, base: &BlobRef) -> Result<Vec<u8>> {
@@ -52,7 +54,6 @@ impl Repository {
         })?;
         let stored = self.read_stored(&blob.digest, blob.size).await?;
         let blob = blob.clone();
-        // Allocated here and not by the blocking thread: the allocator keeps what each thread frees.
         let raw = rooms::take(usize::try_from(blob.raw_bytes).unwrap_or_default());
         let raw = spawn_blocking(move || unpack(&blob, &held, &stored, raw)).await;
         raw.context(cannot)?
@@ -142,6 +143,10 @@ fn pack(
 /// Returns the raw bytes of a difference whose stored bytes are proven: no more than there is room for.
 fn unpack(blob: &BlobRef, base_raw: &[u8], stored: &[u8], mut raw: Vec<u8>) -> Result<Vec<u8>> {
     let lies = |what: &str| Error::damaged(format!("blob {} {what}", blob.digest));
+    let promised = zstd_safe::get_frame_content_size(stored).ok().flatten();
+    if promised.is_some_and(|bytes| bytes != blob.raw_bytes) {
+        return Err(lies(OTHER_RAW_BYTES));
+    }
     let mut decompress = || -> SafeResult {
         let mut context = DCtx::create();
         context.ref_prefix(base_raw)?;
@@ -154,7 +159,7 @@ fn unpack(blob: &BlobRef, base_raw: &[u8], stored: &[u8], mut raw: Vec<u8>) -> R
     if raw.len() as u64 == blob.raw_bytes && hasher.finish() == blob.raw_digest {
         Ok(raw)
     } else {
-        Err(lies("holds other raw bytes than the catalog says"))
+        Err(lies(OTHER_RAW_BYTES))
     }
 }
 
@@ -365,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_holds_no_more_than_its_raw_size() {
+    fn a_difference_holds_no_more_than_its_raw_size_and_its_room() {
         let base = BlobRef {
             digest: String::new(),
             size: 1 << 20,
@@ -375,13 +380,13 @@ mod tests {
         };
         let (mut bomb, stored) = pack(&vec![0; 64 << 20], String::new(), base, b"base").unwrap();
         assert!(stored.len() < 10_000);
+        let refusal = |bomb: &BlobRef| {
+            let room = Vec::with_capacity(1000);
+            unpack(bomb, b"base", &stored, room).unwrap_err().chain()
+        };
+        assert!(refusal(&bomb).contains("does not decompress"));
         bomb.raw_bytes = 1000;
-        assert!(
-            unpack(&bomb, b"base", &stored, Vec::with_capacity(1000))
-                .unwrap_err()
-                .chain()
-                .contains("decompress")
-        );
+        assert!(refusal(&bomb).contains(OTHER_RAW_BYTES));
     }
 
     /// Bytes of which a part repeats what stands in others.

@@ -72,7 +72,7 @@ pub struct Repository {
     store: Store,
     holder: Arc<Holder>,
     stages: Stages,
-    /// Room for the raw bytes of one base: whoever reads or writes a difference waits for it, so that
+    /// The raw bytes of the base that was read last: whoever reads or writes a difference waits for it, so that
     /// memory never holds two.
     base: Arc<Mutex<Vec<u8>>>,
 }

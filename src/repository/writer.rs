@@ -147,9 +147,8 @@ impl Writer {
         };
         let packed = spawn_blocking(pack).await;
         let (blob, room) = packed.context(|| "cannot compress a chunk".to_owned())??;
-        // Only as much as it takes waits for the disk.
-        let stored = Bytes::copy_from_slice(&room);
-        rooms::give_back(room);
+        // Many threads compress, and the allocator keeps what each makes.
+        let stored = rooms::fit(room);
         Ok(Packed { blob, stored: Some(stored), is_delta: base.map(|_| false) })
     }
 

@@ -79,7 +79,6 @@ pub(super) async fn fill(
     connections: usize,
     monitor: &dyn Monitor,
 ) -> Result<()> {
-    let _kept = rooms::keep();
     let desk = Arc::new(Desk::new(jobs, |job| staging.takes_several_loaders(job.position)));
     let (sender, progress) = mpsc::unbounded_channel();
     // All before any is at work: one that fails would leave the others behind, in the midst of it.
@@ -297,6 +296,7 @@ impl Worker {
             }
             None => Ok(None),
         };
+        let kept = rooms::keep();
         let mut fetched = fetch().await?;
         while let Some((number, bytes)) = fetched {
             let (Chunk { blob, rows, .. }, so_far) = (&job.chunks[number], desk.filled(job));
@@ -307,6 +307,8 @@ impl Worker {
             self.tell(Told::Bytes(blob.raw_bytes));
             fetched = next;
         }
+        // What comes next reads no chunks.
+        drop(kept);
         if desk.leave_full(job) { self.index(job).await } else { Ok(()) }
     }
 

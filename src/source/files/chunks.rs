@@ -56,8 +56,8 @@ impl ChunkWriter {
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         self.raw_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
-            let room = self.chunk_bytes - self.buffer.len();
-            let (fitting, rest) = bytes.split_at(room.min(bytes.len()));
+            let left = self.chunk_bytes - self.buffer.len();
+            let (fitting, rest) = bytes.split_at(left.min(bytes.len()));
             let length = self.buffer.len() + fitting.len();
             rooms::grow(&mut self.buffer, length, self.chunk_bytes);
             self.buffer.extend_from_slice(fitting);

@@ -45,8 +45,8 @@ impl Sizes {
         self.limit as u64
     }
 
-    /// Returns the memory that a chunk takes at first, in bytes: with the row that ends it.
-    const fn room(self) -> usize {
+    /// Returns the memory, in bytes, that a chunk is given which is no small one: most are cut in it.
+    const fn room_bytes(self) -> usize {
         self.target + (2 << 20)
     }
 
@@ -74,7 +74,7 @@ impl Piece {
     /// Adds a row of a chunk of these sizes.
     fn add(&mut self, line: &[u8], sizes: Sizes) {
         let length = self.bytes.len() + line.len() + 1;
-        rooms::grow(&mut self.bytes, length, sizes.room());
+        rooms::grow(&mut self.bytes, length, sizes.room_bytes());
         self.bytes.extend_from_slice(line);
         self.bytes.push(b'\n');
         self.rows += 1;
@@ -147,7 +147,7 @@ impl KeyCutter {
         let cut = self.cut.take()?;
         let mut next = Piece::starting(cut.from);
         next.bytes = self.piece.bytes.split_off(cut.length);
-        self.piece.bytes.shrink_to(self.sizes.room());
+        self.piece.bytes.shrink_to(self.sizes.room_bytes());
         next.rows = self.piece.rows - cut.rows;
         (self.piece.rows, self.piece.trace, next.trace) = (cut.rows, cut.before, cut.behind);
         // What follows the cut is new ground.
@@ -254,7 +254,7 @@ mod tests {
         assert!(piece.bytes.capacity() < 1_000, "a small table");
         for _ in 1..250 {
             piece.add(&row, sizes);
-            let most = sizes.target.max(piece.bytes.len()) + (4 << 20);
+            let most = sizes.target.max(piece.bytes.len()) + (2 << 20);
             assert!(piece.bytes.capacity() <= most);
         }
         assert_eq!((piece.rows, piece.bytes.len()), (250, 24_900_260));
