@@ -15,8 +15,10 @@ use bytes::Bytes;
 /// What is smaller, in bytes, is left to the allocator. New rooms are multiples of it, so that one that a
 /// chunk left fits for the next, and for what that one is compressed into.
 const STEP: usize = 2 << 20;
-/// What is larger, in bytes, held a huge row and is not kept: others would take it, and touch no less of it.
-const LARGEST: usize = 34 << 20;
+/// What is larger, in bytes, is not kept: a chunk of a database above 32 GiB, or one with a huge row. The
+/// allocator maps each of these by itself and gives it back to the system, so that no more of it is in memory
+/// than was written to (glibc's `DEFAULT_MMAP_THRESHOLD_MAX`: from 32 MiB).
+const LARGEST: usize = 30 << 20;
 /// How many rooms are kept at most that nobody uses.
 const MOST: usize = 8;
 /// What a chunk takes at most, in bytes, that grows by doubling: it stays below what is kept.
@@ -190,7 +192,7 @@ mod tests {
         assert!(capacities(&rooms).is_empty());
         rooms.give_back(room(LARGEST / MIB));
         (2..=10).for_each(|mib| rooms.give_back(room(mib)));
-        assert_eq!(capacities(&rooms), [4, 5, 6, 7, 8, 9, 10, 34]);
+        assert_eq!(capacities(&rooms), [4, 5, 6, 7, 8, 9, 10, 30]);
     }
 
     #[test]
