@@ -35,7 +35,8 @@ impl Sizes {
     pub(super) const fn readers(self) -> usize {
         const MEMORY: usize = 256 << 20;
         /// Chunks that readers have handed on: one waits, two are hashed and compressed, one of these
-        /// against another one of an earlier snapshot.
+        /// against another one of an earlier snapshot. What two are compressed into is not counted: it
+        /// fits beside them for as long as not all chunks are at their limit.
         const HANDED_ON: usize = 4;
         MEMORY / self.limit - HANDED_ON
     }
