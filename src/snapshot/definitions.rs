@@ -7,7 +7,7 @@ use crate::base::error::Result;
 use crate::repository::Repository;
 use crate::repository::catalog::Item;
 use crate::repository::catalog::SourceRecord;
-use crate::source::mariadb::load::Expected;
+use crate::source::mariadb::proof::Expected;
 use crate::source::mariadb::schema;
 
 /// Returns the schema blob of a saved database. Fails with

@@ -105,3 +105,42 @@ fn rows_that_may_not_overlap_come_back_by_several_loaders() {
         WHERE VARIABLE_NAME = 'INNODB_DEADLOCKS'";
     assert_eq!(place.server.sql(deadlocks), "0\n");
 }
+
+/// Returns how many empty tables the server was told to fill in one go so far.
+fn tables_filled_in_bulk(place: &Place) -> u32 {
+    let sql = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS \
+        WHERE VARIABLE_NAME = 'INNODB_BULK_OPERATIONS'";
+    place.server.sql(sql).trim().parse().expect("it is a number")
+}
+
+#[test]
+fn tables_of_several_chunks_come_back_whole_be_it_that_one_begins_again() {
+    let place = Place::empty();
+    // A row of more than 8 MiB is none of a bulk: it takes all before it back.
+    place.server.sql(
+        "CREATE DATABASE centreon_studio; USE centreon_studio;
+         CREATE TABLE even (id INT PRIMARY KEY, name TEXT, KEY k (name(20))) COMMENT='even';
+         INSERT INTO even SELECT seq, REPEAT(SHA1(seq), 50) FROM seq_1_to_40000;
+         CREATE TABLE late (id INT PRIMARY KEY, name LONGTEXT, KEY k (name(20)));
+         INSERT INTO late SELECT seq, REPEAT(SHA1(seq), 50) FROM seq_1_to_30000;
+         INSERT INTO late VALUES (40000, REPEAT('x', 9000000))",
+    );
+    place.snap(&["create", "before"]).succeeded();
+    assert!(place.chunks("before", "even").len() > 3);
+    assert!(place.chunks("before", "late").len() > 3);
+    let checksums = |database: &str| {
+        let tables = format!("CHECKSUM TABLE {database}.even, {database}.late");
+        place.server.sql(&tables).replace(&format!("{database}."), "")
+    };
+    for connections in ["1", "2", "4"] {
+        let before = tables_filled_in_bulk(&place);
+        let copy = format!("copy_{connections}");
+        let restore = ["restore", "before", "--database", &copy, "--connections", connections];
+        place.snap(&restore).succeeded();
+        assert_eq!(checksums(&copy), checksums("centreon_studio"));
+        assert_eq!(tables_filled_in_bulk(&place), before + 2, "both are begun alone");
+    }
+    let counted = "SELECT COUNT(*) FROM mysql.innodb_table_stats WHERE database_name LIKE 'copy%' \
+        AND n_rows BETWEEN 25000 AND 50000";
+    assert_eq!(place.server.sql(counted), "6\n");
+}

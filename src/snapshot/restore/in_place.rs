@@ -31,7 +31,7 @@ use crate::snapshot::restore::RestoreOptions;
 use crate::snapshot::restore::Restoring;
 use crate::snapshot::restore::build::build;
 use crate::snapshot::restore::complete;
-use crate::snapshot::restore::filling::Job;
+use crate::snapshot::restore::desk::Job;
 use crate::snapshot::restore::filling::fill;
 use crate::snapshot::restore::plan::Plan;
 use crate::snapshot::restore::plan::Site;

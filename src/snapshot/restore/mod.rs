@@ -44,6 +44,7 @@ mod build;
 mod command;
 mod certificates;
 mod database;
+mod desk;
 mod filling;
 mod definers;
 mod files;

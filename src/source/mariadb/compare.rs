@@ -32,11 +32,11 @@ use crate::source::mariadb::judgement::Judgement;
 use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::live::Live;
-use crate::source::mariadb::load::Expected;
 use crate::source::mariadb::login::Login;
 use crate::source::mariadb::moment;
 use crate::source::mariadb::moment::TableLock;
 use crate::source::mariadb::plan::Blueprint;
+use crate::source::mariadb::proof::Expected;
 use crate::source::mariadb::schema;
 use crate::source::mariadb::statement;
 

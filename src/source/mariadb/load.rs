@@ -14,13 +14,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::base::digest::RowsDigest;
 use crate::base::error::Error;
 use crate::base::error::Kind;
 use crate::base::error::Result;
 use crate::base::stages::Stage;
+use crate::source::mariadb::alone::Alone;
+use crate::source::mariadb::alone::UNSEEN;
 use crate::source::mariadb::bulk::Inserted;
 use crate::source::mariadb::bulk::Insertion;
+use crate::source::mariadb::bulk::Transaction;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Column;
 use crate::source::mariadb::definition::Table;
@@ -29,6 +31,9 @@ use crate::source::mariadb::infile;
 use crate::source::mariadb::lines;
 use crate::source::mariadb::lines::Totals;
 use crate::source::mariadb::plan::Plan;
+use crate::source::mariadb::proof::Expected;
+use crate::source::mariadb::proof::Filled;
+use crate::source::mariadb::proof::ReadBack;
 use crate::source::mariadb::range;
 use crate::source::mariadb::range::KnownChunk;
 use crate::source::mariadb::range::Range;
@@ -41,107 +46,49 @@ use crate::source::mariadb::warning::Warning;
 pub struct Loader {
     connection: Connection,
     plan: Arc<Plan>,
-}
-
-/// What proves rows that went into a table, by any number of loaders; nothing does where some of them
-/// went in as text.
-#[derive(Debug, Clone, Copy)]
-pub struct Filled(Option<Inserted>);
-
-impl Filled {
-    /// Returns what proves no rows yet of what is expected.
-    pub fn nothing_of(expected: &Expected) -> Self {
-        Self(Some(Inserted::nothing_of(&expected.digest)))
-    }
-
-    /// Adds other rows of the same table.
-    pub fn merge(&mut self, other: &Self) {
-        match (&mut self.0, &other.0) {
-            (Some(inserted), Some(other)) => inserted.merge(other),
-            _ => self.0 = None,
-        }
-    }
-
-    /// Returns whether the lines that went in are those that were saved, so that it is enough to read
-    /// the table [`back`](Loader::read_back).
-    pub fn is_provable(&self, expected: &Expected) -> bool {
-        self.0.is_some_and(|inserted| inserted.lines == expected.digest)
-    }
-
-    /// Returns whether the rows come back in the bytes that were sent for them: then nothing is
-    /// different, and no row has to be written down to see it. Otherwise nothing is said.
-    pub fn is_as_inserted(&self, expected: &Expected, back: &ReadBack) -> bool {
-        self.is_provable(expected) && back.0 == self.0.map(|inserted| inserted.images)
-    }
+    alone: Alone,
 }
 
 /// A part of a table that is read back by one loader.
 pub struct Part(Range);
 
-/// What proves rows that were read back, in any number of parts; nothing does where some of them were
-/// not seen.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadBack(Option<RowsDigest>);
-
-impl Default for ReadBack {
-    fn default() -> Self {
-        Self(Some(RowsDigest::default()))
-    }
-}
-
-impl ReadBack {
-    /// Adds another part of the same table.
-    pub fn merge(&mut self, other: &Self) {
-        match (&mut self.0, &other.0) {
-            (Some(rows), Some(other)) => rows.merge(other),
-            _ => self.0 = None,
-        }
-    }
-}
-
-/// What a restored table must come to.
-#[derive(Debug, Clone, Copy)]
-pub struct Expected {
-    /// The digest of the stored columns, with the number of rows.
-    pub digest: RowsDigest,
-    /// How many of them are current, where the table keeps its history too.
-    pub current_rows: Option<u64>,
-    /// The digest of the generated columns, where there are any.
-    pub generated_digest: Option<RowsDigest>,
-    /// The size of the lines with their newlines.
-    pub raw_bytes: u64,
-}
-
-impl Expected {
-    /// Returns totals of no rows yet, which hash rows as these digests do.
-    pub(super) fn emptied(&self) -> Totals {
-        let generated = self.generated_digest.unwrap_or_default().emptied();
-        Totals { stored: self.digest.emptied(), generated, ..Totals::default() }
-    }
-
-    /// Returns how rows differ from these; generated columns count on the server's own version only.
-    pub(super) fn difference(&self, totals: &Totals, is_same_server: bool) -> Option<String> {
-        let rows = totals.stored.rows();
-        if rows != self.digest.rows() {
-            return Some(format!("{rows} rows of {}", self.digest.rows()));
-        }
-        if totals.stored != self.digest {
-            return Some("the digest of its rows differs".to_owned());
-        }
-        let generated = self.generated_digest.filter(|_| is_same_server)?;
-        let differs = totals.generated != generated;
-        differs.then(|| "the digest of its generated columns differs".to_owned())
-    }
-}
-
 impl Loader {
     pub(super) const fn new(connection: Connection, plan: Arc<Plan>) -> Self {
-        Self { connection, plan }
+        Self { connection, plan, alone: Alone::No }
+    }
+
+    /// Begins to fill an empty table in one transaction, for which the server keeps no undo log; returns
+    /// `false` where that is not possible. Nobody else can load rows of the table until it is
+    /// [ended](Self::end_alone).
+    pub async fn begin_alone(&mut self, position: usize) -> Result<bool> {
+        let table = &self.plan.definition().tables[position];
+        let may_be = self.plan.staged(position).is_rows_alone && Insertion::into(table).is_some();
+        if may_be && self.connection.begin_alone(&table.name).await? {
+            self.alone = Alone::Yes { unseen: 0 };
+        }
+        Ok(self.is_alone())
+    }
+
+    /// Returns whether a table is being filled in one transaction.
+    pub fn is_alone(&self) -> bool {
+        self.alone != Alone::No
+    }
+
+    /// Commits the rows of a table that was filled in one transaction, if it was. From then on the
+    /// table is like any other, and each chunk goes in by itself.
+    pub async fn end_alone(&mut self, position: usize) -> Result<()> {
+        if std::mem::take(&mut self.alone) == Alone::No {
+            return Ok(());
+        }
+        let table = &self.plan.definition().tables[position].name;
+        self.connection.commit(&format!("cannot load table {table:?}")).await?;
+        self.connection.end_alone(table).await
     }
 
     /// Loads one chunk of the table at `position`, which must come to so many rows; `number`
     /// counts the table's chunks from 1, and others may have been loaded `so_far`. Returns what proves
-    /// the chunk.
+    /// the chunk; `None` where all that was loaded in one transaction with it had to be taken back: the
+    /// table is empty, and nobody fills it alone any more.
     pub async fn load(
         &mut self,
         position: usize,
@@ -149,39 +96,61 @@ impl Loader {
         rows: u64,
         bytes: Bytes,
         so_far: &Filled,
-    ) -> Result<Filled> {
+    ) -> Result<Option<Filled>> {
         let table = &self.plan.definition().tables[position];
         let doing = format!("cannot load table {:?}, chunk {number}", table.name);
         let (stages, size) = (self.connection.stages().clone(), bytes.len() as u64);
         let loading = self.load_chunk(position, &doing, bytes, so_far);
-        let (loaded, filled) = stages.time(Stage::Loading, size, loading).await?;
+        let Some((loaded, filled)) = stages.time(Stage::Loading, size, loading).await? else {
+            return Ok(None);
+        };
         if loaded != rows {
             let what = format!("the server took {loaded} rows of {rows}");
             return Err(Error::new(Kind::Mismatch, format!("{doing}: {what}")));
         }
-        Ok(filled)
+        Ok(Some(filled))
     }
 
     /// Loads a chunk as a bulk where that is possible, and was so far. Returns the rows that were taken,
-    /// and what proves them.
+    /// and what proves them; `None` where those of the whole table were taken back.
     async fn load_chunk(
         &mut self,
         position: usize,
         doing: &str,
         chunk: Bytes,
         so_far: &Filled,
-    ) -> Result<(u64, Filled)> {
+    ) -> Result<Option<(u64, Filled)>> {
         let table = &self.plan.definition().tables[position];
         let packet_bytes = self.plan.packet_bytes();
+        let transaction = if self.is_alone() { Transaction::OfTable } else { Transaction::Own };
         if let Some(Inserted { lines, .. }) = &so_far.0
             && let Some(insertion) = Insertion::into(table)
-            && let Some(inserted) =
-                self.connection.insert(doing, &insertion, &chunk, packet_bytes, lines).await?
+            && let Some(inserted) = self
+                .connection
+                .insert(doing, &insertion, &chunk, packet_bytes, lines, transaction)
+                .await?
         {
-            return Ok((inserted.lines.rows(), Filled(Some(inserted))));
+            self.go_on_alone(position).await?;
+            return Ok(Some((inserted.lines.rows(), Filled(Some(inserted)))));
+        }
+        if std::mem::take(&mut self.alone) != Alone::No {
+            self.connection.end_alone(&table.name).await?;
+            return Ok(None);
         }
         let loaded = self.connection.load_as_text(doing, table, chunk, packet_bytes).await?;
-        Ok((loaded, Filled(None)))
+        Ok(Some((loaded, Filled(None))))
+    }
+
+    /// Ends the transaction that fills a table where the server keeps an undo log for it after all, or
+    /// does not say: one of all rows would be large.
+    async fn go_on_alone(&mut self, position: usize) -> Result<()> {
+        let Alone::Yes { unseen } = self.alone else { return Ok(()) };
+        match self.connection.keeps_undo().await {
+            Some(false) => self.alone = Alone::Yes { unseen: 0 },
+            None if unseen < UNSEEN => self.alone = Alone::Yes { unseen: unseen + 1 },
+            Some(true) | None => self.end_alone(position).await?,
+        }
+        Ok(())
     }
 
     /// Builds the indexes of a loaded table.

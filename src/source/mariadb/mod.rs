@@ -17,7 +17,7 @@
 //! preflight                            whether a server has all that a definition names
 //! given → target                       what stands in the way, and what hangs on the live names
 //! links → live → judgement → compare   what is live already as it was saved, and stays
-//! plan → staging → load → rehearsal    restoring: build beside (statement; bulk, infile, redo), prove
+//! plan → staging → load → rehearsal    restoring: build beside (statement; bulk, infile, alone, redo), prove
 //! roles                                who holds which roles, and how they become others in staging
 //! undo, moves → ready → swap → resume         and take the place, or give it back
 //! residue                              files that keep a database from being dropped
@@ -34,6 +34,7 @@ mod session;
 pub mod sessions;
 mod failure;
 mod infile;
+mod alone;
 mod bulk;
 mod warning;
 pub mod server;
@@ -92,6 +93,7 @@ pub mod preflight;
 pub mod plan;
 pub mod staging;
 pub mod load;
+pub mod proof;
 pub mod roles;
 mod links;
 mod live;

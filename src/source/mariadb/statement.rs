@@ -51,6 +51,9 @@ pub(super) struct StagedTable {
     /// Whether a key forbids that rows overlap: for each row the server locks what is beside it, and two
     /// connections that fill the table wait for each other.
     pub(super) locks_neighbours: bool,
+    /// Whether rows that go in are kept by their primary key alone, in one InnoDB table whose statistics
+    /// are the server's affair.
+    pub(super) is_rows_alone: bool,
 }
 
 impl<'a> CreateTable<'a> {
@@ -79,7 +82,8 @@ impl<'a> CreateTable<'a> {
             // lose an option of the table when one is added later.
             let create = remark::taken(&self.to_string());
             let (indexes, last) = (Vec::new(), Vec::new());
-            return StagedTable { create, indexes, last, locks_neighbours: false };
+            let (locks_neighbours, is_rows_alone) = (false, false);
+            return StagedTable { create, indexes, last, locks_neighbours, is_rows_alone };
         }
         let last_kept = self.members.iter().rposition(|member| self.must_stay(member));
         let mut kept = Vec::new();
@@ -102,9 +106,14 @@ impl<'a> CreateTable<'a> {
         }
         indexes.push(plain);
         indexes.retain(|clauses| !clauses.is_empty());
+        let is_beside_rows = |member: &&Member<'_>| member.kind != MemberKind::Other;
+        let beside_rows: Vec<_> = kept.iter().filter(is_beside_rows).map(|it| it.kind).collect();
+        let tail = scan::outside_quotes(self.tail);
+        let is_plain = !tail.contains("PARTITION BY") && !tail.contains(" STATS_AUTO_RECALC=");
         let create = remark::taken(&Self { members: kept, ..*self }.to_string());
         let locks_neighbours = self.members.iter().any(Member::overlaps);
-        StagedTable { create, indexes, last, locks_neighbours }
+        let is_rows_alone = beside_rows == [MemberKind::Primary] && is_plain && !locks_neighbours;
+        StagedTable { create, indexes, last, locks_neighbours, is_rows_alone }
     }
 
     /// Returns whether the rows cannot be loaded without this key.
@@ -410,6 +419,31 @@ mod tests {
         let staged = CreateTable::parse(table).unwrap().staged();
         assert!(staged.create.contains("KEY `k`"));
         assert_eq!(staged.indexes, [vec!["ADD KEY `l` (`b`)".to_owned()]]);
+    }
+
+    #[test]
+    fn rows_are_alone_where_nothing_else_is_kept_up_with_them() {
+        let is_alone = |members: &str, tail: &str| {
+            let table = format!("CREATE TABLE `t` (\n  `a` int,\n  {members}\n) ENGINE={tail}");
+            CreateTable::parse(&table).unwrap().staged().is_rows_alone
+        };
+        let (primary, counted) = ("PRIMARY KEY (`a`)", "`c` int NOT NULL AUTO_INCREMENT");
+        assert!(is_alone(primary, "InnoDB COMMENT=' STATS_AUTO_RECALC=0'"));
+        assert!(is_alone(
+            &format!("{primary},\n  KEY `k` (`a`),\n  UNIQUE KEY `u` (`a`)"),
+            "InnoDB"
+        ));
+        assert!(!is_alone(&format!("{counted},\n  {primary},\n  KEY `k` (`c`)"), "InnoDB"));
+        assert!(!is_alone("UNIQUE KEY `u` (`a`)", "InnoDB"));
+        assert!(!is_alone("KEY `k` (`a`)", "InnoDB"));
+        assert!(!is_alone(
+            "`s` date,\n  `e` date,\n  PERIOD FOR `p` (`s`, `e`),\n  \
+            PRIMARY KEY (`a`,`p` WITHOUT OVERLAPS)",
+            "InnoDB"
+        ));
+        assert!(!is_alone(primary, "Aria"));
+        assert!(!is_alone(primary, "InnoDB STATS_AUTO_RECALC=1"));
+        assert!(!is_alone(primary, "InnoDB\n PARTITION BY HASH (`a`)\nPARTITIONS 4"));
     }
 
     fn staged(keys: &str) -> StagedTable {

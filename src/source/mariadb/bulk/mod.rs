@@ -36,8 +36,24 @@ const LONGEST_ROW: usize = 8 << 20;
 /// for bytes.
 const BEGIN: &str = "SET autocommit = 0, character_set_client = binary";
 
+/// The same where an empty table is filled in one transaction: unique keys other than the one that rows
+/// are kept by would not be checked.
+const BEGIN_ALONE: &str = "SET autocommit = 0, unique_checks = 0, character_set_client = binary";
+
+/// Leaves the transaction open, and lets statements be read as they are at first.
+const GO_ON: &str = "SET character_set_client = utf8mb4";
+
 /// Makes the session what every session is at first.
-const END: &str = "SET autocommit = 1, character_set_client = utf8mb4";
+const END: &str = "SET autocommit = 1, unique_checks = 1, character_set_client = utf8mb4";
+
+/// Which transaction rows go in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transaction {
+    /// One of their own.
+    Own,
+    /// One that fills an empty table, and is left open.
+    OfTable,
+}
 
 /// How the rows of a table go in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,7 +223,8 @@ impl<'a> ChunkLines<'a> {
 
 impl Connection {
     /// Inserts the rows of a chunk, all or none of them, and returns what proves them, their lines hashed
-    /// as those of another digest; `None` where the server takes them otherwise, or not in this way.
+    /// as those of another digest; `None` where the server takes them otherwise, or not in this way: then
+    /// all that the transaction did is taken back.
     pub(super) async fn insert(
         &mut self,
         doing: &str,
@@ -215,6 +232,7 @@ impl Connection {
         chunk: &[u8],
         packet_bytes: usize,
         like: &RowsDigest,
+        transaction: Transaction,
     ) -> Result<Option<Inserted>> {
         if matches!(self.link(), Link::Client(_)) {
             return Ok(None);
@@ -222,18 +240,32 @@ impl Connection {
         let longest_row = LONGEST_ROW.min(packet_bytes / 2);
         let nothing = Inserted::nothing_of(like);
         let lines = ChunkLines::new(insertion, chunk, longest_row, nothing);
-        let inserted = match self.insert_lines(lines).await {
+        let begin = if transaction == Transaction::Own { BEGIN } else { BEGIN_ALONE };
+        let inserted = match self.insert_lines(begin, lines).await {
             Ok(inserted) => inserted,
             Err(ClientError::Server(answer)) if !failure::ends_connection(answer.code) => None,
             Err(cause) => return Err(self.peer().error(doing, cause)),
         };
-        self.execute(doing, if inserted.is_some() { "COMMIT" } else { "ROLLBACK" }).await?;
-        self.execute(doing, END).await?;
+        match (&inserted, transaction) {
+            (Some(_), Transaction::OfTable) => self.execute(doing, GO_ON).await?,
+            (Some(_), Transaction::Own) => self.commit(doing).await?,
+            (None, _) => {
+                self.execute(doing, "ROLLBACK").await?;
+                self.execute(doing, END).await?;
+            }
+        }
         Ok(inserted)
+    }
+
+    /// Commits what went in, and makes the session what it was.
+    pub(super) async fn commit(&mut self, doing: &str) -> Result<()> {
+        self.execute(doing, "COMMIT").await?;
+        self.execute(doing, END).await
     }
 
     async fn insert_lines(
         &mut self,
+        begin: &str,
         mut lines: ChunkLines<'_>,
     ) -> std::result::Result<Option<Inserted>, ClientError> {
         let pace = self.offer().pace();
@@ -242,7 +274,7 @@ impl Connection {
         let Some(statement) = wire.prepare_bulks(&lines.insertion.statement).await? else {
             return Ok(None);
         };
-        wire.execute(BEGIN).await?;
+        wire.execute(begin).await?;
         let mut bulk = lines.insertion.bulk(statement);
         let (mut rows, mut is_underway, mut is_taken) = (lines.passed.lines.rows(), false, true);
         let is_complete = loop {

@@ -36,7 +36,8 @@ async fn prepared(database: &str, statements: &str) -> (Connection, Vec<Table>) 
 async fn inserted(connection: &mut Connection, table: &Table, chunk: &[u8]) -> Option<Inserted> {
     let insertion = Insertion::into(table).expect("a bulk takes all of its types");
     let like = RowsDigest::default();
-    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, &like).await.unwrap()
+    let own = Transaction::Own;
+    connection.insert("cannot insert", &insertion, chunk, PACKET_BYTES, &like, own).await.unwrap()
 }
 
 async fn proven(connection: &mut Connection, database: &str, table: &Table) -> Totals {
@@ -154,7 +155,8 @@ async fn rows_of_several_chunks_are_proven_together_and_hashed_as_they_were() {
     let mut inserted = Inserted::nothing_of(&old);
     for chunk in ["1\ta\n2\tb\n", "3\tc\n"] {
         let (packet, chunk) = (PACKET_BYTES, chunk.as_bytes());
-        let more = connection.insert("", &insertion, chunk, packet, &old).await.unwrap();
+        let more =
+            connection.insert("", &insertion, chunk, packet, &old, Transaction::Own).await.unwrap();
         inserted.merge(&more.expect("the server takes them as they are"));
     }
     let empty = Totals { stored: old, ..Totals::default() };

@@ -12,6 +12,7 @@ use super::*;
 use crate::base::digest::RowsDigest;
 use crate::base::error::Kind;
 use crate::source::mariadb::bulk::Insertion;
+use crate::source::mariadb::bulk::Transaction;
 use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::connection::Link;
 use crate::source::mariadb::connection::connect as connect_by_client;
@@ -126,7 +127,8 @@ async fn rows_go_afar_as_a_bulk_and_as_a_file() {
         loader.receive_text_as_stored().await.unwrap();
         loader.select_database("far_load").await.unwrap();
         let (packet, like) = (16 << 20, RowsDigest::default());
-        let inserted = loader.insert("", &insertion, &chunk, packet, &like).await.unwrap();
+        let inserted =
+            loader.insert("", &insertion, &chunk, packet, &like, Transaction::Own).await.unwrap();
         let inserted = inserted.expect("the server takes them as they are");
         let empty = Totals::default();
         let proven = lines::prove(&mut loader, "far_load", &tables[0], empty).await.unwrap();
