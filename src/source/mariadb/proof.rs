@@ -24,7 +24,7 @@ impl Filled {
     }
 
     /// Returns whether the lines that went in are those that were saved, so that it is enough to read
-    /// the table [`back`](Loader::read_back).
+    /// the table [`back`](crate::source::mariadb::load::Loader::read_back).
     pub fn is_provable(&self, expected: &Expected) -> bool {
         self.0.is_some_and(|inserted| inserted.lines == expected.digest)
     }
