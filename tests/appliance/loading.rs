@@ -122,7 +122,7 @@ fn tables_of_several_chunks_come_back_whole_be_it_that_one_begins_again() {
          CREATE TABLE even (id INT PRIMARY KEY, name TEXT, KEY k (name(20))) COMMENT='even';
          INSERT INTO even SELECT seq, REPEAT(SHA1(seq), 50) FROM seq_1_to_40000;
          CREATE TABLE late (id INT PRIMARY KEY, name LONGTEXT, KEY k (name(20)));
-         INSERT INTO late SELECT seq, REPEAT(SHA1(seq), 50) FROM seq_1_to_30000;
+         INSERT INTO late SELECT seq, REPEAT(SHA1(seq), 50) FROM seq_1_to_35000;
          INSERT INTO late VALUES (40000, REPEAT('x', 9000000))",
     );
     place.snap(&["create", "before"]).succeeded();

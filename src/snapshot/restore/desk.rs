@@ -15,6 +15,9 @@ use crate::source::mariadb::proof::Filled;
 use crate::source::mariadb::proof::ReadBack;
 use crate::source::mariadb::range::KnownChunk;
 
+/// The raw bytes of the smallest table that is filled in one transaction: a tenth of a second is spared.
+const WORTH_A_TRANSACTION: u64 = 64 << 20;
+
 /// A table that is to be filled.
 pub(super) struct Job {
     pub(super) position: usize,
@@ -37,6 +40,12 @@ impl Job {
     /// come, and would be other chunks for the next snapshot.
     fn has_order(&self) -> bool {
         self.chunks.last().is_some_and(|chunk| !chunk.from.is_null())
+    }
+
+    /// Returns whether it takes less time to fill it in one transaction than what belongs to that takes,
+    /// which is some statements; a single chunk has a transaction of its own anyway.
+    const fn is_worth_a_transaction(&self) -> bool {
+        self.chunks.len() > 1 && self.expected.raw_bytes >= WORTH_A_TRANSACTION
     }
 
     /// Returns its chunks as they tell in which parts it is read back.
@@ -136,8 +145,7 @@ impl Desk {
         if let Some(table) = tables.iter_mut().find(|table| !table.is_begun) {
             table.is_begun = true;
             table.hands += 1;
-            // A single chunk has a transaction of its own anyway.
-            if table.chunks.len() > 1 {
+            if table.job.is_worth_a_transaction() {
                 table.alone = Alone::Yes;
             }
             return Task::Load(Arc::clone(&table.job), End::First);
@@ -266,7 +274,7 @@ mod tests {
             digest: RowsDigest::default(),
             current_rows: None,
             generated_digest: None,
-            raw_bytes: chunks,
+            raw_bytes: chunks * WORTH_A_TRANSACTION,
         };
         Job::new(position, (0..chunks).map(chunk).collect(), expected)
     }
@@ -312,6 +320,10 @@ mod tests {
         let ((large, _), (small, _)) = (load(&desk), load(&desk));
         assert!(desk.is_alone(&large), "it has several chunks");
         assert!(!desk.is_alone(&small), "it has one");
+        let mut slight = job(0, 3, true);
+        slight.expected.raw_bytes = WORTH_A_TRANSACTION - 1;
+        let slight = Desk::new(vec![slight], |_| true);
+        assert!(!slight.is_alone(&load(&slight).0), "it is small");
         let nothing = Filled::nothing_of(&large.expected);
         assert_eq!(desk.take_chunk(&large, End::First), Some(0));
         assert!(desk.add(&large, 0, &nothing));
