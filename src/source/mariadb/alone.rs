@@ -1,8 +1,7 @@
 //! Fills an empty table in one transaction, for which the server keeps no undo log.
 //!
-//! For every row that goes in, InnoDB notes how to take it out again: a twentieth to a tenth of all that a
-//! restore costs, and a quarter of what goes to the redo log. Where a transaction begins with a table that
-//! is empty, in a session that checks neither unique nor foreign keys, it notes once that the table was
+//! For every row that goes in, InnoDB notes how to take it out again: a twentieth of what the row costs it,
+//! and a quarter of what it writes to the redo log for it. Where a transaction begins with a table that is empty, in a session that checks neither unique nor foreign keys, it notes once that the table was
 //! empty (MDEV-515, and MDEV-24818 for all statements of the transaction). Whatever fails then takes all
 //! rows out again, and nobody else can write to the table meanwhile.
 //!
@@ -181,6 +180,24 @@ mod tests {
         assert!((14_000..16_000).contains(&counted.unwrap()), "{counted:?}");
         let session = "SELECT @@autocommit AND @@unique_checks";
         assert_eq!(connection.first("cannot look", session).await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn who_may_not_look_at_transactions_loses_no_row_by_it() {
+        server().run(
+            "CREATE USER unseeing@localhost; GRANT BINLOG ADMIN ON *.* TO unseeing@localhost; \
+             GRANT ALL ON alone_unseen.* TO unseeing@localhost",
+        );
+        let login = server().login("unseeing", None);
+        let (mut connection, insertion) = prepared(&login, "alone_unseen").await;
+        assert!(connection.begin_alone("t").await.unwrap());
+        for ids in [0..5000, 5000..10_000] {
+            assert!(insert(&mut connection, &insertion, &lines(ids)).await);
+            assert_eq!(connection.keeps_undo().await, None);
+        }
+        connection.commit("cannot commit").await.unwrap();
+        connection.end_alone("t").await.unwrap();
+        assert_eq!(rows("alone_unseen").await, 10_000);
     }
 
     #[tokio::test]
