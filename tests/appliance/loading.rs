@@ -114,8 +114,13 @@ fn tables_filled_in_bulk(place: &Place) -> u32 {
 }
 
 #[test]
-fn tables_of_several_chunks_come_back_whole_be_it_that_one_begins_again() {
-    let place = Place::empty();
+fn large_tables_come_back_whole_be_it_that_one_begins_again() {
+    prove_large_tables(&Place::empty());
+}
+
+/// Checks that tables which are filled in one transaction come back by any number of loaders, on the
+/// server of a place without a database.
+pub(crate) fn prove_large_tables(place: &Place) {
     // A row of more than 8 MiB is none of a bulk: it takes all before it back.
     place.server.sql(
         "CREATE DATABASE centreon_studio; USE centreon_studio;
@@ -133,12 +138,12 @@ fn tables_of_several_chunks_come_back_whole_be_it_that_one_begins_again() {
         place.server.sql(&tables).replace(&format!("{database}."), "")
     };
     for connections in ["1", "2", "4"] {
-        let before = tables_filled_in_bulk(&place);
+        let before = tables_filled_in_bulk(place);
         let copy = format!("copy_{connections}");
         let restore = ["restore", "before", "--database", &copy, "--connections", connections];
         place.snap(&restore).succeeded();
         assert_eq!(checksums(&copy), checksums("centreon_studio"));
-        assert_eq!(tables_filled_in_bulk(&place), before + 2, "both are begun alone");
+        assert_eq!(tables_filled_in_bulk(place), before + 2, "both are begun alone");
     }
     let counted = "SELECT COUNT(*) FROM mysql.innodb_table_stats WHERE database_name LIKE 'copy%' \
         AND n_rows BETWEEN 25000 AND 50000";

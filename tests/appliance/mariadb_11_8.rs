@@ -1,6 +1,7 @@
 //! From MariaDB 10.11 to 11.8 and back. `tests/run` leaves this module out where `SNAP_TEST_SERVERS` says so.
 
 use crate::history;
+use crate::loading;
 use crate::logins;
 use crate::losses;
 use crate::place::Place;
@@ -303,4 +304,9 @@ fn accounts_cross_to_11_8_and_log_in() {
     assert_eq!(new.ask_as("native", "drei", "SELECT 1 FROM centreon_studio.roles LIMIT 1"), "1\n");
     assert!(new.ask_as("locked", "x", "SELECT 1").contains("locked"));
     new.snap(&restore).succeeded();
+}
+
+#[test]
+fn large_tables_come_back_whole() {
+    loading::prove_large_tables(&Place::of_11_8());
 }

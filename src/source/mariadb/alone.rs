@@ -1,7 +1,8 @@
 //! Fills an empty table in one transaction, for which the server keeps no undo log.
 //!
 //! For every row that goes in, InnoDB notes how to take it out again: a twentieth of what the row costs it,
-//! and a quarter of what it writes to the redo log for it. Where a transaction begins with a table that is empty, in a session that checks neither unique nor foreign keys, it notes once that the table was
+//! and a quarter of what it writes to the redo log for it. Where a transaction begins with a table that
+//! is empty, in a session that checks neither unique nor foreign keys, it notes once that the table was
 //! empty (MDEV-515, and MDEV-24818 for all statements of the transaction). Whatever fails then takes all
 //! rows out again, and nobody else can write to the table meanwhile.
 //!
