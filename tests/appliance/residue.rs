@@ -26,7 +26,8 @@ fn files_that_a_dead_server_forgot_go_with_the_next_restore() {
         place.server.sql(&format!(
             "CREATE DATABASE {schema}; USE {schema};
              CREATE TABLE texts (t TEXT, FULLTEXT (t)); CREATE TABLE `odd ä.n-a$me` (id INT);
-             CREATE TABLE parts (id INT) PARTITION BY HASH (id) PARTITIONS 2"
+             CREATE TABLE parts (id INT) PARTITION BY HASH (id) PARTITIONS 2;
+             CREATE TRIGGER `of ä.pa$rt` BEFORE INSERT ON parts FOR EACH ROW SET NEW.id = 1"
         ));
         place.forget_files(schema);
     }
@@ -102,6 +103,50 @@ fn a_resume_comes_to_its_end_beside_schemas_that_the_server_cannot_drop() {
     assert!(beside.iter().all(|name| name.contains("previous")), "{beside:?}");
 }
 
+#[cfg(feature = "fault-points")]
+#[test]
+fn triggers_whose_names_a_dead_server_kept_come_back() {
+    let place = Place::empty();
+    place.server.load_fixture();
+    let saved = place.server.dump("centreon_studio");
+    place.snap(&["create", "before"]).succeeded();
+    place.server.sql("ALTER TABLE centreon_studio.element ADD later INT");
+    let live = place.server.dump("centreon_studio");
+    let names = || {
+        let files = fs::read_dir(place.folder_of("centreon_studio")).expect("list files");
+        let paths = files.map(|file| file.expect("read a name").path());
+        let names = paths.filter(|path| path.extension().is_some_and(|kind| kind == "TRN"));
+        names.map(|path| (fs::read(&path).expect("read a file"), path)).collect::<Vec<_>>()
+    };
+    let kept = names();
+    assert!(kept.len() > 1, "the fixture has {} triggers", kept.len());
+    let forget = || {
+        assert_eq!(names().len(), 0, "triggers are there still");
+        for (bytes, path) in &kept {
+            fs::write(path, bytes).expect("write a file that is forgotten");
+        }
+        let create = "CREATE OR REPLACE TRIGGER centreon_studio.element_no_negative_type
+            BEFORE INSERT ON centreon_studio.element FOR EACH ROW SET @seen = 1";
+        let refused = place.server.fails(create);
+        assert!(refused.contains("ERROR 1360"), "{refused}");
+    };
+    // Where what was live is put back.
+    place.kill_at("database.triggers-dropped", 1, RESTORE);
+    place.wait_until_alone();
+    forget();
+    let resumed = place.snap(&["restore", "--resume"]);
+    resumed.succeeded();
+    assert!(place.server.dump("centreon_studio") == live, "it is not what was live: {resumed:#?}");
+    // Where a snapshot comes in.
+    let triggers = "SELECT CONCAT('DROP TRIGGER centreon_studio.', trigger_name, ';')
+        FROM information_schema.triggers WHERE trigger_schema = 'centreon_studio'";
+    place.server.sql(&place.server.sql(triggers));
+    forget();
+    let restored = place.snap(RESTORE);
+    restored.succeeded();
+    assert!(place.server.dump("centreon_studio") == saved, "it is not what was saved");
+}
+
 impl Place {
     fn folder_of(&self, schema: &str) -> PathBuf {
         self.server.databases().join(schema)
@@ -112,7 +157,7 @@ impl Place {
         let files = fs::read_dir(self.folder_of(schema)).expect("list a schema's files");
         let paths = files.map(|file| file.expect("read a name").path());
         let is_forgotten = |path: &PathBuf| {
-            path.extension().is_some_and(|kind| kind == "ibd" || kind == "par")
+            path.extension().is_some_and(|kind| kind == "ibd" || kind == "par" || kind == "TRN")
                 && !path.to_string_lossy().contains("#P#")
         };
         let forgotten: Vec<_> = paths

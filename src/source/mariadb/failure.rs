@@ -240,6 +240,12 @@ pub(super) fn is_of_absent_table(error: &Error) -> bool {
     server_code(error).is_some_and(|code| ABSENT.contains(&code))
 }
 
+/// Returns whether a trigger could not be created because its name alone is left of an earlier one.
+pub(super) fn is_of_forgotten_trigger(error: &Error) -> bool {
+    const NO_SUCH_TRIGGER: u16 = 1360;
+    server_code(error) == Some(NO_SUCH_TRIGGER)
+}
+
 /// Returns whether a database could not be dropped for no other reason than that its folder is not
 /// empty.
 pub(super) fn keeps_folder(error: &Error) -> bool {

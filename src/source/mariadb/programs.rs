@@ -13,6 +13,7 @@ use crate::source::mariadb::connection::Connection;
 use crate::source::mariadb::definition::Program;
 use crate::source::mariadb::definition::ProgramKind;
 use crate::source::mariadb::events;
+use crate::source::mariadb::failure;
 use crate::source::mariadb::heading;
 use crate::source::mariadb::heading::Printed;
 use crate::source::mariadb::quote;
@@ -277,7 +278,12 @@ async fn create_one(
     let statement = replacing(owner, &meant(connection, site, program).await?);
     connection.speak_as(program).await?;
     let doing = format!("cannot create {}", program.title());
-    let created = connection.execute_bytes(&doing, statement).await;
+    let mut created = connection.execute_bytes(&doing, statement.clone()).await;
+    if created.as_ref().is_err_and(failure::is_of_forgotten_trigger) {
+        // The server died while it dropped that one.
+        connection.drop_trigger(&database.name, &program.name).await?;
+        created = connection.execute_bytes(&doing, statement).await;
+    }
     if created.is_ok() {
         site.note_remarks(connection, program).await?;
         if program.kind == ProgramKind::Event && site.has_dropped(program) {

@@ -2,13 +2,17 @@
 //!
 //! A server that dies while it creates or drops a table may forget a file of it: `FTS_…_CONFIG.ibd`
 //! of a full-text index, `name.par` or `name#P#p0.ibd` of a partitioned table (MDEV-25506 and its
-//! neighbours). No statement names such a file, and `DROP DATABASE`, which has dropped all that the
-//! server knows by then, ends with error 1010: the folder is not empty.
+//! neighbours). `DROP DATABASE`, which has dropped all that the server knows by then, ends with
+//! error 1010: the folder is not empty.
 //!
-//! But a table that is given the name of the file takes it along when it is dropped: for a
-//! tablespace one that has discarded its own, for partitions a partitioned one. What no table can be
-//! named after, such as one partition, stays with the empty database: that is told, and keeps nobody
-//! from anything.
+//! No statement names a file of a table. But a table that is given the name of the file takes it
+//! along when it is dropped: for a tablespace one that has discarded its own, for partitions a
+//! partitioned one. What no table can be named after, such as one partition, stays with the empty
+//! database: that is told, and keeps nobody from anything.
+//!
+//! A server without a binary log that dies while it drops a trigger may forget the file that
+//! reserves its name, `name.TRN`: nobody sees that trigger, nor can it be created or replaced (error
+//! 1360), but it can be dropped ([`Connection::drop_trigger`]).
 
 use std::ffi::OsStr;
 use std::fs;
@@ -26,10 +30,11 @@ use crate::source::mariadb::quote;
 /// The name of a table until it has that of a forgotten file.
 const NAMELESS: &str = "__snap_nameless";
 
-/// A file that no table of the server's has, by the name that a table of it would have.
+/// A file that nothing the server knows of has, by the name of the table or trigger it would be of.
 enum Stray {
     Tablespace(String),
     Partitions(String),
+    Trigger(String),
 }
 
 /// Returns whether a database that was to be dropped is gone; that an empty one stays is told, and
@@ -117,34 +122,35 @@ impl Connection {
         dropped
     }
 
-    /// Returns what of a table a file would be; `None` where no table can have it.
+    /// Returns what a file would be of; `None` where it can be of no table and no trigger.
     async fn stray(&mut self, file: &Path) -> Result<Option<Stray>> {
         let kind = match file.extension().and_then(OsStr::to_str) {
             Some("ibd") => Stray::Tablespace,
             Some("par") => Stray::Partitions,
+            Some("TRN") => Stray::Trigger,
             _ => return Ok(None),
         };
         let stem = file.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-        // No name of a table is written with another character: `t#P#p0.ibd` is a part of one.
+        // No name is written with another character: `t#P#p0.ibd` is a part of one.
         let is_written = |byte: u8| byte.is_ascii_alphanumeric() || b"_@".contains(&byte);
         if !stem.bytes().all(is_written) {
             return Ok(None);
         }
-        Ok(self.table_of_file(stem).await?.map(kind))
+        Ok(self.name_of_file(stem).await?.map(kind))
     }
 
-    /// Returns the name of the table whose files have this name, if there is one.
-    async fn table_of_file(&mut self, stem: &str) -> Result<Option<String>> {
+    /// Returns the name of the table or trigger whose files have this name, if there is one.
+    async fn name_of_file(&mut self, stem: &str) -> Result<Option<String>> {
         let bytes = quote::bytes(stem.as_bytes());
-        let table = format!("CONVERT(CONVERT({bytes} USING filename) USING utf8mb4)");
+        let name = format!("CONVERT(CONVERT({bytes} USING filename) USING utf8mb4)");
         let sql =
-            format!("SELECT {table}, CAST(CONVERT({table} USING filename) AS BINARY) = {bytes}");
+            format!("SELECT {name}, CAST(CONVERT({name} USING filename) AS BINARY) = {bytes}");
         let read: Option<(String, bool)> = self.first("cannot read a file's name", &sql).await?;
-        Ok(read.filter(|(_, is_exact)| *is_exact).map(|(table, _)| table))
+        Ok(read.filter(|(_, is_exact)| *is_exact).map(|(name, _)| name))
     }
 
     async fn drop_stray(&mut self, database: &str, stray: &Stray) -> Result<()> {
-        let (Stray::Tablespace(name) | Stray::Partitions(name)) = stray;
+        let (Stray::Tablespace(name) | Stray::Partitions(name) | Stray::Trigger(name)) = stray;
         let doing = format!("cannot drop what the server has forgotten of table {name:?}");
         let table = quote::qualified(database, name);
         let nameless = quote::qualified(database, NAMELESS);
@@ -157,11 +163,19 @@ impl Connection {
             Stray::Partitions(_) => vec![format!(
                 "CREATE TABLE {table} (id INT) ENGINE=MEMORY PARTITION BY HASH (id) PARTITIONS 1"
             )],
+            Stray::Trigger(_) => return self.drop_trigger(database, name).await,
         };
         for statement in steps {
             self.execute(&doing, &statement).await?;
         }
         self.execute(&doing, &format!("DROP TABLE {table}")).await
+    }
+
+    /// Drops a trigger, be it that only its name is left.
+    pub(super) async fn drop_trigger(&mut self, database: &str, name: &str) -> Result<()> {
+        let trigger = quote::qualified(database, name);
+        let doing = format!("cannot drop trigger {trigger}");
+        self.execute(&doing, &format!("DROP TRIGGER IF EXISTS {trigger}")).await
     }
 
     /// Returns the folder of a database, as the server's host has it.
